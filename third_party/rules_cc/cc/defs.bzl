@@ -1,4 +1,4 @@
-"""The native C and C++ rules under the names of rules_cc, which Debian ships too new for Bazel 4."""
+"""The native C and C++ rules under the names of rules_cc, whose package is too new for Bazel 4."""
 
 cc_binary = native.cc_binary
 cc_import = native.cc_import
