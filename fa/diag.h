@@ -1,0 +1,122 @@
+/* Diagnostics: every condition that the allocator reports, each with its code, and the event that
+ * carries one to the program. */
+#ifndef FA_DIAG_H
+#define FA_DIAG_H
+
+#include "fa/status.h"
+
+FA_EXTERN_C_BEGIN
+
+typedef struct fa_allocator fa_allocator;
+
+typedef enum fa_severity {
+    FA_SEVERITY_NOTE,    /* worth knowing; nothing failed */
+    FA_SEVERITY_WARNING, /* the call may have failed, the program is in order */
+    FA_SEVERITY_ERROR,   /* misuse: the call was refused. Aborts in strict mode */
+    FA_SEVERITY_FATAL    /* memory of the allocator was overwritten: always aborts */
+} fa_severity;
+
+/* One list: enumeration, texts, help and tests are made from it.
+ * Ranges: 0xx frame, 2xx threads, 3xx limits, 6xx blocks, 7xx backends, 9xx internal.
+ * X(code, severity, text, help) */
+#define FA_DIAG_LIST(X)                                                                            \
+    X(FA001, FA_SEVERITY_ERROR, "frame memory was asked for while no frame is open",               \
+      "call fa_frame_begin first, or take pool or heap memory")                                    \
+    X(FA002, FA_SEVERITY_ERROR, "a pointer is not frame memory of the open frame",                 \
+      "frame memory dies with its frame: copy what must live longer to pool or heap memory")       \
+    X(FA003, FA_SEVERITY_WARNING, "the frame reached its cap",                                     \
+      "raise frame_bytes_max, allocate less, or let it spill (frame_full)")                        \
+    X(FA004, FA_SEVERITY_ERROR, "a frame was begun while one is open on this thread",              \
+      "end the open frame first; it stays open")                                                   \
+    X(FA005, FA_SEVERITY_ERROR, "a frame was ended while none is open on this thread",             \
+      "pair each fa_frame_end with one fa_frame_begin on the same thread")                         \
+    X(FA006, FA_SEVERITY_NOTE, "a frame outgrew its first chunk",                                  \
+      "it learns by itself; set frame_chunk_bytes_first to what the stats name to avoid it")       \
+    X(FA007, FA_SEVERITY_WARNING, "a frame spilled past its cap into blocks of its own",           \
+      "raise frame_bytes_max to what the stats name")                                              \
+    X(FA201, FA_SEVERITY_ERROR, "a frame was used by a thread that does not own it",               \
+      "each thread begins its own frame and allocates from that")                                  \
+    X(FA202, FA_SEVERITY_WARNING, "a thread could not be attached",                                \
+      "raise thread_count_max, or attach before the backend is sealed and before thread exit")     \
+    X(FA301, FA_SEVERITY_WARNING, "the allocator reached its limit of backend memory",             \
+      "raise bytes_max, or free something and retry")                                              \
+    X(FA601, FA_SEVERITY_ERROR, "a pointer that this allocator never gave out was freed",          \
+      "free each block with the allocator that made it; frame memory is never freed")              \
+    X(FA602, FA_SEVERITY_ERROR, "a block was freed twice", "look for two owners of one block")     \
+    X(FA603, FA_SEVERITY_ERROR, "a sized free named another size than the block has",              \
+      "pass the size that was asked for when the block was allocated")                             \
+    X(FA604, FA_SEVERITY_FATAL, "guard bytes next to a block were overwritten",                    \
+      "something wrote past the end of the block: use the address sanitizer to see who")           \
+    X(FA605, FA_SEVERITY_WARNING, "a block was still alive when its allocator was destroyed",      \
+      "free it before, or ignore this if the program is about to end")                             \
+    X(FA606, FA_SEVERITY_FATAL, "the book-keeping of a block is damaged",                          \
+      "something wrote outside of its block, or into memory that it had freed")                    \
+    X(FA701, FA_SEVERITY_WARNING, "no backend of the chain could serve a request",                 \
+      "the system is out of memory, or the backend's region is too small")                         \
+    X(FA702, FA_SEVERITY_WARNING, "a request did not fit into what a sealed allocator holds",      \
+      "reserve more before fa_backend_seal")                                                       \
+    X(FA703, FA_SEVERITY_NOTE, "a backend declined and a later one of the chain served",           \
+      "nothing to do if that is what the chain is for")                                            \
+    X(FA901, FA_SEVERITY_ERROR, "internal error: a structure does not validate",                   \
+      "please report this, with the address that it names")
+
+typedef enum fa_diag {
+    FA_DIAG_NONE,
+#define FA_DIAG_ENUM(code, severity, text, help) FA_DIAG_##code,
+    FA_DIAG_LIST(FA_DIAG_ENUM)
+#undef FA_DIAG_ENUM
+        FA_DIAG_COUNT
+} fa_diag;
+
+/* What is known about a diagnostic. All strings are static. */
+typedef struct fa_diag_info {
+    const char *code; /* "FA001" */
+    const char *text;
+    const char *help;
+    fa_severity severity;
+} fa_diag_info;
+
+/* Looks a diagnostic up. Returns the entry of FA_DIAG_NONE (code "", text "no diagnostic") for a
+ * value outside of the enumeration. Any thread. */
+FA_API fa_diag_info fa_diag_describe(fa_diag diag);
+
+/* One report. Valid during the call of the hook only, but for the strings in site. */
+typedef struct fa_event {
+    fa_diag diag;
+    fa_severity severity;
+    fa_status status;             /* what the call in question returns or records */
+    const fa_allocator *allocator;
+    const char *allocator_name;   /* as configured, "" without one */
+    uint64_t thread_index;        /* counts attached threads from 1; 0: none attached */
+    uint64_t frame_index;         /* frames begun on that thread so far */
+    size_t size;                  /* bytes asked for or concerned, 0 where it has no meaning */
+    size_t limit;                 /* limit or amount that would have been enough, 0 likewise */
+    const void *address;          /* block or handle concerned, or NULL */
+    fa_site site;                 /* caller's code; file NULL when not recorded */
+} fa_event;
+
+/* An event hook. Called on the thread that met the condition, with no lock held: it may allocate,
+ * free and query, also from the same allocator. Events met inside the hook are counted but not
+ * delivered. It must not destroy the allocator. */
+typedef void fa_event_fn(void *user, const fa_event *event);
+
+/* An event hook that prints one line to stderr:
+ * "framealloc[name] FA003 warning: text (size 64, limit 1024) at file:line; help". user is not used. */
+FA_API void fa_event_print(void *user, const fa_event *event);
+
+/* The last thing that went wrong on this thread, in any allocator. */
+typedef struct fa_error {
+    fa_status status; /* FA_OK when nothing has */
+    fa_diag diag;     /* FA_DIAG_NONE for a plain bad argument */
+    size_t size;      /* bytes asked for */
+} fa_error;
+
+/* Reads the calling thread's last error; successful calls do not clear it. Any thread, O(1). */
+FA_API fa_error fa_last_error(void);
+
+/* Forgets the calling thread's last error. */
+FA_API void fa_last_error_clear(void);
+
+FA_EXTERN_C_END
+
+#endif

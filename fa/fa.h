@@ -1,0 +1,30 @@
+/* framealloc: memory by intent. Includes everything; read in this order.
+ *
+ *   base       words: visibility, alignment limits, places
+ *   status     what a call answers
+ *   diag       what is reported, and how
+ *   backend    where memory comes from
+ *   config     what can be chosen
+ *   allocator  create, destroy, seal, validate, free by address
+ *   frame      memory that dies with the frame
+ *   pool       small objects, freed one by one
+ *   heap       large blocks, tracked
+ *   thread     attach and detach by hand
+ *   stats      numbers
+ */
+#ifndef FA_FA_H
+#define FA_FA_H
+
+#include "fa/allocator.h"
+#include "fa/backend.h"
+#include "fa/base.h"
+#include "fa/config.h"
+#include "fa/diag.h"
+#include "fa/frame.h"
+#include "fa/heap.h"
+#include "fa/pool.h"
+#include "fa/stats.h"
+#include "fa/status.h"
+#include "fa/thread.h"
+
+#endif

@@ -1,0 +1,76 @@
+/* What the inline functions of frame.h and pool.h look at: the first words of a thread's state.
+ * Not for use by programs; the layout may change with every version (the configuration's cookie
+ * finds out when program and library differ).
+ *
+ * Two tricks carry the fast paths:
+ *  - "The limit is the only test." Whatever is rare (no frame open, chunk full, checks switched on)
+ *    lowers the limit to the cursor, and in pools points the magazine table at an empty magazine,
+ *    so that the one test of the fast path fails and the slow path finds out why.
+ *  - A thread that is not attached has no allocator in its slot, so that the test for the right
+ *    allocator covers it too. */
+#ifndef FA_FAST_H
+#define FA_FAST_H
+
+#include "fa/diag.h"
+
+FA_EXTERN_C_BEGIN
+
+/* One writer, any reader: plain moves for the machine, atomic for the language. */
+#define FAI_LOAD_RELAXED(pointer) __atomic_load_n((pointer), __ATOMIC_RELAXED)
+#define FAI_STORE_RELAXED(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELAXED)
+
+/* The frame handle. Invariants while a frame is open: cursor is 16-aligned; cursor <= limit;
+ * [cursor, limit) is free; limit - cursor is a multiple of 16. While none is open: cursor == limit. */
+typedef struct fa_frame {
+    char *cursor;
+    char *limit;
+    uint64_t alloc_count; /* of this frame; stays 0 with FA_MINIMAL */
+} fa_frame;
+
+/* Objects of one class that a thread keeps ready; their addresses follow the structure.
+ * Invariant: local frees so far == alloc_count + flushed_count + count - loaded_count. */
+typedef struct fai_magazine {
+    uint32_t count;         /* objects in it */
+    uint32_t capacity;      /* 0: the magazine that is always empty and always full */
+    uint64_t alloc_count;   /* objects handed out; stays 0 with FA_MINIMAL */
+    uint64_t loaded_count;  /* objects put in from slabs */
+    uint64_t flushed_count; /* objects given back to slabs */
+    uint32_t class_index;
+    uint32_t class_bytes;
+} fai_magazine;
+#define FAI_MAGAZINE_SLOTS(magazine) ((void **)(void *)((magazine) + 1))
+
+#define FAI_SLAB_SHIFT 16
+#define FAI_BIN_SHIFT 4
+#define FAI_BIN_COUNT (8192 / 16 + 1)
+
+/* The first words of a thread's state. */
+typedef struct fai_thread_head {
+    fa_frame frame;
+    uintptr_t segment_mask;   /* address & mask: the segment of a pool object */
+    size_t pool_bytes_inline; /* largest size whose free may take the fast path; 0: none */
+    fai_magazine *magazine_of_bin[FAI_BIN_COUNT]; /* by (size + 15) / 16 */
+} fai_thread_head;
+
+/* The first words of the book-keeping of a slab. */
+typedef struct fai_slab_head {
+    fai_thread_head *owner; /* NULL: waits for adoption. Written by the owner or under the lock */
+    fai_magazine *magazine; /* the owner's, for this class; read by the owner only */
+} fai_slab_head;
+#define FAI_SLAB_STRIDE 64 /* bytes from one slab's book-keeping to the next */
+
+/* No allocator has this address, not even NULL, so that one compare covers "not attached". */
+#define FAI_NOBODY ((fa_allocator *)1)
+
+/* The allocator that the calling thread used last, and its state in it. owner is also reset by a
+ * thread that destroys that allocator. */
+typedef struct fai_thread_slot {
+    fa_allocator *owner; /* FAI_NOBODY until the first use */
+    fai_thread_head *head;
+    const fa_site *site; /* where the call in progress was written, when it says so (site.h) */
+} fai_thread_slot;
+FA_API extern __thread fai_thread_slot fai_slot __attribute__((tls_model("initial-exec")));
+
+FA_EXTERN_C_END
+
+#endif

@@ -1,0 +1,102 @@
+/* Where in the caller's code? Where it is wanted, calls are wrapped in macros of the same name that
+ * note the place in the thread's slot before the call; only slow paths read it.
+ *
+ * Heap calls note it always (their cost does not show), all others where the program is built with
+ * FA_DEBUG, nothing with FA_MINIMAL. The functions themselves stay reachable through their address
+ * or as (fa_heap_alloc)(...). Included last by frame.h, pool.h and heap.h; no include guard, each
+ * block has its own. */
+#include "fa/fast.h"
+
+#ifndef FAI_AT
+/* Notes the place, then evaluates the call. A macro's own name is not expanded again inside of it. */
+#define FAI_AT(call)                                                                               \
+    __extension__({                                                                                \
+        static const fa_site fai_site_here = {__FILE__, __func__, __LINE__};                       \
+        fai_slot.site = &fai_site_here;                                                            \
+        call;                                                                                      \
+    })
+#endif
+
+#ifndef FA_MINIMAL
+
+#if defined(FA_HEAP_H) && !defined(FAI_HEAP_SITES)
+#define FAI_HEAP_SITES
+#define fa_heap_alloc(allocator, size) FAI_AT(fa_heap_alloc((allocator), (size)))
+#define fa_heap_alloc_aligned(allocator, size, align)                                              \
+    FAI_AT(fa_heap_alloc_aligned((allocator), (size), (align)))
+#define fa_heap_alloc_zeroed(allocator, count, size)                                               \
+    FAI_AT(fa_heap_alloc_zeroed((allocator), (count), (size)))
+#define fa_heap_realloc(allocator, block, size)                                                    \
+    FAI_AT(fa_heap_realloc((allocator), (block), (size)))
+#endif
+
+#ifdef FA_DEBUG
+
+#if defined(FA_HEAP_H) && !defined(FAI_HEAP_FREE_SITES)
+#define FAI_HEAP_FREE_SITES
+#define fa_heap_free(allocator, block) FAI_AT(fa_heap_free((allocator), (block)))
+#endif
+
+#if defined(FA_FRAME_H) && !defined(FAI_FRAME_SITES)
+#define FAI_FRAME_SITES
+#define fa_frame_begin(allocator) FAI_AT(fa_frame_begin((allocator)))
+#define fa_frame_end(allocator) FAI_AT(fa_frame_end((allocator)))
+#define fa_frame_end_in(frame) FAI_AT(fa_frame_end_in((frame)))
+#define fa_frame_alloc(allocator, size) FAI_AT(fa_frame_alloc((allocator), (size)))
+#define fa_frame_alloc_in(frame, size) FAI_AT(fa_frame_alloc_in((frame), (size)))
+#define fa_frame_alloc_aligned(allocator, size, align)                                             \
+    FAI_AT(fa_frame_alloc_aligned((allocator), (size), (align)))
+#define fa_frame_alloc_aligned_in(frame, size, align)                                              \
+    FAI_AT(fa_frame_alloc_aligned_in((frame), (size), (align)))
+#define fa_frame_alloc_batch(allocator, count, size)                                               \
+    FAI_AT(fa_frame_alloc_batch((allocator), (count), (size)))
+#define fa_frame_alloc_batch_in(frame, count, size)                                                \
+    FAI_AT(fa_frame_alloc_batch_in((frame), (count), (size)))
+#define fa_frame_alloc_zeroed(allocator, count, size)                                              \
+    FAI_AT(fa_frame_alloc_zeroed((allocator), (count), (size)))
+#define fa_frame_alloc_zeroed_in(frame, count, size)                                               \
+    FAI_AT(fa_frame_alloc_zeroed_in((frame), (count), (size)))
+#define fa_frame_try_alloc(allocator, size, align, block)                                          \
+    FAI_AT(fa_frame_try_alloc((allocator), (size), (align), (block)))
+#define fa_frame_try_alloc_in(frame, size, align, block)                                           \
+    FAI_AT(fa_frame_try_alloc_in((frame), (size), (align), (block)))
+#define fa_frame_grow(allocator, block, size_old, size_new)                                        \
+    FAI_AT(fa_frame_grow((allocator), (block), (size_old), (size_new)))
+#define fa_frame_grow_in(frame, block, size_old, size_new)                                         \
+    FAI_AT(fa_frame_grow_in((frame), (block), (size_old), (size_new)))
+#define fa_frame_copy(allocator, source, size) FAI_AT(fa_frame_copy((allocator), (source), (size)))
+#define fa_frame_copy_in(frame, source, size) FAI_AT(fa_frame_copy_in((frame), (source), (size)))
+#define fa_frame_copy_string(allocator, string) FAI_AT(fa_frame_copy_string((allocator), (string)))
+#define fa_frame_copy_string_in(frame, string) FAI_AT(fa_frame_copy_string_in((frame), (string)))
+#define fai_frame_zeroed(allocator, count, size, align)                                            \
+    FAI_AT(fai_frame_zeroed((allocator), (count), (size), (align)))
+#define fai_frame_zeroed_in(frame, count, size, align)                                             \
+    FAI_AT(fai_frame_zeroed_in((frame), (count), (size), (align)))
+#define fai_frame_array(allocator, count, size, align)                                             \
+    FAI_AT(fai_frame_array((allocator), (count), (size), (align)))
+#define fai_frame_array_in(frame, count, size, align)                                              \
+    FAI_AT(fai_frame_array_in((frame), (count), (size), (align)))
+#endif
+
+#if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)
+#define FAI_POOL_SITES
+#define fa_pool_alloc(allocator, size) FAI_AT(fa_pool_alloc((allocator), (size)))
+#define fa_pool_alloc_aligned(allocator, size, align)                                              \
+    FAI_AT(fa_pool_alloc_aligned((allocator), (size), (align)))
+#define fa_pool_alloc_zeroed(allocator, count, size)                                               \
+    FAI_AT(fa_pool_alloc_zeroed((allocator), (count), (size)))
+#define fa_pool_alloc_batch(allocator, size, count, blocks)                                        \
+    FAI_AT(fa_pool_alloc_batch((allocator), (size), (count), (blocks)))
+#define fa_pool_free(allocator, block) FAI_AT(fa_pool_free((allocator), (block)))
+#define fa_pool_free_sized(allocator, block, size)                                                 \
+    FAI_AT(fa_pool_free_sized((allocator), (block), (size)))
+#define fa_pool_free_batch(allocator, blocks, count)                                               \
+    FAI_AT(fa_pool_free_batch((allocator), (blocks), (count)))
+#define fai_pool_array(allocator, count, size, align)                                              \
+    FAI_AT(fai_pool_array((allocator), (count), (size), (align)))
+#define fai_pool_array_zeroed(allocator, count, size, align)                                       \
+    FAI_AT(fai_pool_array_zeroed((allocator), (count), (size), (align)))
+#endif
+
+#endif /* FA_DEBUG */
+#endif /* FA_MINIMAL */
