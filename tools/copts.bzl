@@ -14,6 +14,7 @@ _WARNINGS = [
 FA_COPTS = _WARNINGS + [
     "-Wstrict-prototypes",
     "-fvisibility=hidden",
+    "-fno-semantic-interposition",  # calls inside the shared library stay direct
 ]
 
 FA_CXXOPTS = _WARNINGS

@@ -1,0 +1,13 @@
+/* One fast path in each function, so that its instructions can be counted. In a file of its own, so
+ * that the compiler knows nothing of the caller. */
+#include "tools/fastpath/probe.h"
+
+void *probe_frame_alloc_in_64(fa_frame *frame) { return fa_frame_alloc_in(frame, 64); }
+
+void *probe_frame_alloc_64(fa_allocator *allocator) { return fa_frame_alloc(allocator, 64); }
+
+void *probe_pool_alloc_64(fa_allocator *allocator) { return fa_pool_alloc(allocator, 64); }
+
+void probe_pool_free_64(fa_allocator *allocator, void *block) {
+    fa_pool_free_sized(allocator, block, 64);
+}
