@@ -1,0 +1,44 @@
+/* The seam between a scenario and an allocator: what a Memory is.
+ *
+ * A scenario is a template over a Memory class, so that what an allocator inlines stays inlined.
+ * Each class below scenarios/memory_*.hpp uses one allocator the way its user would:
+ *
+ *   class SomeMemory {
+ *     public:
+ *       static constexpr const char *kName = "...";
+ *       // Throws std::runtime_error with one line that says what is wrong.
+ *       explicit SomeMemory(const MemoryOptions &);
+ *       void frame_begin();
+ *       void frame_end();
+ *       // Memory until frame_end, aligned to 16.
+ *       void *frame_alloc(size_t size);
+ *       // Changes the size, keeps the contents. block may be nullptr.
+ *       void *frame_grow(void *block, size_t size_old, size_t size_new);
+ *       // The block is not used any more: free() where blocks are freed one by one, nothing in a
+ *       // region. size is 0 where the caller does not know it (stb_image).
+ *       void frame_free(void *block, size_t size);
+ *       // Small objects that outlive frames.
+ *       void *pool_alloc(size_t size);
+ *       void pool_free(void *block, size_t size);
+ *       // Large blocks that outlive frames.
+ *       void *heap_alloc(size_t size);
+ *       void heap_free(void *block, size_t size);
+ *   };
+ *
+ * Sizes are never 0 (but for frame_free), blocks given to free never nullptr. A function that has no
+ * memory answers nullptr. One thread. */
+#ifndef FA_SCENARIOS_MEMORY_HPP
+#define FA_SCENARIOS_MEMORY_HPP
+
+#include <cstddef>
+#include <string>
+
+namespace scenarios {
+
+struct MemoryOptions {
+    std::string backend; /* as fa_backend_open takes it; "": the default. For framealloc only */
+};
+
+} // namespace scenarios
+
+#endif
