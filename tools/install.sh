@@ -16,7 +16,7 @@ done
 [[ $prefix == /* ]] || prefix=${BUILD_WORKING_DIRECTORY:-$PWD}/$prefix
 
 install -d "$prefix/include/fa" "$prefix/lib/pkgconfig"
-install -m 644 fa/*.h "$prefix/include/fa"
+install -m 644 fa/*.h backends/backends.h "$prefix/include/fa"
 install -m 644 fa/libframealloc.a "$prefix/lib"
 install -m 755 fa/libframealloc.so "$prefix/lib"
 install -m 644 fa/framealloc.pc "$prefix/lib/pkgconfig"

@@ -1,4 +1,5 @@
 /* What a user of the installed library would write first. */
+#include <fa/backends.h>
 #include <fa/fa.h>
 
 #include <stdio.h>
@@ -6,6 +7,7 @@
 
 int main(void) {
     fa_alloc_config config = fa_alloc_config_default();
+    config.backends[0] = fa_backend_system();
     fa_allocator *allocator = NULL;
     if (fa_allocator_create(&config, &allocator) != FA_OK) {
         fprintf(stderr, "create failed\n");
