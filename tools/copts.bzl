@@ -17,7 +17,8 @@ FA_COPTS = _WARNINGS + [
     "-fno-semantic-interposition",  # calls inside the shared library stay direct
 ]
 
-FA_CXXOPTS = _WARNINGS
+# gcc leaves changes of sign out of -Wconversion in C++, clang does not.
+FA_CXXOPTS = _WARNINGS + ["-Wno-sign-conversion"]
 
 def fa_test(name, srcs = None, deps = [], copts = [], **kwargs):
     """A GoogleTest over //fa:fa, from NAME.cc unless srcs says otherwise.
