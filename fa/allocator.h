@@ -9,10 +9,10 @@ FA_EXTERN_C_BEGIN
 /* Makes an allocator. Nothing is taken from the backend but its own tables (some ten KiB).
  * config: copied; NULL: fa_alloc_config_default().
  * allocator: gets the result, NULL on failure.
- * Returns FA_OK; FA_ERROR_CONFIG (a field is out of range, the structure was not filled by a preset,
- *   or program and library were built with different settings), FA_ERROR_BACKEND (backend_spec),
- *   FA_ERROR_NO_MEMORY, FA_ERROR_LIMIT (bytes_max), FA_ERROR_INVALID (allocator is NULL).
- * Any thread. */
+ * Returns FA_OK; FA_ERROR_CONFIG (a field is out of range, the structure was not filled by a
+ * preset, or program and library were built with different settings), FA_ERROR_BACKEND
+ * (backend_spec), FA_ERROR_NO_MEMORY, FA_ERROR_LIMIT (bytes_max), FA_ERROR_INVALID (allocator is
+ * NULL). Any thread. */
 FA_API fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **allocator);
 
 /* Ends an allocator and gives all its memory back, also what is still in use; each pool and heap
@@ -30,8 +30,8 @@ FA_API size_t fa_allocator_destroy(fa_allocator *allocator);
 FA_API fa_allocator *fa_allocator_acquire(fa_allocator *allocator);
 FA_API size_t fa_allocator_release(fa_allocator *allocator);
 
-/* The configuration in force: presets resolved, chunk sizes rounded, strings owned by the allocator.
- * Lives as long as the allocator. Any thread. */
+/* The configuration in force: presets resolved, chunk sizes rounded, strings owned by the
+ * allocator. Lives as long as the allocator. Any thread. */
 FA_API const fa_alloc_config *fa_allocator_config(const fa_allocator *allocator);
 
 /* From now on nothing is asked from or given to the backend any more, until destroy: what fits into
@@ -63,7 +63,12 @@ FA_API void fa_free(fa_allocator *allocator, void *block);
  * Returns 0 for NULL and for a pointer that is not a live block of this allocator (FA601). */
 FA_API size_t fa_usable_size(fa_allocator *allocator, const void *block);
 
-typedef enum fa_intent { FA_INTENT_NONE, FA_INTENT_FRAME, FA_INTENT_POOL, FA_INTENT_HEAP } fa_intent;
+typedef enum fa_intent {
+    FA_INTENT_NONE,
+    FA_INTENT_FRAME,
+    FA_INTENT_POOL,
+    FA_INTENT_HEAP
+} fa_intent;
 
 /* Whose memory is this? Any pointer may be asked about. Frame memory is recognised on the thread
  * that owns it. Returns FA_INTENT_NONE for what is not this allocator's. Locks. */

@@ -26,7 +26,7 @@ typedef enum fa_span_kind {
     FA_SPAN_KIND_COUNT
 } fa_span_kind;
 
-#define FA_NODE_ANY (-1)         /* no NUMA placement asked for */
+#define FA_NODE_ANY (-1)          /* no NUMA placement asked for */
 #define FA_BACKEND_TEXT_BYTES 128 /* longest description, with its terminator */
 
 /* What a backend can do, and how. */

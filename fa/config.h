@@ -11,7 +11,7 @@ FA_EXTERN_C_BEGIN
 #define FA_POOL_CLASS_COUNT_MAX 64 /* size classes of the pools */
 #define FA_POOL_CLASS_BYTES_MAX 8192
 #define FA_FRAMES_IN_FLIGHT_MAX 8
-#define FA_NAME_BYTES 32           /* longest allocator name, with its terminator */
+#define FA_NAME_BYTES 32 /* longest allocator name, with its terminator */
 
 /* What happens to a frame allocation past frame_bytes_max. */
 typedef enum fa_frame_full {

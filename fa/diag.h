@@ -84,15 +84,15 @@ FA_API fa_diag_info fa_diag_describe(fa_diag diag);
 typedef struct fa_event {
     fa_diag diag;
     fa_severity severity;
-    fa_status status;             /* what the call in question returns or records */
+    fa_status status; /* what the call in question returns or records */
     const fa_allocator *allocator;
-    const char *allocator_name;   /* as configured, "" without one */
-    uint64_t thread_index;        /* counts attached threads from 1; 0: none attached */
-    uint64_t frame_index;         /* frames begun on that thread so far */
-    size_t size;                  /* bytes asked for or concerned, 0 where it has no meaning */
-    size_t limit;                 /* limit or amount that would have been enough, 0 likewise */
-    const void *address;          /* block or handle concerned, or NULL */
-    fa_site site;                 /* caller's code; file NULL when not recorded */
+    const char *allocator_name; /* as configured, "" without one */
+    uint64_t thread_index;      /* counts attached threads from 1; 0: none attached */
+    uint64_t frame_index;       /* frames begun on that thread so far */
+    size_t size;                /* bytes asked for or concerned, 0 where it has no meaning */
+    size_t limit;               /* limit or amount that would have been enough, 0 likewise */
+    const void *address;        /* block or handle concerned, or NULL */
+    fa_site site;               /* caller's code; file NULL when not recorded */
 } fa_event;
 
 /* An event hook. Called on the thread that met the condition, with no lock held: it may allocate,
@@ -101,7 +101,8 @@ typedef struct fa_event {
 typedef void fa_event_fn(void *user, const fa_event *event);
 
 /* An event hook that prints one line to stderr:
- * "framealloc[name] FA003 warning: text (size 64, limit 1024) at file:line; help". user is not used. */
+ * "framealloc[name] FA003 warning: text (size 64, limit 1024) at file:line; help". user is not
+ * used. */
 FA_API void fa_event_print(void *user, const fa_event *event);
 
 /* The last thing that went wrong on this thread, in any allocator. */

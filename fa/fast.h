@@ -20,7 +20,8 @@ FA_EXTERN_C_BEGIN
 #define FAI_STORE_RELAXED(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELAXED)
 
 /* The frame handle. Invariants while a frame is open: cursor is 16-aligned; cursor <= limit;
- * [cursor, limit) is free; limit - cursor is a multiple of 16. While none is open: cursor == limit. */
+ * [cursor, limit) is free; limit - cursor is a multiple of 16. While none is open: cursor == limit.
+ */
 typedef struct fa_frame {
     char *cursor;
     char *limit;

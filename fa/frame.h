@@ -11,11 +11,10 @@
  * All blocks are aligned to at least 16, not initialised unless said otherwise (0xAB with
  * FA_CHECK_FILL), and live until the end of the frame; with frames_in_flight N > 1, until N frames
  * have begun after it. Failures return NULL and set fa_last_error:
- *   FA_ERROR_INVALID   size 0, above FA_SIZE_MAX, product wraps, alignment no power of two or too big
- *   FA_ERROR_NO_FRAME  no frame is open (FA001)
- *   FA_ERROR_LIMIT     frame_bytes_max (FA003) or bytes_max (FA301) is reached
- *   FA_ERROR_NO_MEMORY, FA_ERROR_SEALED  the backend refused (FA701), is sealed (FA702)
- * A failed call changes nothing. */
+ *   FA_ERROR_INVALID   size 0, above FA_SIZE_MAX, product wraps, alignment no power of two or too
+ * big FA_ERROR_NO_FRAME  no frame is open (FA001) FA_ERROR_LIMIT     frame_bytes_max (FA003) or
+ * bytes_max (FA301) is reached FA_ERROR_NO_MEMORY, FA_ERROR_SEALED  the backend refused (FA701), is
+ * sealed (FA702) A failed call changes nothing. */
 #ifndef FA_FRAME_H
 #define FA_FRAME_H
 
@@ -33,7 +32,8 @@ FA_API fa_frame *fa_frame_begin(fa_allocator *allocator);
 
 /* Ends the calling thread's frame: its memory is dead (poisoned where a sanitizer runs).
  * Returns FA_OK or FA_ERROR_NO_FRAME (FA005); _in also FA_ERROR_INVALID for NULL and
- * FA_ERROR_FOREIGN (FA201) for another thread's handle. O(1); after a frame that spilled O(spills). */
+ * FA_ERROR_FOREIGN (FA201) for another thread's handle. O(1); after a frame that spilled O(spills).
+ */
 FA_API fa_status fa_frame_end(fa_allocator *allocator);
 FA_API fa_status fa_frame_end_in(fa_frame *frame);
 
@@ -50,8 +50,8 @@ FA_API inline uint64_t fa_frame_count_in(const fa_frame *frame);
 FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc(fa_allocator *allocator, size_t size);
 FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_in(fa_frame *frame, size_t size);
 
-/* Allocates size bytes at an address that is a multiple of align: a power of two up to FA_ALIGN_MAX;
- * less than 16 counts as 16. */
+/* Allocates size bytes at an address that is a multiple of align: a power of two up to
+ * FA_ALIGN_MAX; less than 16 counts as 16. */
 FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_aligned(fa_allocator *allocator, size_t size,
                                                      size_t align);
 FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_aligned_in(fa_frame *frame, size_t size, size_t align);
@@ -59,8 +59,9 @@ FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_aligned_in(fa_frame *frame, size_t 
 /* Allocates count elements of size bytes, side by side, in one step: the cost does not depend on
  * count. Counts as one allocation. */
 FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_batch(fa_allocator *allocator, size_t count,
-                                                   size_t size);
-FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_batch_in(fa_frame *frame, size_t count, size_t size);
+                                                          size_t size);
+FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_batch_in(fa_frame *frame, size_t count,
+                                                             size_t size);
 
 /* The same, all zero. O(count * size). */
 FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_zeroed(fa_allocator *allocator, size_t count,
@@ -77,8 +78,8 @@ FA_API fa_status fa_frame_try_alloc_in(fa_frame *frame, size_t size, size_t alig
  * O(1); another one is copied when it grows, its alignment kept up to 4 KiB; the old place stays
  * unused until the end. block NULL allocates; size_new 0 is FA_ERROR_INVALID.
  * size_old: what was asked for.
- * Returns NULL with the block untouched when there is no room, or (FA002) when block does not lie in
- * the frame. */
+ * Returns NULL with the block untouched when there is no room, or (FA002) when block does not lie
+ * in the frame. */
 FA_API void *fa_frame_grow(fa_allocator *allocator, void *block, size_t size_old, size_t size_new)
     __attribute__((warn_unused_result));
 FA_API void *fa_frame_grow_in(fa_frame *frame, void *block, size_t size_old, size_t size_new)
@@ -136,15 +137,13 @@ FA_API void *fai_frame_array_in(fa_frame *frame, size_t count, size_t size, size
 #define FAI_COUNT_FRAME(frame) ((frame)->alloc_count++)
 #endif
 
-inline uint64_t fa_frame_count_in(const fa_frame *frame) {
-    return frame ? frame->alloc_count : 0;
-}
+inline uint64_t fa_frame_count_in(const fa_frame *frame) { return frame ? frame->alloc_count : 0; }
 
 inline void *fa_frame_alloc_in(fa_frame *frame, size_t size) {
     size_t rounded = (size + (FA_ALIGN_MIN - 1)) & ~(FA_ALIGN_MIN - 1);
     char *block = frame->cursor;
-    /* One compare for three cases: a rounded size of 0 (size 0, or so large that it wrapped) becomes
-     * the largest number there is. */
+    /* One compare for three cases: a rounded size of 0 (size 0, or so large that it wrapped)
+     * becomes the largest number there is. */
     if (FA_UNLIKELY(rounded - 1 >= (size_t)(frame->limit - block)))
         return fai_frame_alloc_slow(frame, size);
     frame->cursor = block + rounded;

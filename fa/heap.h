@@ -35,15 +35,15 @@ FA_API void fa_heap_free(fa_allocator *allocator, void *block);
 /* A live heap block, as the visitor sees it. */
 typedef struct fa_heap_block {
     const void *address;
-    size_t size;       /* as asked for */
+    size_t size; /* as asked for */
     size_t align;
     uint64_t sequence; /* counts heap allocations of this allocator from 1 */
     fa_site site;      /* where fa_heap_... was called, when known */
 } fa_heap_block;
 
 /* Calls visit for each live block, in no order. The visitor sees a copy taken before: it may
- * allocate and free. Returns how many there were. O(blocks), locks while copying; without memory for
- * the copy nothing is visited and SIZE_MAX is returned. */
+ * allocate and free. Returns how many there were. O(blocks), locks while copying; without memory
+ * for the copy nothing is visited and SIZE_MAX is returned. */
 FA_API size_t fa_heap_visit(fa_allocator *allocator,
                             void (*visit)(void *user, const fa_heap_block *block), void *user);
 

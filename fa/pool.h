@@ -21,8 +21,8 @@ FA_EXTERN_C_BEGIN
 /* Allocates size bytes. O(1), no lock; refilling the magazine may lock or call the backend. */
 FA_API FA_RETURNS_BLOCK inline void *fa_pool_alloc(fa_allocator *allocator, size_t size);
 
-/* The same at an address that is a multiple of align: a power of two up to FA_ALIGN_MAX. Up to 4 KiB
- * served by a class whose size is a multiple of align, beyond by the heap. */
+/* The same at an address that is a multiple of align: a power of two up to FA_ALIGN_MAX. Up to 4
+ * KiB served by a class whose size is a multiple of align, beyond by the heap. */
 FA_API FA_RETURNS_BLOCK void *fa_pool_alloc_aligned(fa_allocator *allocator, size_t size,
                                                     size_t align);
 
@@ -47,8 +47,8 @@ FA_API inline void fa_pool_free_sized(fa_allocator *allocator, void *block, size
 /* Frees count blocks; NULLs among them are ignored. */
 FA_API void fa_pool_free_batch(fa_allocator *allocator, void *const *blocks, size_t count);
 
-/* Size of the blocks that serve requests of size bytes: what fa_usable_size will say. For sizes that
- * fall through to the heap the size itself; 0 for 0. Any thread, O(log classes). */
+/* Size of the blocks that serve requests of size bytes: what fa_usable_size will say. For sizes
+ * that fall through to the heap the size itself; 0 for 0. Any thread, O(log classes). */
 FA_API size_t fa_pool_class_size(const fa_allocator *allocator, size_t size);
 
 /* Typed forms: one object, an array in one block, a zeroed array, and the free for a pointer to one
@@ -113,8 +113,9 @@ inline void fa_pool_free_sized(fa_allocator *allocator, void *block, size_t size
         if (FA_LIKELY(size <= head->pool_bytes_inline)) {
             uintptr_t address = (uintptr_t)block;
             uintptr_t segment = address & head->segment_mask;
-            fai_slab_head *slab = (fai_slab_head *)(segment + ((address - segment) >> FAI_SLAB_SHIFT) *
-                                                                  FAI_SLAB_STRIDE);
+            fai_slab_head *slab =
+                (fai_slab_head *)(segment +
+                                  ((address - segment) >> FAI_SLAB_SHIFT) * FAI_SLAB_STRIDE);
             if (FA_LIKELY(FAI_LOAD_RELAXED(&slab->owner) == head)) {
                 fai_magazine *magazine = slab->magazine;
                 uint32_t count = magazine->count;

@@ -8,7 +8,8 @@
 #include "fa/fast.h"
 
 #ifndef FAI_AT
-/* Notes the place, then evaluates the call. A macro's own name is not expanded again inside of it. */
+/* Notes the place, then evaluates the call. A macro's own name is not expanded again inside of it.
+ */
 #define FAI_AT(call)                                                                               \
     __extension__({                                                                                \
         static const fa_site fai_site_here = {__FILE__, __func__, __LINE__};                       \

@@ -22,7 +22,8 @@ typedef struct fa_stats {
     size_t bytes_held_by_kind[FA_SPAN_KIND_COUNT];
     uint64_t backend_alloc_count;
     uint64_t backend_free_count;
-    uint64_t backend_refused_count; /* requests that no backend served, or a limit or seal forbade */
+    uint64_t
+        backend_refused_count; /* requests that no backend served, or a limit or seal forbade */
 
     /* Frames, all threads. */
     uint64_t frame_count;          /* frames ended */
@@ -40,11 +41,11 @@ typedef struct fa_stats {
     uint64_t pool_alloc_count;
     uint64_t pool_free_count;
     uint64_t pool_live_count;
-    size_t pool_live_bytes;         /* live objects times the size of their class */
-    uint64_t pool_remote_count;     /* frees by another thread than the owner; part of free_count */
-    uint64_t pool_adopted_count;    /* slabs taken over from exited threads */
+    size_t pool_live_bytes;      /* live objects times the size of their class */
+    uint64_t pool_remote_count;  /* frees by another thread than the owner; part of free_count */
+    uint64_t pool_adopted_count; /* slabs taken over from exited threads */
     size_t pool_segment_count;
-    size_t pool_slab_count;         /* slabs in use */
+    size_t pool_slab_count; /* slabs in use */
 
     /* Heap. */
     uint64_t heap_alloc_count;

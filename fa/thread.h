@@ -8,7 +8,8 @@
 FA_EXTERN_C_BEGIN
 
 /* Attaches the calling thread now, so that its first allocation need not. Does nothing when it is
- * attached. Returns FA_ERROR_LIMIT (thread_count_max), FA_ERROR_NO_MEMORY, FA_ERROR_SEALED. Locks. */
+ * attached. Returns FA_ERROR_LIMIT (thread_count_max), FA_ERROR_NO_MEMORY, FA_ERROR_SEALED. Locks.
+ */
 FA_API fa_status fa_thread_attach(fa_allocator *allocator);
 
 /* Gives up the calling thread's state, as thread exit would: an open frame ends, ready objects go

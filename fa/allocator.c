@@ -1,0 +1,282 @@
+#include "fa/allocator.h"
+
+#include "fa/heap.h"
+#include "fa/internal/heap.h"
+#include "fa/internal/poison.h"
+#include "fa/internal/slab.h"
+#include "fa/pool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LEAKS_NAMED_MAX 16
+
+/* ---- create ---- */
+
+static void fill_pools(fa_allocator *allocator) {
+    const fa_alloc_config *config = &allocator->config;
+    fai_pools *pools = &allocator->pools;
+    memset(pools->class_of_bin, FAI_NO_CLASS, sizeof pools->class_of_bin);
+    size_t bin = 0;
+    for (uint32_t i = 0; config->pool_class_bytes[i] != 0; i++) {
+        size_t bytes = config->pool_class_bytes[i];
+        size_t count = config->pool_magazine_bytes / bytes;
+        if (count > config->pool_magazine_count_max)
+            count = config->pool_magazine_count_max;
+        pools->class_bytes[i] = (uint32_t)bytes;
+        pools->magazine_capacity[i] = (uint32_t)(count < 8 ? 8 : count);
+        while (bin <= bytes >> FAI_BIN_SHIFT)
+            pools->class_of_bin[bin++] = (uint8_t)i;
+        pools->class_count = i + 1;
+        pools->bytes_max = bytes;
+    }
+}
+
+/* What the configuration leaves open is filled in, so that it can be read back. */
+static void resolve(fa_allocator *allocator, const fa_alloc_config *config) {
+    fa_alloc_config *own = &allocator->config;
+    *own = *config;
+    snprintf(allocator->name, sizeof allocator->name, "%s", config->name ? config->name : "");
+    own->name = allocator->name;
+    if (own->pool_class_bytes[0] == 0) {
+        fa_alloc_config defaults = fa_alloc_config_default();
+        memcpy(own->pool_class_bytes, defaults.pool_class_bytes, sizeof own->pool_class_bytes);
+    }
+    own->frame_chunk_bytes_first = fai_round_up(own->frame_chunk_bytes_first, FA_CACHE_LINE);
+    own->frame_chunk_bytes_max = fai_round_up(own->frame_chunk_bytes_max, FA_CACHE_LINE);
+    allocator->checks = own->checks;
+    allocator->watched = own->checks != 0 || FAI_WATCHED();
+    snprintf(allocator->spec, sizeof allocator->spec, "%s",
+             config->backend_spec ? config->backend_spec : "");
+    own->backend_spec = allocator->spec;
+}
+
+fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **result) {
+    if (result == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    *result = NULL;
+    fa_alloc_config defaults;
+    if (config == NULL) {
+        defaults = fa_alloc_config_default();
+        config = &defaults;
+    }
+    char message[256];
+    fa_status status = fa_alloc_config_validate(config, message, sizeof message);
+    if (status != FA_OK) {
+        fprintf(stderr, "framealloc: %s\n", message);
+        return fai_fail(status, 0);
+    }
+    /* The allocator itself is the first span of its backend. */
+    fai_spans spans;
+    fai_span self;
+    memset(&spans, 0, sizeof spans);
+    status = fai_spans_open(&spans, config);
+    if (status != FA_OK)
+        return fai_fail(status, 0);
+    status = fai_span_alloc(&spans, sizeof(fa_allocator), 64, FA_SPAN_META, &self, NULL);
+    if (status != FA_OK) {
+        fai_spans_close(&spans);
+        return fai_fail(status, sizeof(fa_allocator));
+    }
+    fa_allocator *allocator = (fa_allocator *)self.address;
+    memset(allocator, 0, sizeof *allocator);
+    allocator->self = self;
+    allocator->spans = spans;
+    allocator->references = 1;
+    resolve(allocator, config);
+    fill_pools(allocator);
+    allocator->thread_bytes =
+        fai_round_up(sizeof(fai_thread) + fai_pool_thread_bytes(&allocator->pools), 64);
+    if (pthread_mutex_init(&allocator->lock, NULL) != 0 || !fai_heap_create(allocator)) {
+        fai_span_free(&spans, &self);
+        fai_spans_close(&spans);
+        return fai_fail(FA_ERROR_NO_MEMORY, 0);
+    }
+    fai_registry_add(allocator);
+    *result = allocator;
+    return FA_OK;
+}
+
+/* ---- destroy ---- */
+
+static size_t pool_live_count(fa_allocator *allocator) {
+    fai_pool_counts counts = allocator->pools.retired;
+    for (const fai_thread *thread = allocator->threads; thread; thread = thread->next)
+        for (uint32_t i = 0; i < allocator->pools.class_count; i++)
+            fai_pool_count(thread->magazine[i], &counts);
+    for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
+        for (uint32_t i = 0; i < allocator->pools.class_count; i++)
+            fai_pool_count(thread->magazine[i], &counts);
+    return (size_t)(counts.alloc_count - counts.free_count - allocator->pools.remote_count);
+}
+
+typedef struct leak_report {
+    fa_allocator *allocator;
+    size_t count;
+} leak_report;
+
+static void report_leak(void *user, const fa_heap_block *block) {
+    leak_report *report = (leak_report *)user;
+    if (report->count++ < LEAKS_NAMED_MAX)
+        fai_report_at(report->allocator, FA_DIAG_FA605, FA_OK, block->size, 0, block->address,
+                      block->site);
+}
+
+/* Names what is alive: heap blocks one by one, pool objects as one number. */
+static size_t report_leaks(fa_allocator *allocator) {
+    size_t pool = 0, heap = allocator->heap.live_count;
+#ifndef FA_MINIMAL
+    pool = pool_live_count(allocator);
+#endif
+    leak_report report = {allocator, 0};
+    if (heap != 0)
+        fa_heap_visit(allocator, report_leak, &report);
+    if (pool != 0)
+        fai_report_at(allocator, FA_DIAG_FA605, FA_OK, 0, pool, NULL, (fa_site){NULL, NULL, 0});
+    return heap + pool;
+}
+
+static void free_threads(fa_allocator *allocator, fai_thread *list) {
+    for (fai_thread *thread = list, *next; thread; thread = next) {
+        next = thread->next;
+        fai_frame_detach(thread);
+        fai_span span = thread->span;
+        fai_span_free(&allocator->spans, &span);
+    }
+}
+
+static size_t destroy(fa_allocator *allocator) {
+    size_t alive = report_leaks(allocator);
+    fai_registry_remove(allocator);
+    /* Giving everything back is the one thing that a seal does not forbid. */
+    FAI_STORE_SEQ(&allocator->spans.sealed, false);
+    free_threads(allocator, allocator->threads);
+    free_threads(allocator, allocator->idle);
+    free_threads(allocator, allocator->frozen);
+    fai_slab_destroy(allocator);
+    fai_heap_destroy(allocator);
+    pthread_mutex_destroy(&allocator->lock);
+    fai_spans spans = allocator->spans;
+    fai_span self = allocator->self;
+    fai_span_free(&spans, &self);
+    fai_spans_close(&spans);
+    return alive;
+}
+
+size_t fa_allocator_destroy(fa_allocator *allocator) {
+    if (allocator == NULL)
+        return 0;
+    uint32_t alone = 1;
+    if (!__atomic_compare_exchange_n(&allocator->references, &alone, 0, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED)) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return SIZE_MAX;
+    }
+    return destroy(allocator);
+}
+
+fa_allocator *fa_allocator_acquire(fa_allocator *allocator) {
+    if (allocator != NULL)
+        FAI_ADD_RELAXED(&allocator->references, 1);
+    return allocator;
+}
+
+size_t fa_allocator_release(fa_allocator *allocator) {
+    if (allocator == NULL || FAI_SUB_ACQ_REL(&allocator->references, 1) != 1)
+        return 0;
+    return destroy(allocator);
+}
+
+/* ---- the rest ---- */
+
+const fa_alloc_config *fa_allocator_config(const fa_allocator *allocator) {
+    return allocator ? &allocator->config : NULL;
+}
+
+void fa_backend_seal(fa_allocator *allocator) {
+    if (allocator != NULL)
+        fai_spans_seal(&allocator->spans);
+    else
+        fai_fail(FA_ERROR_INVALID, 0);
+}
+
+bool fa_backend_is_sealed(const fa_allocator *allocator) {
+    return allocator != NULL && FAI_LOAD_SEQ(&allocator->spans.sealed);
+}
+
+fa_status fa_backend_describe(const fa_allocator *allocator, size_t index, fa_backend_info *info) {
+    if (allocator == NULL || info == NULL || index >= allocator->spans.count)
+        return fai_fail(FA_ERROR_INVALID, index);
+    const fa_backend *backend = &allocator->spans.chain[index];
+    memset(info, 0, sizeof *info);
+    backend->vtable->describe(backend->context, info);
+    return FA_OK;
+}
+
+size_t fa_allocator_trim(fa_allocator *allocator) {
+    if (allocator == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return 0;
+    }
+    size_t bytes = fai_heap_trim(allocator);
+    fai_thread *thread = fai_thread_find(allocator);
+    if (thread != NULL)
+        return bytes + fai_pool_trim(thread, false);
+    fai_lock(allocator);
+    bytes += fai_slab_trim(allocator);
+    fai_unlock(allocator);
+    return bytes;
+}
+
+fa_status fa_validate(fa_allocator *allocator, const void **place) {
+    if (place != NULL)
+        *place = NULL;
+    if (allocator == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    fai_lock(allocator);
+    const void *wrong = fai_slab_validate(allocator);
+    size_t threads = 0, held = 0;
+    for (const fai_thread *thread = allocator->threads; thread; thread = thread->next) {
+        threads++;
+        const void *here = fai_frame_validate(thread);
+        wrong = wrong != NULL ? wrong : here;
+    }
+    for (int kind = 0; kind < FA_SPAN_KIND_COUNT; kind++)
+        held += allocator->spans.held_by_kind[kind];
+    if (wrong == NULL && (threads != allocator->thread_count || held != allocator->spans.held))
+        wrong = allocator;
+    fai_unlock(allocator);
+    if (wrong == NULL)
+        wrong = fai_heap_validate(allocator);
+    if (wrong == NULL)
+        return FA_OK;
+    if (place != NULL)
+        *place = wrong;
+    return fai_report(allocator, FA_DIAG_FA901, FA_ERROR_CORRUPT, 0, 0, wrong);
+}
+
+void fa_free(fa_allocator *allocator, void *block) {
+    fai_pool_free_slow(allocator, block, SIZE_MAX);
+}
+
+size_t fa_usable_size(fa_allocator *allocator, const void *block) {
+    if (allocator == NULL || block == NULL)
+        return 0;
+    fai_slab *slab = fai_slab_lookup(allocator, block);
+    size_t size =
+        slab ? fai_pool_usable(allocator, slab, block) : fai_heap_usable(allocator, block);
+    if (size == 0)
+        fai_report(allocator, FA_DIAG_FA601, FA_ERROR_FOREIGN, 0, 0, block);
+    return size;
+}
+
+fa_intent fa_intent_of(fa_allocator *allocator, const void *pointer) {
+    if (allocator == NULL || pointer == NULL)
+        return FA_INTENT_NONE;
+    if (fai_slab_lookup(allocator, pointer) != NULL)
+        return FA_INTENT_POOL;
+    const fai_thread *thread = fai_thread_find(allocator);
+    if (thread != NULL && fai_frame_owns(thread, pointer))
+        return FA_INTENT_FRAME;
+    return fai_heap_owns(allocator, pointer) ? FA_INTENT_HEAP : FA_INTENT_NONE;
+}

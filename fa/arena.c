@@ -1,0 +1,324 @@
+#include "fa/internal/arena.h"
+
+#include "fa/internal/poison.h"
+
+#define PAGE_BYTES ((size_t)4096)
+
+char fai_arena_nowhere[FA_ALIGN_MIN] __attribute__((aligned(16)));
+
+/* ---- chunks ---- */
+
+static fai_chunk *chunk_format(const fai_span *span, bool is_spill) {
+    fai_chunk *chunk = (fai_chunk *)span->address;
+    chunk->next = NULL;
+    chunk->end = (char *)span->address + (span->size & ~(FA_ALIGN_MIN - 1));
+    chunk->used_end = fai_chunk_start(chunk);
+    chunk->span = *span;
+    chunk->is_spill = is_spill;
+    return chunk;
+}
+
+/* Gives a chunk back; false, with the chunk kept, when sealed. */
+static bool chunk_free(fai_thread *thread, fai_chunk *chunk) {
+    fai_span span = chunk->span;
+    bool counted = !chunk->is_spill;
+    fai_unpoison_defined(span.address, span.size);
+    if (!fai_span_free(&thread->allocator->spans, &span))
+        return false;
+    if (counted)
+        thread->chunk_bytes -= span.size;
+    return true;
+}
+
+static size_t room_below_cap(const fai_thread *thread) {
+    size_t cap = thread->allocator->config.frame_bytes_max;
+    if (cap == 0)
+        return FA_SIZE_MAX;
+    return cap > thread->chunk_bytes ? cap - thread->chunk_bytes : 0;
+}
+
+/* Takes a chunk that holds at least bytes and at best wanted. Tries the smaller size before it
+ * gives up. Returns the status of the backend. */
+static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, bool is_spill,
+                            fai_chunk **chunk) {
+    fa_allocator *allocator = thread->allocator;
+    size_t huge = allocator->spans.info[0].huge_page_bytes;
+    size_t least = fai_round_up(bytes + FAI_CHUNK_HEADER, FA_CACHE_LINE);
+    size_t sizes[2] = {wanted > least ? wanted : least, least};
+    fa_status status = FA_ERROR_NO_MEMORY;
+    for (size_t i = 0; i < 2; i++) {
+        if (i == 1 && sizes[1] == sizes[0])
+            break;
+        fai_span span;
+        size_t align = huge != 0 && sizes[i] >= huge ? huge : FA_CACHE_LINE;
+        if (align > FA_ALIGN_MAX)
+            align = FA_CACHE_LINE;
+        status = fai_span_alloc(&allocator->spans, sizes[i], align, FA_SPAN_CHUNK, &span, NULL);
+        if (status != FA_OK)
+            continue;
+        *chunk = chunk_format(&span, is_spill);
+        if (!is_spill)
+            thread->chunk_bytes += span.size;
+        if (allocator->watched)
+            fai_poison(fai_chunk_start(*chunk), (size_t)((*chunk)->end - fai_chunk_start(*chunk)));
+        return FA_OK;
+    }
+    return status;
+}
+
+/* ---- the cursor ---- */
+
+static void set_cursor(fai_thread *thread, char *cursor, char *end) {
+    thread->head.frame.cursor = cursor;
+    thread->head.frame.limit = thread->allocator->watched ? cursor : end;
+}
+
+void fai_arena_enter(fai_thread *thread, fai_arena *arena) {
+    thread->arena = arena;
+    arena->current = arena->first;
+    arena->bytes_before = 0;
+    arena->outgrown = false;
+    if (arena->first != NULL)
+        set_cursor(thread, fai_chunk_start(arena->first), arena->first->end);
+    else
+        set_cursor(thread, fai_arena_nowhere, fai_arena_nowhere);
+}
+
+size_t fai_arena_used(const fai_thread *thread) {
+    const fai_arena *arena = thread->arena;
+    if (arena->current == NULL)
+        return arena->bytes_before;
+    return arena->bytes_before +
+           (size_t)(thread->head.frame.cursor - fai_chunk_start(arena->current));
+}
+
+/* Moves the cursor to the start of chunk, which follows the current one. */
+static void advance(fai_thread *thread, fai_chunk *chunk) {
+    fai_arena *arena = thread->arena;
+    if (arena->current != NULL) {
+        arena->bytes_before = fai_arena_used(thread);
+        arena->current->used_end = thread->head.frame.cursor;
+    }
+    arena->current = chunk;
+    set_cursor(thread, fai_chunk_start(chunk), chunk->end);
+}
+
+/* Bumps within the current chunk, whatever the limit says. */
+static void *bump(fai_thread *thread, size_t bytes, size_t align) {
+    const fai_chunk *chunk = thread->arena->current;
+    if (chunk == NULL)
+        return NULL;
+    char *block = fai_align_up(thread->head.frame.cursor, align);
+    if (block > chunk->end || bytes > (size_t)(chunk->end - block))
+        return NULL;
+    set_cursor(thread, block + bytes, chunk->end);
+    return block;
+}
+
+/* ---- growth ---- */
+
+/* Brings a kept chunk that holds bytes to the place behind the current one. */
+static bool reuse_chunk(fai_thread *thread, size_t bytes) {
+    fai_arena *arena = thread->arena;
+    if (arena->current == NULL)
+        return false;
+    for (fai_chunk **link = &arena->current->next; *link; link = &(*link)->next) {
+        fai_chunk *chunk = *link;
+        if ((size_t)(chunk->end - fai_chunk_start(chunk)) < bytes)
+            continue;
+        *link = chunk->next;
+        chunk->next = arena->current->next;
+        arena->current->next = chunk;
+        advance(thread, chunk);
+        return true;
+    }
+    return false;
+}
+
+static void note_overflow(fai_thread *thread, uint64_t *count, size_t size) {
+    fa_allocator *allocator = thread->allocator;
+    FAI_ADD_RELAXED(count, 1);
+    fai_lock(allocator);
+    allocator->frame_overflow_size = size;
+    allocator->frame_overflow_site = fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0};
+    fai_unlock(allocator);
+}
+
+/* A chunk of its own for one block; stands before the others, as used. */
+static void *take_alone(fai_thread *thread, fai_chunk *chunk, size_t bytes, size_t align) {
+    fai_arena *arena = thread->arena;
+    char *block = fai_align_up(fai_chunk_start(chunk), align);
+    chunk->used_end = block + bytes;
+    arena->bytes_before += (size_t)(chunk->used_end - fai_chunk_start(chunk));
+    chunk->next = arena->first;
+    arena->first = chunk;
+    if (arena->current == NULL) {
+        /* Nothing to go on in: the next request makes the first ordinary chunk behind this one. */
+        arena->current = chunk;
+        arena->bytes_before = 0;
+        set_cursor(thread, chunk->used_end, chunk->end);
+    }
+    return block;
+}
+
+static void *take_past_cap(fai_thread *thread, size_t bytes, size_t align, size_t size_asked) {
+    fa_allocator *allocator = thread->allocator;
+    size_t cap = allocator->config.frame_bytes_max;
+    if (allocator->config.frame_full == FA_FRAME_FULL_FAIL) {
+        note_overflow(thread, &allocator->frame_full_count, size_asked);
+        fai_report(allocator, FA_DIAG_FA003, FA_ERROR_LIMIT, size_asked, cap, NULL);
+        return NULL;
+    }
+    fai_chunk *chunk;
+    fa_status status = chunk_make(thread, bytes + (align - FA_ALIGN_MIN), 0, true, &chunk);
+    if (status != FA_OK) {
+        fai_report_span(allocator, status, size_asked);
+        return NULL;
+    }
+    void *block = take_alone(thread, chunk, bytes, align);
+    thread->arena->outgrown = true;
+    note_overflow(thread, &allocator->frame_spill_count, size_asked);
+    fai_report(allocator, FA_DIAG_FA007, FA_OK, size_asked, cap, block);
+    return block;
+}
+
+/* Sizes of the chunk that comes next: twice the last, within the configured bounds. */
+static size_t chunk_bytes_next(const fai_thread *thread) {
+    const fa_alloc_config *config = &thread->allocator->config;
+    const fai_chunk *current = thread->arena->current;
+    if (current == NULL || current->is_spill)
+        return config->frame_chunk_bytes_first;
+    size_t twice = current->span.size * 2;
+    if (twice < config->frame_chunk_bytes_first)
+        return config->frame_chunk_bytes_first;
+    return twice < config->frame_chunk_bytes_max ? twice : config->frame_chunk_bytes_max;
+}
+
+/* The slow half of fai_arena_take: the current chunk does not hold the request. */
+static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size_t size_asked) {
+    fa_allocator *allocator = thread->allocator;
+    fai_arena *arena = thread->arena;
+    size_t need = bytes + (align - FA_ALIGN_MIN);
+    if (arena->current != NULL && !arena->outgrown) {
+        arena->outgrown = true;
+        note_overflow(thread, &allocator->frame_overflow_count, size_asked);
+        fai_report_at(allocator, FA_DIAG_FA006, FA_OK, size_asked, arena->current->span.size, NULL,
+                      fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0});
+        void *block = bump(thread, bytes, align); /* the hook may have moved the cursor */
+        if (block != NULL)
+            return block;
+    }
+    if (reuse_chunk(thread, need))
+        return bump(thread, bytes, align);
+
+    size_t least = fai_round_up(need + FAI_CHUNK_HEADER, FA_CACHE_LINE);
+    size_t wanted = chunk_bytes_next(thread), room = room_below_cap(thread);
+    bool alone = least > allocator->config.frame_chunk_bytes_max;
+    if (least > room)
+        return take_past_cap(thread, bytes, align, size_asked);
+    if (alone)
+        wanted = fai_round_up(least, PAGE_BYTES);
+    if (wanted > room)
+        wanted = room & ~(FA_CACHE_LINE - 1);
+    fai_chunk *chunk;
+    fa_status status = chunk_make(thread, need, wanted, false, &chunk);
+    if (status != FA_OK) {
+        fai_report_span(allocator, status, size_asked);
+        return NULL;
+    }
+    if (alone)
+        return take_alone(thread, chunk, bytes, align);
+    if (arena->current == NULL) {
+        arena->first = chunk;
+    } else {
+        chunk->next = arena->current->next;
+        arena->current->next = chunk;
+    }
+    advance(thread, chunk);
+    return bump(thread, bytes, align);
+}
+
+void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size_asked) {
+    void *block = bump(thread, bytes, align);
+    return block != NULL ? block : take_elsewhere(thread, bytes, align, size_asked);
+}
+
+/* ---- learning ---- */
+
+/* One chunk for what a frame of that many bytes needs, a quarter more for the next one, which
+ * costs no physical memory until it is touched. */
+static size_t plan_for(const fai_thread *thread, size_t used) {
+    const fa_alloc_config *config = &thread->allocator->config;
+    size_t bytes = fai_round_up(used + used / 4 + FAI_CHUNK_HEADER, PAGE_BYTES);
+    if (bytes < config->frame_chunk_bytes_first)
+        bytes = config->frame_chunk_bytes_first;
+    size_t share = config->frame_bytes_max / config->frames_in_flight;
+    return config->frame_bytes_max != 0 && bytes > share ? 0 : bytes;
+}
+
+void fai_arena_leave(fai_thread *thread, size_t used) {
+    const fa_alloc_config *config = &thread->allocator->config;
+    fai_arena *arena = thread->arena;
+    if (arena->outgrown) {
+        arena->bytes_plan = plan_for(thread, used);
+        arena->stale = true;
+    } else if (arena->first != NULL && config->frame_trim_after != 0 &&
+               arena->window_frames >= config->frame_trim_after) {
+        size_t plan = plan_for(thread, arena->window_peak * 2);
+        if (plan != 0 && plan < arena->first->span.size &&
+            arena->window_peak <= arena->first->span.size / 4) {
+            arena->bytes_plan = plan;
+            arena->stale = true;
+        }
+    } else {
+        return;
+    }
+    arena->window_frames = 0;
+    arena->window_peak = 0;
+}
+
+void fai_arena_release(fai_thread *thread, fai_arena *arena) {
+    fai_chunk *kept = NULL;
+    for (fai_chunk *chunk = arena->first, *next; chunk; chunk = next) {
+        next = chunk->next;
+        if (!chunk_free(thread, chunk)) {
+            /* Sealed: a spill becomes an ordinary chunk, there will be no other memory. */
+            if (chunk->is_spill)
+                thread->chunk_bytes += chunk->span.size;
+            chunk->is_spill = false;
+            chunk->next = kept;
+            kept = chunk;
+        }
+    }
+    arena->first = kept;
+    arena->current = NULL;
+    arena->bytes_before = 0;
+}
+
+/* Frees the spills only. */
+static void release_spills(fai_thread *thread, fai_arena *arena) {
+    for (fai_chunk **link = &arena->first; *link;) {
+        fai_chunk *chunk = *link, *next = chunk->next;
+        if (chunk->is_spill && chunk_free(thread, chunk))
+            *link = next;
+        else
+            link = &chunk->next;
+    }
+}
+
+void fai_arena_rebuild(fai_thread *thread, fai_arena *arena) {
+    arena->stale = false;
+    if (arena->bytes_plan == 0 || FAI_LOAD_RELAXED(&thread->allocator->spans.sealed)) {
+        release_spills(thread, arena);
+        return;
+    }
+    fai_arena_release(thread, arena);
+    fai_chunk *chunk;
+    size_t room = room_below_cap(thread);
+    size_t bytes = arena->bytes_plan < room ? arena->bytes_plan : room & ~(PAGE_BYTES - 1);
+    arena->bytes_plan = 0;
+    /* Without memory for it the next frame starts small again and says why when it fails. */
+    if (arena->first == NULL && bytes > FAI_CHUNK_HEADER &&
+        chunk_make(thread, FA_ALIGN_MIN, bytes, false, &chunk) == FA_OK)
+        arena->first = chunk;
+}

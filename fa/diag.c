@@ -1,0 +1,118 @@
+#include "fa/diag.h"
+
+#include "fa/internal/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const fa_diag_info k_diags[FA_DIAG_COUNT] = {{"", "no diagnostic", "", FA_SEVERITY_NOTE},
+#define DIAG_ROW(code, severity, text, help) {#code, text, help, severity},
+                                                    FA_DIAG_LIST(DIAG_ROW)
+#undef DIAG_ROW
+};
+
+static __thread fa_error t_last_error;
+static __thread bool t_in_hook;
+
+fa_diag_info fa_diag_describe(fa_diag diag) {
+    return k_diags[(unsigned)diag < FA_DIAG_COUNT ? diag : FA_DIAG_NONE];
+}
+
+fa_error fa_last_error(void) { return t_last_error; }
+
+void fa_last_error_clear(void) { t_last_error = (fa_error){FA_OK, FA_DIAG_NONE, 0}; }
+
+fa_status fai_fail(fa_status status, size_t size) {
+    t_last_error = (fa_error){status, FA_DIAG_NONE, size};
+    return status;
+}
+
+static const char *severity_name(fa_severity severity) {
+    static const char *const names[] = {"note", "warning", "error", "fatal"};
+    return names[severity];
+}
+
+void fa_event_print(void *user, const fa_event *event) {
+    (void)user;
+    fa_diag_info info = fa_diag_describe(event->diag);
+    char size[64] = "", place[160] = "";
+    if (event->size != 0 && event->limit != 0)
+        snprintf(size, sizeof size, " (size %zu, limit %zu)", event->size, event->limit);
+    else if (event->size != 0)
+        snprintf(size, sizeof size, " (size %zu)", event->size);
+    if (event->site.file != NULL)
+        snprintf(place, sizeof place, " at %s:%d", event->site.file, event->site.line);
+    fprintf(stderr, "framealloc[%s] %s %s: %s%s%s; %s\n", event->allocator_name, info.code,
+            severity_name(event->severity), info.text, size, place, info.help);
+}
+
+fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status, size_t size,
+                        size_t limit, const void *address, fa_site site) {
+    const fa_diag_info *info = &k_diags[diag];
+    if (status != FA_OK)
+        t_last_error = (fa_error){status, diag, size};
+    FAI_ADD_RELAXED(&allocator->diag_count[diag], 1);
+
+    fa_event event = {.diag = diag,
+                      .severity = info->severity,
+                      .status = status,
+                      .allocator = allocator,
+                      .allocator_name = allocator->name,
+                      .size = size,
+                      .limit = limit,
+                      .address = address,
+                      .site = site};
+    if (FAI_LOAD_RELAXED(&fai_slot.owner) == allocator) {
+        const fai_thread *thread = (const fai_thread *)fai_slot.head;
+        event.thread_index = thread->index;
+        event.frame_index = thread->frame_index;
+    }
+    if (allocator->config.on_event != NULL && !t_in_hook) {
+        /* What the hook does itself must not change what the failed call answers. */
+        fa_error error = t_last_error;
+        t_in_hook = true;
+        allocator->config.on_event(allocator->config.on_event_user, &event);
+        t_in_hook = false;
+        t_last_error = error;
+    }
+    bool fatal = info->severity == FA_SEVERITY_FATAL;
+    if (fatal || (allocator->config.strict && info->severity == FA_SEVERITY_ERROR)) {
+        if (allocator->config.on_event != fa_event_print)
+            fa_event_print(NULL, &event);
+        abort();
+    }
+    return status;
+}
+
+fa_status fai_report(fa_allocator *allocator, fa_diag diag, fa_status status, size_t size,
+                     size_t limit, const void *address) {
+    return fai_report_at(allocator, diag, status, size, limit, address, fai_take_site());
+}
+
+fa_status fai_report_span(fa_allocator *allocator, fa_status status, size_t size) {
+    switch (status) {
+    case FA_ERROR_LIMIT:
+        return fai_report(allocator, FA_DIAG_FA301, status, size, allocator->config.bytes_max,
+                          NULL);
+    case FA_ERROR_SEALED:
+        return fai_report(allocator, FA_DIAG_FA702, status, size, 0, NULL);
+    default:
+        return fai_report(allocator, FA_DIAG_FA701, status, size, 0, NULL);
+    }
+}
+
+fa_status fai_allocator_span(fa_allocator *allocator, size_t size, size_t align, fa_span_kind kind,
+                             fai_span *span) {
+    uint32_t declined;
+    fa_status status = fai_span_alloc(&allocator->spans, size, align, kind, span, &declined);
+    if (status != FA_OK)
+        return fai_report_span(allocator, status, size);
+    if (declined != 0)
+        fai_report(allocator, FA_DIAG_FA703, FA_OK, size, 0, span->address);
+    return FA_OK;
+}
+
+void fai_assert_failed(const char *condition, const char *file, int line) {
+    fprintf(stderr, "framealloc: assertion failed: %s at %s:%d\n", condition, file, line);
+    abort();
+}

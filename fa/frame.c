@@ -1,0 +1,488 @@
+/* Frames: begin, end, and every allocation that the inline path leaves. */
+#include "fa/frame.h"
+
+#include "fa/internal/arena.h"
+#include "fa/internal/poison.h"
+
+#include <string.h>
+
+#define NOTE_MAGIC ((uint64_t)0xF4A3E0B10C4A11ull)
+#define NOTE_BYTES ((sizeof(fai_frame_note) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
+
+static fai_thread *thread_of(fa_frame *frame) { return (fai_thread *)(void *)frame; }
+
+/* ---- what checks and sanitizers add to a block ----
+ * note | block | rest of its last 16 bytes and 16 guard bytes */
+
+static fai_frame_note *note_of(char *block) {
+    return (fai_frame_note *)(void *)(block - NOTE_BYTES);
+}
+
+static char *watched_end(const fai_frame_note *note) {
+    return note->block + fai_round_up(note->size, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
+}
+
+/* Writes fill bytes over the part of a block from `from` on, the guard behind it, and the poison.
+ */
+static void dress(const fa_allocator *allocator, const fai_frame_note *note, size_t from) {
+    size_t rest = (size_t)(watched_end(note) - note->block) - note->size;
+    fai_unpoison(note->block + from, note->size - from + rest);
+    if (allocator->checks & FA_CHECK_FILL)
+        memset(note->block + from, FAI_FILL_FRESH, note->size - from);
+    if (allocator->checks & FA_CHECK_GUARD)
+        memset(note->block + note->size, FAI_FILL_GUARD, rest);
+    fai_unpoison(note->block + from, note->size - from);
+    fai_poison(note->block + note->size, rest);
+}
+
+static void *alloc_watched(fai_thread *thread, size_t size, size_t align) {
+    size_t rounded = fai_round_up(size, FA_ALIGN_MIN);
+    size_t bytes = NOTE_BYTES + (align - FA_ALIGN_MIN) + rounded + FAI_GUARD_BYTES;
+    fa_site site = fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0};
+    char *start = (char *)fai_arena_take(thread, bytes, FA_ALIGN_MIN, size);
+    if (start == NULL)
+        return NULL;
+    char *block = fai_align_up(start + NOTE_BYTES, align);
+    fai_frame_note *note = note_of(block);
+    fai_unpoison(note, sizeof *note);
+    *note = (fai_frame_note){thread->arena->newest_note, block, size, NOTE_MAGIC, site};
+    thread->arena->newest_note = note;
+    dress(thread->allocator, note, 0);
+    fai_poison(note, sizeof *note);
+    return block;
+}
+
+/* Reports FA604 when somebody wrote past a block of the arena, FA606 when a note is damaged. */
+static void verify_notes(fai_thread *thread, const fai_arena *arena) {
+    fa_allocator *allocator = thread->allocator;
+    for (fai_frame_note *note = arena->newest_note, *previous; note; note = previous) {
+        fai_unpoison_defined(note, sizeof *note);
+        if (note->magic != NOTE_MAGIC)
+            fai_report(allocator, FA_DIAG_FA606, FA_ERROR_CORRUPT, 0, 0, note);
+        previous = note->previous;
+        if ((allocator->checks & FA_CHECK_GUARD) == 0)
+            continue;
+        const char *end = note->block + note->size;
+        size_t rest = (size_t)(watched_end(note) - end);
+        fai_unpoison_defined(end, rest);
+        if (!fai_is_filled(end, FAI_FILL_GUARD, rest))
+            fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, note->size, 0, note->block,
+                          note->site);
+    }
+}
+
+/* The memory of a frame is dead: only the range that was touched is filled. */
+static void bury(fai_thread *thread, fai_arena *arena) {
+    verify_notes(thread, arena);
+    arena->newest_note = NULL;
+    for (fai_chunk *chunk = arena->first; chunk; chunk = chunk->next) {
+        char *start = fai_chunk_start(chunk);
+        size_t used = (size_t)(chunk->used_end - start);
+        fai_unpoison(start, used);
+        if (thread->allocator->checks & FA_CHECK_FILL)
+            memset(start, FAI_FILL_DEAD, used);
+        fai_poison(start, (size_t)(chunk->end - start));
+        if (chunk == arena->current)
+            break;
+    }
+}
+
+/* ---- begin and end ---- */
+
+static void close_frame(fai_thread *thread) {
+    thread->frame_open = false;
+    thread->head.frame.cursor = thread->head.frame.limit = fai_arena_nowhere;
+}
+
+void fai_frame_attach(fai_thread *thread) {
+    thread->arena = &thread->arenas[0];
+    thread->frame_index = 0;
+    thread->frame_count = thread->frame_alloc_count = thread->frame_bytes = 0;
+    close_frame(thread);
+}
+
+void fai_frame_detach(fai_thread *thread) {
+    close_frame(thread);
+    for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++) {
+        fai_arena *arena = &thread->arenas[i];
+        fai_arena_release(thread, arena);
+        fai_chunk *kept = arena->first;
+        memset(arena, 0, sizeof *arena);
+        arena->first = kept;
+    }
+}
+
+/* An arena whose frames in flight have passed, and whose chunks must change. */
+FA_COLD static void prepare(fai_thread *thread, fai_arena *arena) {
+    if (thread->allocator->watched)
+        bury(thread, arena);
+    if (arena->stale)
+        fai_arena_rebuild(thread, arena);
+}
+
+fa_frame *(fa_frame_begin)(fa_allocator *allocator) {
+    if (allocator == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return NULL;
+    }
+    fai_thread *thread = fai_thread_get(allocator);
+    if (thread == NULL)
+        return NULL;
+    if (thread->frame_open) {
+        fai_report(allocator, FA_DIAG_FA004, FA_ERROR_FRAME_OPEN, 0, 0, &thread->head.frame);
+        return NULL;
+    }
+    uint32_t in_flight = allocator->config.frames_in_flight;
+    fai_arena *arena = &thread->arenas[in_flight == 1 ? 0 : thread->frame_index % in_flight];
+    if (in_flight != 1 && (arena->stale || allocator->watched))
+        prepare(thread, arena);
+    if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
+        fai_pool_drain(thread);
+    thread->frame_index++;
+    thread->frame_open = true;
+    thread->head.frame.alloc_count = 0;
+    fai_arena_enter(thread, arena);
+    return &thread->head.frame;
+}
+
+FA_COLD static void settle(fai_thread *thread, fai_arena *arena, size_t used) {
+    fai_arena_leave(thread, used);
+    if (arena->stale && thread->allocator->config.frames_in_flight == 1)
+        fai_arena_rebuild(thread, arena);
+}
+
+static fa_status end(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    const fa_alloc_config *config = &allocator->config;
+    fai_arena *arena = thread->arena;
+    size_t used = fai_arena_used(thread);
+    if (arena->current != NULL)
+        arena->current->used_end = thread->head.frame.cursor;
+    FAI_BUMP(&thread->frame_count, 1);
+    FAI_BUMP(&thread->frame_alloc_count, thread->head.frame.alloc_count);
+    FAI_BUMP(&thread->frame_bytes, used);
+    close_frame(thread);
+    if (FA_UNLIKELY(used > arena->window_peak)) {
+        arena->window_peak = used;
+        fai_raise(&allocator->frame_bytes_peak, used);
+    }
+    if (FA_UNLIKELY(allocator->watched) && config->frames_in_flight == 1)
+        bury(thread, arena);
+    if (FA_UNLIKELY(arena->outgrown || ++arena->window_frames == config->frame_trim_after))
+        settle(thread, arena, used);
+    if (FA_UNLIKELY(++thread->pool_window_frames == config->pool_trim_after)) {
+        thread->pool_window_frames = 0;
+        fai_pool_trim(thread, true);
+    }
+    return FA_OK;
+}
+
+fa_status(fa_frame_end_in)(fa_frame *frame) {
+    if (frame == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    fai_thread *thread = thread_of(frame);
+    if (thread->slot != &fai_slot)
+        return fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, 0, 0, frame);
+    if (!thread->frame_open)
+        return fai_report(thread->allocator, FA_DIAG_FA005, FA_ERROR_NO_FRAME, 0, 0, frame);
+    return end(thread);
+}
+
+fa_status(fa_frame_end)(fa_allocator *allocator) {
+    fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
+    if (thread == NULL)
+        return allocator ? fai_report(allocator, FA_DIAG_FA005, FA_ERROR_NO_FRAME, 0, 0, NULL)
+                         : fai_fail(FA_ERROR_INVALID, 0);
+    if (!thread->frame_open)
+        return fai_report(allocator, FA_DIAG_FA005, FA_ERROR_NO_FRAME, 0, 0, &thread->head.frame);
+    return end(thread);
+}
+
+fa_frame *fa_frame_current(fa_allocator *allocator) {
+    fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
+    return thread != NULL && thread->frame_open ? &thread->head.frame : NULL;
+}
+
+size_t fa_frame_bytes_in(const fa_frame *frame) {
+    if (frame == NULL)
+        return 0;
+    const fai_thread *thread = (const fai_thread *)(const void *)frame;
+    return thread->frame_open ? fai_arena_used(thread) : 0;
+}
+
+size_t fa_frame_bytes(fa_allocator *allocator) {
+    return fa_frame_bytes_in(fa_frame_current(allocator));
+}
+
+/* ---- allocation ---- */
+
+/* Handle for a call through the allocator: the thread's own frame, open or not. */
+static fa_frame *find(fa_allocator *allocator, size_t size) {
+    fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
+    if (thread != NULL)
+        return &thread->head.frame;
+    if (allocator == NULL)
+        fai_fail(FA_ERROR_INVALID, size);
+    else
+        fai_report(allocator, FA_DIAG_FA001, FA_ERROR_NO_FRAME, size, 0, NULL);
+    return NULL;
+}
+
+/* Every allocation that is not inline. */
+static void *alloc(fa_frame *frame, size_t size, size_t align) {
+    if (align < FA_ALIGN_MIN && fai_is_power_of_two(align))
+        align = FA_ALIGN_MIN;
+    if (frame == NULL || !fai_is_request(size, align)) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    fai_thread *thread = thread_of(frame);
+    if (FA_UNLIKELY(thread->slot != &fai_slot)) {
+        fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size, 0, frame);
+        return NULL;
+    }
+    if (FA_UNLIKELY(!thread->frame_open)) {
+        fai_report(thread->allocator, FA_DIAG_FA001, FA_ERROR_NO_FRAME, size, 0, frame);
+        return NULL;
+    }
+    void *block = thread->allocator->watched
+                      ? alloc_watched(thread, size, align)
+                      : fai_arena_take(thread, fai_round_up(size, FA_ALIGN_MIN), align, size);
+    if (block != NULL)
+        FAI_COUNT_FRAME(frame);
+    return block;
+}
+
+void *fai_frame_alloc_slow(fa_frame *frame, size_t size) {
+    return alloc(frame, size, FA_ALIGN_MIN);
+}
+
+void *fai_frame_alloc_find(fa_allocator *allocator, size_t size) {
+    fa_frame *frame = find(allocator, size);
+    return frame ? (fa_frame_alloc_in)(frame, size) : NULL;
+}
+
+void *fai_frame_batch_slow(fa_frame *frame, size_t count, size_t size) {
+    (void)frame, (void)count;
+    fai_fail(FA_ERROR_INVALID, size);
+    return NULL;
+}
+
+void *(fa_frame_alloc_aligned_in)(fa_frame *frame, size_t size, size_t align) {
+    return alloc(frame, size, align);
+}
+
+void *(fai_frame_array_in)(fa_frame *frame, size_t count, size_t size, size_t align) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = 0;
+    return alloc(frame, bytes, align);
+}
+
+void *(fai_frame_zeroed_in)(fa_frame *frame, size_t count, size_t size, size_t align) {
+    void *block = (fai_frame_array_in)(frame, count, size, align);
+    if (block != NULL)
+        memset(block, 0, count * size);
+    return block;
+}
+
+void *(fa_frame_alloc_zeroed_in)(fa_frame *frame, size_t count, size_t size) {
+    return (fai_frame_zeroed_in)(frame, count, size, FA_ALIGN_MIN);
+}
+
+fa_status(fa_frame_try_alloc_in)(fa_frame *frame, size_t size, size_t align, void **block) {
+    if (block == NULL)
+        return fai_fail(FA_ERROR_INVALID, size);
+    *block = alloc(frame, size, align);
+    return *block ? FA_OK : fa_last_error().status;
+}
+
+/* ---- grow and copy ---- */
+
+bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
+    const char *byte = (const char *)pointer;
+    if (!thread->frame_open)
+        return false;
+    for (const fai_chunk *chunk = thread->arena->first; chunk; chunk = chunk->next) {
+        const char *end =
+            chunk == thread->arena->current ? thread->head.frame.cursor : chunk->used_end;
+        if (byte >= fai_chunk_start(chunk) && byte < end)
+            return true;
+        if (chunk == thread->arena->current)
+            break;
+    }
+    return false;
+}
+
+/* Moves the end of the newest block, which ends at the cursor, to end. False without room. */
+static bool move_end(fai_thread *thread, char *end) {
+    const fai_chunk *chunk = thread->arena->current;
+    if (end > chunk->end)
+        return false;
+    thread->head.frame.cursor = end;
+    if (thread->allocator->watched)
+        thread->head.frame.limit = end;
+    return true;
+}
+
+static void *grow_watched(fai_thread *thread, char *block, size_t size_new) {
+    fai_frame_note *note = note_of(block);
+    fai_unpoison_defined(note, sizeof *note);
+    size_t size_old = note->size;
+    char *end_old = watched_end(note);
+    note->size = size_new;
+    bool fits = size_new <= (size_t)(thread->arena->current->end - block) &&
+                note == thread->arena->newest_note && end_old == thread->head.frame.cursor &&
+                move_end(thread, watched_end(note));
+    if (!fits)
+        note->size = size_old;
+    else
+        dress(thread->allocator, note, size_old < size_new ? size_old : size_new);
+    fai_poison(note, sizeof *note);
+    return fits ? block : NULL;
+}
+
+static bool is_live_block(fai_thread *thread, char *block, size_t size_old) {
+    const void *last = (const void *)((uintptr_t)block + (size_old ? size_old - 1 : 0));
+    if (!fai_frame_owns(thread, block) || !fai_frame_owns(thread, last) ||
+        ((uintptr_t)block & (FA_ALIGN_MIN - 1)) != 0)
+        return false;
+    if (!thread->allocator->watched)
+        return true;
+    fai_frame_note *note = note_of(block);
+    if (!fai_frame_owns(thread, note))
+        return false;
+    fai_unpoison_defined(note, sizeof *note);
+    bool same = note->magic == NOTE_MAGIC && note->block == block && note->size == size_old;
+    fai_poison(note, sizeof *note);
+    return same;
+}
+
+/* The alignment of an address, as far as a grown copy keeps it. */
+static size_t alignment_of(const void *block) {
+    uintptr_t lowest = (uintptr_t)block & -(uintptr_t)block;
+    return lowest < FA_CACHE_LINE ? lowest : FA_CACHE_LINE;
+}
+
+void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t size_new) {
+    if (block == NULL)
+        return alloc(frame, size_new, FA_ALIGN_MIN);
+    if (frame == NULL || !fai_is_request(size_new, FA_ALIGN_MIN)) {
+        fai_fail(FA_ERROR_INVALID, size_new);
+        return NULL;
+    }
+    fai_thread *thread = thread_of(frame);
+    char *bytes = (char *)block;
+    if (thread->slot != &fai_slot) {
+        fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size_new, 0, frame);
+        return NULL;
+    }
+    if (!thread->allocator->watched) {
+        /* The newest block ends where the cursor stands. */
+        const fai_chunk *chunk = thread->arena->current;
+        size_t rounded_old = fai_round_up(size_old, FA_ALIGN_MIN);
+        size_t rounded_new = fai_round_up(size_new, FA_ALIGN_MIN);
+        if (thread->frame_open && chunk != NULL && bytes >= fai_chunk_start(chunk) &&
+            bytes < frame->cursor && rounded_old == (size_t)(frame->cursor - bytes) &&
+            rounded_new <= (size_t)(chunk->end - bytes)) {
+            frame->cursor = bytes + rounded_new;
+            return block;
+        }
+    }
+    if (!is_live_block(thread, bytes, size_old)) {
+        fai_report(thread->allocator, thread->frame_open ? FA_DIAG_FA002 : FA_DIAG_FA001,
+                   thread->frame_open ? FA_ERROR_FOREIGN : FA_ERROR_NO_FRAME, size_new, 0, block);
+        return NULL;
+    }
+    if (thread->allocator->watched && grow_watched(thread, bytes, size_new))
+        return block;
+    if (size_new <= size_old && !thread->allocator->watched)
+        return block;
+    void *copy = alloc(frame, size_new, alignment_of(block));
+    if (copy != NULL)
+        memcpy(copy, block, size_old < size_new ? size_old : size_new);
+    return copy;
+}
+
+void *(fa_frame_copy_in)(fa_frame *frame, const void *source, size_t size) {
+    void *block = source ? alloc(frame, size, FA_ALIGN_MIN) : NULL;
+    if (block != NULL)
+        memcpy(block, source, size);
+    else if (source == NULL)
+        fai_fail(FA_ERROR_INVALID, size);
+    return block;
+}
+
+char *(fa_frame_copy_string_in)(fa_frame *frame, const char *string) {
+    return (char *)(fa_frame_copy_in)(frame, string, string ? strlen(string) + 1 : 0);
+}
+
+/* ---- the same through the allocator ---- */
+
+void *(fa_frame_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align) {
+    fa_frame *frame = find(allocator, size);
+    return frame ? alloc(frame, size, align) : NULL;
+}
+
+void *(fai_frame_array)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
+    fa_frame *frame = find(allocator, size);
+    return frame ? (fai_frame_array_in)(frame, count, size, align) : NULL;
+}
+
+void *(fai_frame_zeroed)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
+    fa_frame *frame = find(allocator, size);
+    return frame ? (fai_frame_zeroed_in)(frame, count, size, align) : NULL;
+}
+
+void *(fa_frame_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size) {
+    return (fai_frame_zeroed)(allocator, count, size, FA_ALIGN_MIN);
+}
+
+fa_status(fa_frame_try_alloc)(fa_allocator *allocator, size_t size, size_t align, void **block) {
+    if (block == NULL)
+        return fai_fail(FA_ERROR_INVALID, size);
+    *block = (fa_frame_alloc_aligned)(allocator, size, align);
+    return *block ? FA_OK : fa_last_error().status;
+}
+
+void *(fa_frame_grow)(fa_allocator *allocator, void *block, size_t size_old, size_t size_new) {
+    fa_frame *frame = find(allocator, size_new);
+    return frame ? (fa_frame_grow_in)(frame, block, size_old, size_new) : NULL;
+}
+
+void *(fa_frame_copy)(fa_allocator *allocator, const void *source, size_t size) {
+    fa_frame *frame = find(allocator, size);
+    return frame ? (fa_frame_copy_in)(frame, source, size) : NULL;
+}
+
+char *(fa_frame_copy_string)(fa_allocator *allocator, const char *string) {
+    fa_frame *frame = find(allocator, 0);
+    return frame ? (fa_frame_copy_string_in)(frame, string) : NULL;
+}
+
+/* ---- validation ---- */
+
+const void *fai_frame_validate(const fai_thread *thread) {
+    size_t bytes = 0;
+    bool current_seen = false;
+    for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++) {
+        const fai_arena *arena = &thread->arenas[i];
+        for (const fai_chunk *chunk = arena->first; chunk; chunk = chunk->next) {
+            if (chunk->used_end < fai_chunk_start(chunk) || chunk->used_end > chunk->end ||
+                chunk->span.address != (const void *)chunk)
+                return chunk;
+            bytes += chunk->is_spill ? 0 : chunk->span.size;
+            current_seen |= chunk == thread->arena->current;
+        }
+    }
+    const fa_frame *frame = &thread->head.frame;
+    if (bytes != thread->chunk_bytes || frame->cursor > frame->limit)
+        return thread;
+    if (!thread->frame_open)
+        return frame->cursor == frame->limit ? NULL : frame;
+    if (thread->arena->current == NULL)
+        return NULL;
+    const fai_chunk *chunk = thread->arena->current;
+    bool inside = frame->cursor >= fai_chunk_start(chunk) && frame->limit <= chunk->end;
+    return current_seen && inside ? NULL : frame;
+}

@@ -1,0 +1,11 @@
+/* The inline functions of the headers once more as ordinary ones: for callers in other languages,
+ * for function pointers, and for builds that do not inline. */
+#include "fa/fa.h"
+
+extern inline uint64_t fa_frame_count_in(const fa_frame *frame);
+extern inline void *(fa_frame_alloc)(fa_allocator *allocator, size_t size);
+extern inline void *(fa_frame_alloc_in)(fa_frame *frame, size_t size);
+extern inline void *(fa_frame_alloc_batch)(fa_allocator *allocator, size_t count, size_t size);
+extern inline void *(fa_frame_alloc_batch_in)(fa_frame *frame, size_t count, size_t size);
+extern inline void *(fa_pool_alloc)(fa_allocator *allocator, size_t size);
+extern inline void(fa_pool_free_sized)(fa_allocator *allocator, void *block, size_t size);

@@ -1,0 +1,142 @@
+/* The inside of an allocator: what threads share. Each part is owned by the file of its name. */
+#ifndef FAI_ALLOCATOR_H
+#define FAI_ALLOCATOR_H
+
+#include "fa/allocator.h"
+#include "fa/internal/atomic.h"
+#include "fa/internal/check.h"
+#include "fa/internal/span.h"
+
+#include <pthread.h>
+
+typedef struct fai_thread fai_thread;
+typedef struct fai_slab fai_slab;
+typedef struct fai_segment fai_segment;
+
+/* Set of the segments, by address. Read without a lock: a reader asks about a live block, whose
+ * segment can't go away meanwhile. */
+typedef struct fai_segment_table {
+    struct fai_segment_table *retired; /* smaller ones before it: readers may still look at them */
+    fai_span span;
+    size_t capacity; /* power of two, more than twice the segments */
+    uintptr_t entry[];
+} fai_segment_table;
+#define FAI_TABLE_EMPTY ((uintptr_t)0)
+#define FAI_TABLE_REMOVED ((uintptr_t)1)
+
+/* What one thread, or all of them, did with pool objects. A thread's live bytes may be negative, it
+ * may free what others allocated; the sum over all is exact. */
+typedef struct fai_pool_counts {
+    uint64_t alloc_count;
+    uint64_t free_count; /* into its own magazines */
+    uint64_t live_bytes; /* modulo 2^64 */
+} fai_pool_counts;
+
+/* What all threads' pools share. Guarded by the allocator's lock but where it says so. */
+typedef struct fai_pools {
+    uint32_t class_count;
+    uint32_t class_bytes[FA_POOL_CLASS_COUNT_MAX];
+    uint32_t magazine_capacity[FA_POOL_CLASS_COUNT_MAX];
+    uint8_t class_of_bin[FAI_BIN_COUNT];          /* FAI_NO_CLASS above the last class */
+    size_t bytes_max;                             /* the last class */
+    fai_segment *segments;                        /* all */
+    fai_slab *abandoned[FA_POOL_CLASS_COUNT_MAX]; /* owner exited, with free objects */
+    fai_segment_table *table;                     /* atomic: written under the lock, read without */
+    size_t table_used;                            /* entries that are not empty */
+    size_t segment_count;
+    size_t segment_empty_count;
+    size_t slab_count;
+    uint64_t adopted_count;
+    uint64_t remote_count;   /* atomic: frees by threads that do not own the slab... */
+    uint64_t remote_bytes;   /* ...and their bytes */
+    fai_pool_counts retired; /* of threads that are gone */
+} fai_pools;
+#define FAI_NO_CLASS 0xFF
+
+typedef struct fai_heap_entry fai_heap_entry;
+typedef struct fai_heap_cached fai_heap_cached;
+#define FAI_HEAP_BIN_COUNT 512
+
+/* The heap's table and its cache of freed blocks. Guarded by its own lock. */
+typedef struct fai_heap {
+    pthread_mutex_t lock;
+    fai_span table_span;
+    fai_heap_entry *table; /* open addressing, linear, capacity a power of two */
+    size_t table_capacity;
+    size_t live_count;
+    size_t live_bytes;
+    size_t bytes_peak;
+    uint64_t alloc_count;
+    uint64_t free_count;
+    fai_heap_cached *bin[FAI_HEAP_BIN_COUNT]; /* by size, newest first */
+    uint64_t bin_used[FAI_HEAP_BIN_COUNT / 64];
+    fai_heap_cached *oldest, *newest;
+    size_t cache_bytes;
+    uint64_t cache_hit_count;
+} fai_heap;
+
+struct fa_allocator {
+    fa_alloc_config config;
+    char name[FA_NAME_BYTES];
+    char spec[FAI_SPEC_BYTES];
+    fai_span self;
+    fai_spans spans;
+    uint32_t checks;      /* fa_check bits in force */
+    bool watched;         /* somebody must see each allocation: the fast paths stay closed */
+    uint32_t references;  /* atomic */
+    pthread_mutex_t lock; /* threads, pools; the order is registry, this, heap */
+    fai_thread *threads;  /* attached */
+    fai_thread *idle;     /* states to be used again; never given back before destroy */
+    fai_thread *frozen;   /* of threads that did not survive a fork */
+    size_t thread_count;
+    uint64_t attach_count;
+    size_t thread_bytes; /* size of a state with its magazines */
+    fai_pools pools;
+    fai_heap heap;
+    uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
+    /* Frame numbers of threads that are gone; guarded by lock. */
+    uint64_t frame_count, frame_alloc_count, frame_bytes;
+    /* Rare events of frames, by any thread; atomic, but for the site, guarded by lock. */
+    size_t frame_bytes_peak, frame_overflow_size;
+    uint64_t frame_overflow_count, frame_full_count, frame_spill_count;
+    fa_site frame_overflow_site;
+    fa_allocator *next, *prev; /* all live allocators, guarded by the registry's lock */
+};
+
+static inline void fai_lock(fa_allocator *allocator) { pthread_mutex_lock(&allocator->lock); }
+static inline void fai_unlock(fa_allocator *allocator) { pthread_mutex_unlock(&allocator->lock); }
+
+/* Raises *maximum to value; any thread. */
+static inline void fai_raise(size_t *maximum, size_t value) {
+    size_t seen = FAI_LOAD_RELAXED(maximum);
+    while (value > seen && !FAI_CAS_RELAXED(maximum, &seen, value)) {
+    }
+}
+
+/* The place noted by the call in progress; forgotten once taken. */
+static inline fa_site fai_take_site(void) {
+    fa_site none = {NULL, NULL, 0};
+    const fa_site *site = fai_slot.site;
+    fai_slot.site = NULL;
+    return site ? *site : none;
+}
+
+/* Records an error of the calling thread; fails without reporting. Returns status. */
+FA_COLD fa_status fai_fail(fa_status status, size_t size);
+
+/* Reports a diagnostic: records it as the thread's last error, counts it, calls the hook (no lock
+ * may be held), and aborts where severity and strictness say so. Returns status. */
+FA_COLD fa_status fai_report(fa_allocator *allocator, fa_diag diag, fa_status status, size_t size,
+                             size_t limit, const void *address);
+/* The same, blaming another place than the call in progress. */
+FA_COLD fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
+                                size_t size, size_t limit, const void *address, fa_site site);
+
+/* Reports why a span could not be had (FA301, FA701, FA702). */
+FA_COLD fa_status fai_report_span(fa_allocator *allocator, fa_status status, size_t size);
+
+/* Takes a span and reports a refusal. No lock may be held. */
+fa_status fai_allocator_span(fa_allocator *allocator, size_t size, size_t align, fa_span_kind kind,
+                             fai_span *span);
+
+#endif

@@ -1,0 +1,26 @@
+/* The heap as other parts see it. */
+#ifndef FAI_HEAP_H
+#define FAI_HEAP_H
+
+#include "fa/internal/allocator.h"
+
+/* Allocates a heap block; size and align are checked. NULL with the reason reported. */
+void *fai_heap_take(fa_allocator *allocator, size_t size, size_t align);
+
+/* Frees a heap block; reports FA601 when it is none. size SIZE_MAX: not given. */
+void fai_heap_give(fa_allocator *allocator, void *block, size_t size);
+
+/* Usable size of a live heap block, 0 when it is none. */
+size_t fai_heap_usable(fa_allocator *allocator, const void *block);
+
+/* Answers whether an address lies in a live heap block. O(blocks). */
+bool fai_heap_owns(fa_allocator *allocator, const void *pointer);
+
+bool fai_heap_create(fa_allocator *allocator);
+/* Frees every block, live or cached, and the table. */
+void fai_heap_destroy(fa_allocator *allocator);
+/* Gives the cache back; returns bytes. */
+size_t fai_heap_trim(fa_allocator *allocator);
+const void *fai_heap_validate(fa_allocator *allocator);
+
+#endif

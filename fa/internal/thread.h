@@ -1,0 +1,127 @@
+/* What one thread owns inside one allocator. */
+#ifndef FAI_THREAD_H
+#define FAI_THREAD_H
+
+#include "fa/internal/allocator.h"
+
+/* A piece of memory that an arena bumps through; stands at the start of its span. */
+typedef struct fai_chunk {
+    struct fai_chunk *next;
+    char *end;      /* one past the last byte */
+    char *used_end; /* where the cursor stood when the frame moved on */
+    fai_span span;
+    bool is_spill; /* past the cap: given back when the frame is over */
+} fai_chunk;
+#define FAI_CHUNK_HEADER ((sizeof(fai_chunk) + FA_CACHE_LINE - 1) & ~(FA_CACHE_LINE - 1))
+
+/* The memory of one frame. Chunks up to current are in use, those behind it are empty.
+ * Invariant while its frame is open: bytes used == bytes_before + (cursor - start of current). */
+typedef struct fai_arena {
+    fai_chunk *first;
+    fai_chunk *current;
+    size_t bytes_before; /* used in chunks other than current */
+    size_t bytes_plan;   /* size of the one chunk to have from the next use on; 0: as it is */
+    size_t window_peak;  /* most bytes in a frame since the window began */
+    uint32_t window_frames;
+    bool outgrown; /* more than one chunk in this frame, counted once */
+    bool stale;    /* chunks to be rebuilt before the next use */
+    struct fai_frame_note *newest_note;
+} fai_arena;
+
+/* With checks or a sanitizer: what stands before each frame block, newest first. */
+typedef struct fai_frame_note {
+    struct fai_frame_note *previous;
+    char *block;
+    size_t size; /* as asked for */
+    uint64_t magic;
+    fa_site site;
+} fai_frame_note;
+
+/* The slabs that a thread owns of one class. Each is in one of the lists. */
+typedef struct fai_pool_class {
+    fai_slab *partial;      /* with free objects */
+    fai_slab *full;         /* without */
+    uint64_t window_loaded; /* the magazine's loaded_count when the trim window began */
+} fai_pool_class;
+
+struct fai_thread {
+    fai_thread_head head; /* must be first */
+    fa_allocator *allocator;
+    fai_thread_slot *slot;      /* of the owning thread; NULL when idle or frozen */
+    fai_thread *next, *prev;    /* in the allocator's list */
+    fai_thread **on_thread;     /* head of the list of the same thread's states... */
+    fai_thread *next_on_thread; /* ...and the next in it; registry's lock */
+    fai_span span;
+    uint64_t index;
+
+    /* Frames. */
+    bool frame_open;
+    uint32_t pool_window_frames;
+    uint64_t frame_index; /* frames begun */
+    fai_arena *arena;     /* of the open frame, else of the last one */
+    size_t chunk_bytes;   /* held in chunks, spills left out */
+    uint64_t frame_count, frame_alloc_count, frame_bytes; /* ended frames; written by the owner */
+    fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
+
+    /* Pools. */
+    fai_magazine none; /* always empty and always full */
+    fai_magazine *magazine[FA_POOL_CLASS_COUNT_MAX];
+    fai_pool_class pool[FA_POOL_CLASS_COUNT_MAX];
+
+    /* Objects that other threads freed; linked through their first word. FAI_QUEUE_CLOSED: the
+     * thread is gone. On a line of its own: other threads write it. */
+    void *deferred __attribute__((aligned(64)));
+    char padding[64 - sizeof(void *)];
+};
+#define FAI_QUEUE_CLOSED ((void *)1)
+
+/* The calling thread's state: when it was used last, at once; else after a search, or attached.
+ * NULL with the error reported. */
+fai_thread *fai_thread_search(fa_allocator *allocator, bool attach);
+static inline fai_thread *fai_thread_get(fa_allocator *allocator) {
+    if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator))
+        return (fai_thread *)fai_slot.head;
+    return allocator ? fai_thread_search(allocator, true) : NULL;
+}
+/* The same, but NULL, without a report, when the thread is not attached. */
+static inline fai_thread *fai_thread_find(fa_allocator *allocator) {
+    if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator))
+        return (fai_thread *)fai_slot.head;
+    return fai_thread_search(allocator, false);
+}
+
+/* Puts an allocator on, and takes it off, the list of all; off also makes every thread forget it.
+ */
+void fai_registry_add(fa_allocator *allocator);
+void fai_registry_remove(fa_allocator *allocator);
+
+/* frame.c */
+void fai_frame_attach(fai_thread *thread);
+void fai_frame_detach(fai_thread *thread); /* gives its chunks back; keeps them when sealed */
+bool fai_frame_owns(const fai_thread *thread, const void *pointer);
+const void *fai_frame_validate(const fai_thread *thread);
+
+/* pool.c */
+size_t fai_pool_thread_bytes(const fai_pools *pools); /* magazines behind the state */
+void fai_pool_attach(fai_thread *thread);
+void fai_pool_detach(fai_thread *thread); /* under the allocator's lock */
+void fai_pool_drain(fai_thread *thread);  /* takes the deferred queue in */
+/* Gives ready objects, empty slabs and segments back: all, or those of classes that had no refill
+ * since the last call. Returns the bytes given to the backend. */
+size_t fai_pool_trim(fai_thread *thread, bool idle_only);
+size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object);
+
+/* Adds what a magazine says to counts. Any thread. */
+static inline void fai_pool_count(const fai_magazine *magazine, fai_pool_counts *counts) {
+    uint64_t allocs = FAI_LOAD_RELAXED(&magazine->alloc_count);
+    uint64_t frees = allocs + FAI_LOAD_RELAXED(&magazine->flushed_count) +
+                     FAI_LOAD_RELAXED(&magazine->count) - FAI_LOAD_RELAXED(&magazine->loaded_count);
+#ifdef FA_MINIMAL
+    frees = 0;
+#endif
+    counts->alloc_count += allocs;
+    counts->free_count += frees;
+    counts->live_bytes += (allocs - frees) * magazine->class_bytes;
+}
+
+#endif

@@ -1,0 +1,549 @@
+/* Pools: each thread's magazines above the slabs that it owns.
+ *
+ * The way of an object: slab bitmap -> magazine (fai_slab_take) -> program -> magazine of the
+ * slab's owner (free on the owner's thread), or the owner's queue (free elsewhere), or the bitmap
+ * of a slab whose owner is gone -> bitmap (flush).
+ *
+ * With checks or a sanitizer (allocator->watched) magazines stay empty: each object goes straight
+ * from and to its bitmap, which then tells live from free exactly. */
+#include "fa/pool.h"
+
+#include "fa/heap.h"
+#include "fa/internal/heap.h"
+#include "fa/internal/poison.h"
+#include "fa/internal/slab.h"
+
+#include <string.h>
+
+#define GUARD_MAGIC ((uint64_t)0xFA6A7DB10CE5ull << 16)
+
+/* ---- a thread's pools ---- */
+
+size_t fai_pool_thread_bytes(const fai_pools *pools) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < pools->class_count; i++)
+        bytes += sizeof(fai_magazine) + pools->magazine_capacity[i] * sizeof(void *);
+    return bytes;
+}
+
+void fai_pool_attach(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    const fai_pools *pools = &allocator->pools;
+    char *next = (char *)(thread + 1);
+    memset(&thread->none, 0, sizeof thread->none);
+    memset(thread->pool, 0, sizeof thread->pool);
+    for (uint32_t i = 0; i < pools->class_count; i++) {
+        fai_magazine *magazine = (fai_magazine *)(void *)next;
+        next += sizeof *magazine + pools->magazine_capacity[i] * sizeof(void *);
+        memset(magazine, 0, sizeof *magazine);
+        magazine->capacity = pools->magazine_capacity[i];
+        magazine->class_index = i;
+        magazine->class_bytes = pools->class_bytes[i];
+        thread->magazine[i] = magazine;
+    }
+    for (size_t bin = 0; bin < FAI_BIN_COUNT; bin++) {
+        uint8_t class_index = pools->class_of_bin[bin];
+        bool closed = allocator->watched || bin == 0 || class_index == FAI_NO_CLASS;
+        thread->head.magazine_of_bin[bin] = closed ? &thread->none : thread->magazine[class_index];
+    }
+    thread->head.segment_mask = ~((uintptr_t)allocator->config.pool_segment_bytes - 1);
+    thread->head.pool_bytes_inline = allocator->watched ? 0 : pools->bytes_max;
+    thread->pool_window_frames = 0;
+    FAI_STORE_RELEASE(&thread->deferred, NULL);
+}
+
+/* Puts an object into a slab that the thread owns. An entirely free slab is moved to *released when
+ * the class has another one with free objects. Returns false for a double free. */
+static bool put_owned(fai_thread *thread, fai_slab *slab, void *object, fai_slab **released) {
+    fai_pool_class *pool = &thread->pool[slab->class_index];
+    if (!fai_slab_put(thread->allocator, slab, object))
+        return false;
+    if (slab->free_count == 1) {
+        fai_slab_unlink(&pool->full, slab);
+        fai_slab_push(&pool->partial, slab);
+    }
+    if (slab->free_count == slab->capacity && (slab->next != NULL || slab->prev != NULL)) {
+        fai_slab_unlink(&pool->partial, slab);
+        slab->next = *released;
+        *released = slab;
+    }
+    return true;
+}
+
+static void release_all(fa_allocator *allocator, fai_slab *released) {
+    if (released == NULL)
+        return;
+    fai_lock(allocator);
+    for (fai_slab *next; released; released = next) {
+        next = released->next;
+        fai_slab_release(allocator, released);
+    }
+    fai_unlock(allocator);
+}
+
+/* Gives the oldest count objects of a magazine back to their slabs. */
+static void flush(fai_thread *thread, fai_magazine *magazine, uint32_t count) {
+    void **slots = FAI_MAGAZINE_SLOTS(magazine);
+    fai_slab *released = NULL;
+    void *twice = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        fai_slab *slab = fai_slab_of_object(thread->allocator, slots[i]);
+        if (!put_owned(thread, slab, slots[i], &released))
+            twice = slots[i];
+    }
+    memmove(slots, slots + count, (magazine->count - count) * sizeof *slots);
+    FAI_BUMP(&magazine->flushed_count, count);
+    FAI_STORE_RELAXED(&magazine->count, magazine->count - count);
+    release_all(thread->allocator, released);
+    if (twice != NULL)
+        fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, magazine->class_bytes, 0,
+                   twice);
+}
+
+/* Finds a slab of the class with free objects and takes count of them. 0: no memory, reported. */
+static uint32_t take(fai_thread *thread, uint32_t class_index, void **objects, uint32_t count) {
+    fai_pool_class *pool = &thread->pool[class_index];
+    fai_slab *slab = pool->partial;
+    if (slab == NULL) {
+        slab = fai_slab_acquire(thread, class_index);
+        if (slab == NULL)
+            return 0;
+        fai_slab_push(&pool->partial, slab);
+    }
+    uint32_t taken = fai_slab_take(thread->allocator, slab, objects, count);
+    if (slab->free_count == 0) {
+        fai_slab_unlink(&pool->partial, slab);
+        fai_slab_push(&pool->full, slab);
+    }
+    return taken;
+}
+
+/* Fills an empty magazine by half. Returns false when there is no memory. */
+static bool refill(fai_thread *thread, fai_magazine *magazine) {
+    if (FAI_LOAD_RELAXED(&thread->deferred) != NULL) {
+        fai_pool_drain(thread);
+        if (magazine->count != 0)
+            return true;
+    }
+    uint32_t count =
+        take(thread, magazine->class_index, FAI_MAGAZINE_SLOTS(magazine), magazine->capacity / 2);
+    FAI_BUMP(&magazine->loaded_count, count);
+    FAI_STORE_RELAXED(&magazine->count, count);
+    return count != 0;
+}
+
+/* ---- objects that other threads free ---- */
+
+/* The first word of a queued object holds the next one. */
+static void link_write(void *object, void *next) {
+    fai_unpoison(object, sizeof next);
+    memcpy(object, &next, sizeof next);
+}
+
+static void *link_read(fa_allocator *allocator, void *object) {
+    void *next;
+    memcpy(&next, object, sizeof next);
+    if (allocator->watched)
+        fai_poison(object, sizeof next);
+    return next;
+}
+
+/* Lock-free, any thread. False when the owner is gone. The consumer takes the whole list at once,
+ * so an address that comes back between the read and the swap does no harm. */
+static bool queue_push(fai_thread *owner, void *object) {
+    void *newest = FAI_LOAD_RELAXED(&owner->deferred);
+    do {
+        if (newest == FAI_QUEUE_CLOSED)
+            return false;
+        link_write(object, newest);
+    } while (!FAI_CAS_RELEASE(&owner->deferred, &newest, object));
+    return true;
+}
+
+/* Frees an object of a slab that the calling thread does not own. Returns false for a double free
+ * that shows at once. */
+static bool free_remote(fa_allocator *allocator, fai_slab *slab, void *object) {
+    fai_thread *owner = (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
+    if (owner != NULL && queue_push(owner, object))
+        return true;
+    /* No owner, or one that has just gone: owners change under the lock only. */
+    bool done = true;
+    fai_lock(allocator);
+    owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+    if (owner == NULL)
+        done = fai_slab_put_abandoned(allocator, slab, object);
+    else
+        queue_push(owner, object); /* it can't close its queue while we hold the lock */
+    fai_unlock(allocator);
+    return done;
+}
+
+/* An object from the thread's queue goes to its magazine, or its bitmap; the slab of one that was
+ * queued for a former user of this state may belong to somebody else by now. */
+static bool accept(fai_thread *thread, void *object, fai_slab **released) {
+    fai_slab *slab = fai_slab_of_object(thread->allocator, object);
+    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
+        return free_remote(thread->allocator, slab, object);
+    fai_magazine *magazine = slab->head.magazine;
+    if (magazine->count == magazine->capacity)
+        return put_owned(thread, slab, object, released);
+    FAI_MAGAZINE_SLOTS(magazine)[magazine->count] = object;
+    FAI_STORE_RELAXED(&magazine->count, magazine->count + 1);
+    FAI_BUMP(&magazine->loaded_count, 1);
+    return true;
+}
+
+void fai_pool_drain(fai_thread *thread) {
+    fai_slab *released = NULL;
+    void *twice = NULL, *next;
+    for (void *object = FAI_EXCHANGE_ACQ_REL(&thread->deferred, NULL); object; object = next) {
+        next = link_read(thread->allocator, object);
+        if (!accept(thread, object, &released))
+            twice = object;
+    }
+    release_all(thread->allocator, released);
+    if (twice != NULL)
+        fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, twice);
+}
+
+/* ---- the end of a thread ---- */
+
+static void retire_counts(fai_thread *thread) {
+    fai_pool_counts *retired = &thread->allocator->pools.retired;
+    for (uint32_t i = 0; i < thread->allocator->pools.class_count; i++)
+        fai_pool_count(thread->magazine[i], retired);
+}
+
+void fai_pool_detach(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    uint64_t damaged = 0;
+    void *next;
+    for (void *object = FAI_EXCHANGE_ACQ_REL(&thread->deferred, FAI_QUEUE_CLOSED); object;
+         object = next) {
+        next = link_read(allocator, object);
+        fai_slab *slab = fai_slab_of_object(allocator, object);
+        fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+        fai_slab *released = NULL;
+        if (owner == thread)
+            damaged += !put_owned(thread, slab, object, &released);
+        else if (owner == NULL)
+            damaged += !fai_slab_put_abandoned(allocator, slab, object);
+        else
+            queue_push(owner, object);
+        if (released != NULL)
+            fai_slab_release(allocator, released);
+    }
+    retire_counts(thread);
+    for (uint32_t i = 0; i < allocator->pools.class_count; i++) {
+        fai_magazine *magazine = thread->magazine[i];
+        fai_slab *released = NULL;
+        for (uint32_t n = 0; n < magazine->count; n++) {
+            void *object = FAI_MAGAZINE_SLOTS(magazine)[n];
+            damaged += !put_owned(thread, fai_slab_of_object(allocator, object), object, &released);
+        }
+        magazine->count = 0;
+        for (fai_slab *slab = released, *after; slab; slab = after) {
+            after = slab->next;
+            fai_slab_release(allocator, slab);
+        }
+        fai_slab **lists[] = {&thread->pool[i].partial, &thread->pool[i].full};
+        for (size_t n = 0; n < 2; n++)
+            while (*lists[n] != NULL) {
+                fai_slab *slab = *lists[n];
+                fai_slab_unlink(lists[n], slab);
+                fai_slab_abandon(allocator, slab);
+            }
+    }
+    if (damaged != 0) /* a hook can't be called under the lock */
+        FAI_ADD_RELAXED(&allocator->diag_count[FA_DIAG_FA602], damaged);
+}
+
+size_t fai_pool_trim(fai_thread *thread, bool idle_only) {
+    fa_allocator *allocator = thread->allocator;
+    if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
+        fai_pool_drain(thread);
+    bool any = false;
+    for (uint32_t i = 0; i < allocator->pools.class_count; i++) {
+        fai_magazine *magazine = thread->magazine[i];
+        fai_pool_class *pool = &thread->pool[i];
+        bool idle = magazine->loaded_count == pool->window_loaded;
+        pool->window_loaded = magazine->loaded_count;
+        if (idle_only && !idle)
+            continue;
+        if (magazine->count != 0)
+            flush(thread, magazine, magazine->count);
+        fai_slab *slab = pool->partial;
+        if (slab != NULL && slab->next == NULL && slab->free_count == slab->capacity) {
+            fai_slab_unlink(&pool->partial, slab);
+            release_all(allocator, slab);
+        }
+        any = true;
+    }
+    size_t bytes = 0;
+    if (any) {
+        fai_lock(allocator);
+        bytes = fai_slab_trim(allocator);
+        fai_unlock(allocator);
+    }
+    return bytes;
+}
+
+/* ---- allocation ---- */
+
+/* Class that serves size bytes at a multiple of align, or FAI_NO_CLASS. */
+static uint32_t class_for(const fai_pools *pools, size_t size, size_t align) {
+    if (size > pools->bytes_max || align > FAI_SLAB_BYTES / 16)
+        return FAI_NO_CLASS;
+    uint32_t class_index = pools->class_of_bin[(size + 15) >> FAI_BIN_SHIFT];
+    /* Objects lie at multiples of their size from a slab boundary. */
+    while (class_index < pools->class_count && pools->class_bytes[class_index] % align != 0)
+        class_index++;
+    return class_index < pools->class_count ? class_index : FAI_NO_CLASS;
+}
+
+static bool has_guard(const fa_allocator *allocator) {
+    return (allocator->checks & FA_CHECK_GUARD) != 0;
+}
+
+static size_t guarded(const fa_allocator *allocator, size_t size) {
+    return has_guard(allocator) ? size + FAI_GUARD_BYTES : size;
+}
+
+/* Makes a fresh object ready: contents undefined, what is behind it forbidden. */
+static void *dress(fa_allocator *allocator, void *object, size_t size, size_t class_bytes) {
+    char *bytes = (char *)object;
+    fai_unpoison(bytes, class_bytes);
+    if (allocator->checks & FA_CHECK_FILL)
+        memset(bytes, FAI_FILL_FRESH, size);
+    if (has_guard(allocator)) {
+        uint64_t note = GUARD_MAGIC ^ size;
+        memset(bytes + size, FAI_FILL_GUARD, class_bytes - sizeof note - size);
+        memcpy(bytes + class_bytes - sizeof note, &note, sizeof note);
+    }
+    fai_unpoison(bytes, size);
+    fai_poison(bytes + size, class_bytes - size);
+    return object;
+}
+
+/* Size that was asked for, from the note at the end of a guarded object; SIZE_MAX when the note or
+ * the guard is damaged. */
+static size_t guarded_size(const void *object, size_t class_bytes) {
+    const char *bytes = (const char *)object;
+    uint64_t note;
+    fai_unpoison_defined(bytes + class_bytes - sizeof note, sizeof note);
+    memcpy(&note, bytes + class_bytes - sizeof note, sizeof note);
+    size_t size = (size_t)(note ^ GUARD_MAGIC);
+    if (size > class_bytes - FAI_GUARD_BYTES)
+        return SIZE_MAX;
+    size_t guard_bytes = class_bytes - sizeof note - size;
+    fai_unpoison_defined(bytes + size, guard_bytes);
+    bool whole = fai_is_filled(bytes + size, FAI_FILL_GUARD, guard_bytes);
+    fai_poison(bytes + size, class_bytes - size);
+    return whole ? size : SIZE_MAX;
+}
+
+static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
+    if (allocator == NULL || !fai_is_request(size, align)) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    uint32_t class_index = class_for(&allocator->pools, guarded(allocator, size), align);
+    if (class_index == FAI_NO_CLASS)
+        return fai_heap_take(allocator, size, align);
+    fai_thread *thread = fai_thread_get(allocator);
+    if (thread == NULL)
+        return NULL;
+    fai_magazine *magazine = thread->magazine[class_index];
+    void *object;
+    if (allocator->watched) {
+        if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
+            fai_pool_drain(thread);
+        if (take(thread, class_index, &object, 1) == 0)
+            return NULL;
+        FAI_BUMP(&magazine->loaded_count, 1);
+        FAI_COUNT_POOL(magazine);
+        return dress(allocator, object, size, magazine->class_bytes);
+    }
+    if (magazine->count == 0 && !refill(thread, magazine))
+        return NULL;
+    FAI_STORE_RELAXED(&magazine->count, magazine->count - 1);
+    FAI_COUNT_POOL(magazine);
+    return FAI_MAGAZINE_SLOTS(magazine)[magazine->count];
+}
+
+void *fai_pool_alloc_slow(fa_allocator *allocator, size_t size) {
+    return alloc(allocator, size, FA_ALIGN_MIN);
+}
+
+void *(fa_pool_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align) {
+    return alloc(allocator, size,
+                 align < FA_ALIGN_MIN && align != 0 && fai_is_power_of_two(align) ? FA_ALIGN_MIN
+                                                                                  : align);
+}
+
+void *(fai_pool_array)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = 0;
+    return (fa_pool_alloc_aligned)(allocator, bytes, align);
+}
+
+void *(fai_pool_array_zeroed)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
+    void *block = (fai_pool_array)(allocator, count, size, align);
+    if (block != NULL)
+        memset(block, 0, count * size);
+    return block;
+}
+
+void *(fa_pool_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size) {
+    return (fai_pool_array_zeroed)(allocator, count, size, FA_ALIGN_MIN);
+}
+
+fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t count, void **blocks) {
+    if (allocator == NULL || !fai_is_request(size, FA_ALIGN_MIN) || (blocks == NULL && count != 0))
+        return fai_fail(FA_ERROR_INVALID, size);
+    size_t done = 0;
+    while (done < count) {
+        fai_thread *thread = fai_thread_find(allocator);
+        size_t bin = (size + 15) >> FAI_BIN_SHIFT;
+        if (thread != NULL && bin < FAI_BIN_COUNT) {
+            /* The magazine's top, as the fast path would hand it out one by one. */
+            fai_magazine *magazine = thread->head.magazine_of_bin[bin];
+            size_t ready = magazine->count < count - done ? magazine->count : count - done;
+            void **top = FAI_MAGAZINE_SLOTS(magazine) + magazine->count;
+            for (size_t i = 0; i < ready; i++)
+                blocks[done + i] = *--top;
+            FAI_STORE_RELAXED(&magazine->count, magazine->count - (uint32_t)ready);
+#ifndef FA_MINIMAL
+            FAI_BUMP(&magazine->alloc_count, ready);
+#endif
+            done += ready;
+        }
+        if (done == count)
+            break;
+        blocks[done] = alloc(allocator, size, FA_ALIGN_MIN);
+        if (blocks[done] == NULL) {
+            fa_error error = fa_last_error();
+            (fa_pool_free_batch)(allocator, blocks, done);
+            return fai_fail(error.status, size);
+        }
+        done++;
+    }
+    return FA_OK;
+}
+
+/* ---- free ---- */
+
+/* Verifies what the checks in force can see. Returns FA_DIAG_NONE when the free may go on;
+ * FA603, a wrong size, does not keep it from going on. size SIZE_MAX: not given. */
+static fa_diag examine(fa_allocator *allocator, const fai_slab *slab, const void *object,
+                       size_t size, bool owned) {
+    uint32_t index;
+    if (!fai_slab_locate(allocator, slab, object, &index))
+        return FA_DIAG_FA601;
+    const uint64_t *bits = fai_slab_bits(fai_slab_segment(allocator, slab), slab);
+    /* Only the owner may look at the bits; another thread's double free shows when it is drained.
+     */
+    if (owned && allocator->watched && (bits[index / 64] >> index % 64 & 1))
+        return FA_DIAG_FA602;
+    if (has_guard(allocator)) {
+        size_t real = guarded_size(object, slab->class_bytes);
+        if (real == SIZE_MAX)
+            return FA_DIAG_FA604;
+        return size == SIZE_MAX || size == real ? FA_DIAG_NONE : FA_DIAG_FA603;
+    }
+    bool same = size == SIZE_MAX || (size <= slab->class_bytes && size != 0);
+    return same ? FA_DIAG_NONE : FA_DIAG_FA603;
+}
+
+/* Frees an object whose slab is known. */
+static void free_object(fa_allocator *allocator, fai_slab *slab, void *object, size_t size) {
+    fai_thread *thread = fai_thread_find(allocator);
+    bool owned = thread && FAI_LOAD_RELAXED(&slab->head.owner) == &thread->head;
+    if (allocator->watched) {
+        fa_diag diag = examine(allocator, slab, object, size, owned);
+        if (diag != FA_DIAG_NONE) {
+            fa_status status = diag == FA_DIAG_FA604 ? FA_ERROR_CORRUPT : FA_ERROR_FOREIGN;
+            fai_report(allocator, diag, diag == FA_DIAG_FA603 ? FA_ERROR_INVALID : status,
+                       size == SIZE_MAX ? 0 : size, slab->class_bytes, object);
+            if (diag != FA_DIAG_FA603)
+                return;
+        }
+        fai_unpoison(object, slab->class_bytes);
+        if (allocator->checks & FA_CHECK_FILL)
+            memset(object, FAI_FILL_DEAD, slab->class_bytes);
+        fai_poison(object, slab->class_bytes);
+    }
+    if (!owned) {
+        uint32_t class_bytes = slab->class_bytes;
+        if (!free_remote(allocator, slab, object)) {
+            fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, object);
+            return;
+        }
+        FAI_ADD_RELAXED(&allocator->pools.remote_count, 1);
+        FAI_ADD_RELAXED(&allocator->pools.remote_bytes, class_bytes);
+        return;
+    }
+    fai_magazine *magazine = thread->magazine[slab->class_index];
+    if (allocator->watched) {
+        fai_slab *released = NULL;
+        put_owned(thread, slab, object, &released);
+        FAI_BUMP(&magazine->flushed_count, 1);
+        release_all(allocator, released);
+        return;
+    }
+    if (magazine->count == magazine->capacity)
+        flush(thread, magazine, magazine->capacity / 2);
+    FAI_MAGAZINE_SLOTS(magazine)[magazine->count] = object;
+    FAI_STORE_RELAXED(&magazine->count, magazine->count + 1);
+}
+
+void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
+    if (block == NULL)
+        return;
+    if (allocator == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return;
+    }
+    fai_slab *slab = fai_slab_lookup(allocator, block);
+    if (slab != NULL)
+        free_object(allocator, slab, block, size);
+    else
+        fai_heap_give(allocator, block, size);
+}
+
+void(fa_pool_free)(fa_allocator *allocator, void *block) {
+    fai_pool_free_slow(allocator, block, SIZE_MAX);
+}
+
+void(fa_pool_free_batch)(fa_allocator *allocator, void *const *blocks, size_t count) {
+    if (blocks == NULL && count != 0) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        fai_pool_free_slow(allocator, blocks[i], SIZE_MAX);
+}
+
+/* ---- questions ---- */
+
+size_t fa_pool_class_size(const fa_allocator *allocator, size_t size) {
+    if (allocator == NULL || size == 0)
+        return 0;
+    const fai_pools *pools = &allocator->pools;
+    uint32_t class_index = class_for(pools, guarded(allocator, size), FA_ALIGN_MIN);
+    return class_index == FAI_NO_CLASS || has_guard(allocator) ? size
+                                                               : pools->class_bytes[class_index];
+}
+
+size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object) {
+    uint32_t index;
+    if (!fai_slab_locate(allocator, slab, object, &index))
+        return 0;
+    if (!has_guard(allocator)) {
+        fai_unpoison_defined(object, slab->class_bytes);
+        return slab->class_bytes;
+    }
+    size_t size = guarded_size(object, slab->class_bytes);
+    return size == SIZE_MAX ? 0 : size;
+}

@@ -1,0 +1,378 @@
+#include "fa/internal/slab.h"
+
+#include "fa/internal/poison.h"
+
+#include <string.h>
+
+/* ---- the table of segments ---- */
+
+static size_t table_slot(const fai_segment_table *table, uintptr_t segment) {
+    /* Fibonacci hashing of the address in units of the smallest segment. */
+    return (size_t)(((uint64_t)(segment >> 18) * 0x9E3779B97F4A7C15ull) >> 32) &
+           (table->capacity - 1);
+}
+
+static bool table_has(fa_allocator *allocator, uintptr_t segment) {
+    fai_segment_table *table = FAI_LOAD_ACQUIRE(&allocator->pools.table);
+    if (table == NULL)
+        return false;
+    for (size_t i = table_slot(table, segment);; i = (i + 1) & (table->capacity - 1)) {
+        uintptr_t entry = FAI_LOAD_ACQUIRE(&table->entry[i]);
+        if (entry == segment)
+            return true;
+        if (entry == FAI_TABLE_EMPTY)
+            return false;
+    }
+}
+
+static void table_put(fai_segment_table *table, uintptr_t segment) {
+    size_t i = table_slot(table, segment);
+    while (table->entry[i] > FAI_TABLE_REMOVED)
+        i = (i + 1) & (table->capacity - 1);
+    FAI_STORE_RELEASE(&table->entry[i], segment);
+}
+
+/* Makes room for one more entry. Under the lock. */
+static bool table_grow(fa_allocator *allocator) {
+    fai_pools *pools = &allocator->pools;
+    fai_segment_table *old = pools->table;
+    if (old != NULL && (pools->table_used + 1) * 2 <= old->capacity)
+        return true;
+    size_t capacity = 64;
+    while (capacity < (pools->segment_count + 1) * 4)
+        capacity *= 2;
+    fai_span span;
+    size_t bytes = sizeof(fai_segment_table) + capacity * sizeof(uintptr_t);
+    if (fai_span_alloc(&allocator->spans, bytes, 64, FA_SPAN_META, &span, NULL) != FA_OK)
+        return false;
+    fai_segment_table *table = (fai_segment_table *)span.address;
+    memset(table, 0, bytes);
+    table->capacity = capacity;
+    table->span = span;
+    table->retired = old;
+    for (fai_segment *segment = pools->segments; segment; segment = segment->next)
+        table_put(table, (uintptr_t)segment);
+    pools->table_used = pools->segment_count;
+    FAI_STORE_RELEASE(&pools->table, table);
+    return true;
+}
+
+static void table_remove(fa_allocator *allocator, uintptr_t segment) {
+    fai_segment_table *table = allocator->pools.table;
+    size_t i = table_slot(table, segment);
+    while (table->entry[i] != segment)
+        i = (i + 1) & (table->capacity - 1);
+    FAI_STORE_RELEASE(&table->entry[i], FAI_TABLE_REMOVED);
+}
+
+/* ---- segments ---- */
+
+/* Formats a span as a segment and puts it on the lists. Under the lock. */
+static bool segment_add(fa_allocator *allocator, const fai_span *span) {
+    fai_pools *pools = &allocator->pools;
+    if (!table_grow(allocator))
+        return false;
+    fai_segment *segment = (fai_segment *)span->address;
+    size_t count = span->size / FAI_SLAB_BYTES;
+    memset(segment, 0, count * FAI_SLAB_STRIDE);
+    segment->allocator = allocator;
+    segment->span = *span;
+    segment->slab_count = (uint16_t)count;
+    size_t book_bytes = count * (FAI_SLAB_STRIDE + FAI_SLAB_BITMAP_BYTES);
+    segment->slab_first = (uint16_t)((book_bytes + FAI_SLAB_BYTES - 1) / FAI_SLAB_BYTES);
+    for (size_t i = count; i-- > segment->slab_first;) {
+        fai_slab *slab = fai_segment_slab(segment, i);
+        slab->next = segment->free;
+        segment->free = slab;
+        segment->free_count++;
+    }
+    segment->next = pools->segments;
+    if (pools->segments)
+        pools->segments->prev = segment;
+    pools->segments = segment;
+    pools->segment_count++;
+    pools->segment_empty_count++;
+    pools->table_used++;
+    table_put(pools->table, (uintptr_t)segment);
+    return true;
+}
+
+static bool segment_is_empty(const fai_segment *segment) {
+    return segment->free_count == segment->slab_count - segment->slab_first;
+}
+
+/* Gives an empty segment back; false when sealed. Under the lock. */
+static bool segment_remove(fa_allocator *allocator, fai_segment *segment) {
+    fai_pools *pools = &allocator->pools;
+    fai_span span = segment->span;
+    fai_segment *next = segment->next, *prev = segment->prev;
+    if (FAI_LOAD_RELAXED(&allocator->spans.sealed))
+        return false;
+    table_remove(allocator, (uintptr_t)segment);
+    fai_unpoison(span.address, span.size);
+    if (!fai_span_free(&allocator->spans, &span)) { /* sealed in between */
+        table_put(pools->table, (uintptr_t)segment);
+        return false;
+    }
+    if (prev)
+        prev->next = next;
+    else
+        pools->segments = next;
+    if (next)
+        next->prev = prev;
+    pools->segment_count--;
+    pools->segment_empty_count--;
+    return true;
+}
+
+fai_slab *fai_slab_lookup(fa_allocator *allocator, const void *address) {
+    uintptr_t segment = (uintptr_t)address & ~(allocator->config.pool_segment_bytes - 1);
+    if (segment == 0 || !table_has(allocator, segment))
+        return NULL;
+    fai_slab *slab = fai_slab_of_object(allocator, address);
+    size_t index = fai_slab_index((fai_segment *)segment, slab);
+    if (index < ((fai_segment *)segment)->slab_first ||
+        FAI_LOAD_RELAXED(&slab->state) == FAI_SLAB_FREE)
+        return NULL;
+    return slab;
+}
+
+/* ---- objects ---- */
+
+uint32_t fai_slab_take(const fa_allocator *allocator, fai_slab *slab, void **objects,
+                       uint32_t count) {
+    const fai_segment *segment = fai_slab_segment(allocator, slab);
+    uint64_t *bits = fai_slab_bits(segment, slab);
+    char *base = fai_slab_objects(segment, slab);
+    if (count > slab->free_count)
+        count = slab->free_count;
+    uint32_t word = slab->scan;
+    for (uint32_t taken = 0; taken < count; word++) {
+        uint64_t free_here = bits[word];
+        while (free_here != 0 && taken < count) {
+            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(free_here);
+            free_here &= free_here - 1;
+            objects[count - 1 - taken++] = base + (size_t)index * slab->class_bytes;
+        }
+        bits[word] = free_here;
+        slab->scan = (uint16_t)word;
+    }
+    slab->free_count = (uint16_t)(slab->free_count - count);
+    return count;
+}
+
+bool fai_slab_put(const fa_allocator *allocator, fai_slab *slab, void *object) {
+    uint32_t index;
+    if (!fai_slab_locate(allocator, slab, object, &index))
+        return false;
+    uint64_t *word = fai_slab_bits(fai_slab_segment(allocator, slab), slab) + index / 64;
+    uint64_t bit = (uint64_t)1 << index % 64;
+    if (*word & bit)
+        return false;
+    *word |= bit;
+    slab->free_count++;
+    if (index / 64 < slab->scan)
+        slab->scan = (uint16_t)(index / 64);
+    return true;
+}
+
+/* ---- slabs ---- */
+
+/* Cuts a free slab into objects of a class, all of them free. */
+static void slab_format(fa_allocator *allocator, fai_slab *slab, uint32_t class_index) {
+    const fai_segment *segment = fai_slab_segment(allocator, slab);
+    uint32_t class_bytes = allocator->pools.class_bytes[class_index];
+    slab->class_index = (uint16_t)class_index;
+    slab->class_bytes = class_bytes;
+    slab->inverse = (uint32_t)(((uint64_t)1 << 32) / class_bytes) + 1;
+    slab->capacity = (uint16_t)(FAI_SLAB_BYTES / class_bytes);
+    slab->free_count = slab->capacity;
+    slab->scan = 0;
+    slab->is_dirty = true;
+    uint64_t *bits = fai_slab_bits(segment, slab);
+    size_t words = ((size_t)slab->capacity + 63) / 64, rest = slab->capacity % 64;
+    memset(bits, 0xFF, words * sizeof *bits);
+    if (rest != 0)
+        bits[words - 1] = ((uint64_t)1 << rest) - 1;
+    if (allocator->watched)
+        fai_poison(fai_slab_objects(segment, slab), FAI_SLAB_BYTES);
+}
+
+static void slab_own(fai_thread *thread, fai_slab *slab) {
+    slab->head.magazine =
+        thread->allocator->watched ? &thread->none : thread->magazine[slab->class_index];
+    FAI_STORE_RELAXED(&slab->state, FAI_SLAB_OWNED);
+    FAI_STORE_RELEASE(&slab->head.owner, &thread->head);
+}
+
+/* Adopts or cuts a slab from what is held. Under the lock. */
+static fai_slab *acquire_held(fai_thread *thread, uint32_t class_index) {
+    fa_allocator *allocator = thread->allocator;
+    fai_pools *pools = &allocator->pools;
+    fai_slab *slab = pools->abandoned[class_index];
+    if (slab != NULL) {
+        fai_slab_unlink(&pools->abandoned[class_index], slab);
+        pools->adopted_count++;
+        slab_own(thread, slab);
+        return slab;
+    }
+    fai_segment *segment = pools->segments;
+    while (segment != NULL && segment->free == NULL)
+        segment = segment->next;
+    if (segment == NULL)
+        return NULL;
+    if (segment_is_empty(segment))
+        pools->segment_empty_count--;
+    slab = segment->free;
+    segment->free = slab->next;
+    segment->free_count--;
+    slab->next = slab->prev = NULL;
+    pools->slab_count++;
+    slab_format(allocator, slab, class_index);
+    slab_own(thread, slab);
+    return slab;
+}
+
+fai_slab *fai_slab_acquire(fai_thread *thread, uint32_t class_index) {
+    fa_allocator *allocator = thread->allocator;
+    fai_lock(allocator);
+    fai_slab *slab = acquire_held(thread, class_index);
+    fai_unlock(allocator);
+    if (slab != NULL)
+        return slab;
+    /* The backend is asked without the lock: other threads go on with what is held. */
+    size_t bytes = allocator->config.pool_segment_bytes;
+    fai_span span;
+    if (fai_allocator_span(allocator, bytes, bytes, FA_SPAN_SEGMENT, &span) != FA_OK)
+        return NULL;
+    fai_lock(allocator);
+    bool added = segment_add(allocator, &span);
+    if (added)
+        slab = acquire_held(thread, class_index);
+    fai_unlock(allocator);
+    if (!added) {
+        fai_span_free(&allocator->spans, &span);
+        fai_report_span(allocator, FA_ERROR_NO_MEMORY, bytes);
+    }
+    return slab;
+}
+
+void fai_slab_release(fa_allocator *allocator, fai_slab *slab) {
+    fai_segment *segment = fai_slab_segment(allocator, slab);
+    FA_ASSERT(slab->free_count == slab->capacity);
+    FAI_STORE_RELAXED(&slab->state, FAI_SLAB_FREE);
+    FAI_STORE_RELEASE(&slab->head.owner, NULL);
+    slab->prev = NULL;
+    slab->next = segment->free;
+    segment->free = slab;
+    segment->free_count++;
+    allocator->pools.slab_count--;
+    if (segment_is_empty(segment) && ++allocator->pools.segment_empty_count > 1)
+        segment_remove(allocator, segment);
+}
+
+void fai_slab_abandon(fa_allocator *allocator, fai_slab *slab) {
+    slab->next = slab->prev = NULL;
+    if (slab->free_count == slab->capacity) {
+        fai_slab_release(allocator, slab);
+        return;
+    }
+    FAI_STORE_RELAXED(&slab->state, FAI_SLAB_ABANDONED);
+    FAI_STORE_RELEASE(&slab->head.owner, NULL);
+    if (slab->free_count != 0)
+        fai_slab_push(&allocator->pools.abandoned[slab->class_index], slab);
+}
+
+bool fai_slab_put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
+    if (!fai_slab_put(allocator, slab, object))
+        return false;
+    fai_slab **list = &allocator->pools.abandoned[slab->class_index];
+    if (slab->free_count == slab->capacity) {
+        if (slab->capacity > 1)
+            fai_slab_unlink(list, slab);
+        fai_slab_release(allocator, slab);
+    } else if (slab->free_count == 1) {
+        fai_slab_push(list, slab);
+    }
+    return true;
+}
+
+size_t fai_slab_trim(fa_allocator *allocator) {
+    size_t bytes = 0;
+    for (fai_segment *segment = allocator->pools.segments, *next; segment; segment = next) {
+        next = segment->next;
+        size_t segment_bytes = segment->span.size;
+        if (segment_is_empty(segment) && segment_remove(allocator, segment)) {
+            bytes += segment_bytes;
+            continue;
+        }
+        for (fai_slab *slab = segment->free; slab; slab = slab->next) {
+            if (!slab->is_dirty)
+                continue;
+            fai_span_purge(&allocator->spans, &segment->span, fai_slab_objects(segment, slab),
+                           FAI_SLAB_BYTES);
+            slab->is_dirty = false;
+        }
+    }
+    return bytes;
+}
+
+void fai_slab_destroy(fa_allocator *allocator) {
+    fai_pools *pools = &allocator->pools;
+    for (fai_segment *segment = pools->segments, *next; segment; segment = next) {
+        next = segment->next;
+        fai_span span = segment->span;
+        fai_unpoison(span.address, span.size);
+        fai_span_free(&allocator->spans, &span);
+    }
+    for (fai_segment_table *table = pools->table, *older; table; table = older) {
+        older = table->retired;
+        fai_span span = table->span;
+        fai_span_free(&allocator->spans, &span);
+    }
+}
+
+/* ---- validation ---- */
+
+static bool slab_is_sound(const fa_allocator *allocator, const fai_segment *segment,
+                          const fai_slab *slab) {
+    if (slab->state == FAI_SLAB_FREE)
+        return slab->head.owner == NULL;
+    if ((slab->state == FAI_SLAB_OWNED) != (slab->head.owner != NULL))
+        return false;
+    if (slab->class_index >= allocator->pools.class_count ||
+        slab->class_bytes != allocator->pools.class_bytes[slab->class_index])
+        return false;
+    const uint64_t *bits = fai_slab_bits(segment, slab);
+    uint32_t words = ((uint32_t)slab->capacity + 63) / 64, free_count = 0;
+    for (uint32_t i = 0; i < words; i++) {
+        free_count += (uint32_t)__builtin_popcountll(bits[i]);
+        if (i < slab->scan && bits[i] != 0)
+            return false;
+    }
+    return free_count == slab->free_count;
+}
+
+const void *fai_slab_validate(fa_allocator *allocator) {
+    size_t segments = 0, slabs = 0, empty = 0;
+    for (fai_segment *segment = allocator->pools.segments; segment; segment = segment->next) {
+        segments++;
+        size_t free_count = 0;
+        for (size_t i = segment->slab_first; i < segment->slab_count; i++) {
+            const fai_slab *slab = fai_segment_slab(segment, i);
+            if (!slab_is_sound(allocator, segment, slab))
+                return slab;
+            free_count += slab->state == FAI_SLAB_FREE;
+        }
+        if (free_count != segment->free_count || segment->allocator != allocator ||
+            !table_has(allocator, (uintptr_t)segment))
+            return segment;
+        slabs += (size_t)(segment->slab_count - segment->slab_first) - free_count;
+        empty += segment_is_empty(segment);
+    }
+    const fai_pools *pools = &allocator->pools;
+    if (segments != pools->segment_count || slabs != pools->slab_count ||
+        empty != pools->segment_empty_count)
+        return pools;
+    return NULL;
+}

@@ -1,0 +1,278 @@
+/* Which state belongs to which thread.
+ *
+ * A thread has one state in each allocator that it uses. All of them hang on t_states; fai_slot
+ * holds the one used last. Two events come from outside: another thread destroys an allocator, and
+ * the process forks. Both, like thread exit, go through the registry's lock, which therefore also
+ * guards every thread's list. */
+#include "fa/thread.h"
+
+#include "fa/frame.h"
+#include "fa/internal/thread.h"
+
+#include <limits.h>
+#include <string.h>
+
+__thread fai_thread_slot fai_slot = {FAI_NOBODY, NULL, NULL};
+
+static __thread fai_thread *t_states;   /* guarded by k_lock */
+static __thread unsigned t_exit_rounds; /* how often this thread's exit has been seen */
+
+static pthread_mutex_t k_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t k_once = PTHREAD_ONCE_INIT;
+static pthread_key_t k_exit_key;
+static bool k_exit_key_works;
+static fa_allocator *k_allocators;
+
+static void detach_locked(fai_thread *thread);
+
+static void thread_exit(void *value) {
+    (void)value;
+    t_exit_rounds++;
+    pthread_mutex_lock(&k_lock);
+    while (t_states != NULL)
+        detach_locked(t_states);
+    pthread_mutex_unlock(&k_lock);
+}
+
+static void fork_prepare(void) {
+    pthread_mutex_lock(&k_lock);
+    for (fa_allocator *allocator = k_allocators; allocator; allocator = allocator->next) {
+        fai_lock(allocator);
+        pthread_mutex_lock(&allocator->heap.lock);
+    }
+}
+
+static void fork_release(void) {
+    for (fa_allocator *allocator = k_allocators; allocator; allocator = allocator->next) {
+        pthread_mutex_unlock(&allocator->heap.lock);
+        fai_unlock(allocator);
+    }
+    pthread_mutex_unlock(&k_lock);
+}
+
+static void unlink_state(fai_thread **list, fai_thread *thread) {
+    if (thread->prev)
+        thread->prev->next = thread->next;
+    else
+        *list = thread->next;
+    if (thread->next)
+        thread->next->prev = thread->prev;
+    thread->next = thread->prev = NULL;
+}
+
+static void link_state(fai_thread **list, fai_thread *thread) {
+    thread->prev = NULL;
+    thread->next = *list;
+    if (*list)
+        (*list)->prev = thread;
+    *list = thread;
+}
+
+/* In the child only the forking thread is left. The states of the others may have been anywhere in
+ * an operation: nobody looks at them again, their memory stays as it is until destroy, and what is
+ * freed of it waits in their queues. */
+static void fork_child(void) {
+    for (fa_allocator *allocator = k_allocators; allocator; allocator = allocator->next) {
+        FAI_STORE_RELAXED(&allocator->spans.calls_in_flight, 0);
+        for (fai_thread *thread = allocator->threads, *next; thread; thread = next) {
+            next = thread->next;
+            if (thread->slot == &fai_slot)
+                continue;
+            unlink_state(&allocator->threads, thread);
+            link_state(&allocator->frozen, thread);
+            thread->slot = NULL;
+            allocator->thread_count--;
+        }
+    }
+    fork_release();
+}
+
+static void initialise_once(void) {
+    k_exit_key_works = pthread_key_create(&k_exit_key, thread_exit) == 0;
+    pthread_atfork(fork_prepare, fork_release, fork_child);
+}
+
+void fai_registry_add(fa_allocator *allocator) {
+    pthread_once(&k_once, initialise_once);
+    pthread_mutex_lock(&k_lock);
+    allocator->prev = NULL;
+    allocator->next = k_allocators;
+    if (k_allocators)
+        k_allocators->prev = allocator;
+    k_allocators = allocator;
+    pthread_mutex_unlock(&k_lock);
+}
+
+static void forget(fai_thread *thread) {
+    fai_thread_slot *slot = thread->slot;
+    fa_allocator *owner = thread->allocator;
+    /* The thread may be switching to another allocator at this moment: take only our own away. */
+    while (!FAI_CAS_RELAXED(&slot->owner, &owner, FAI_NOBODY))
+        if (owner != thread->allocator)
+            break;
+}
+
+void fai_registry_remove(fa_allocator *allocator) {
+    pthread_mutex_lock(&k_lock);
+    for (fai_thread *thread = allocator->threads; thread; thread = thread->next) {
+        fai_thread **link = thread->on_thread;
+        while (*link != thread)
+            link = &(*link)->next_on_thread;
+        *link = thread->next_on_thread;
+        forget(thread);
+    }
+    if (allocator->prev)
+        allocator->prev->next = allocator->next;
+    else
+        k_allocators = allocator->next;
+    if (allocator->next)
+        allocator->next->prev = allocator->prev;
+    pthread_mutex_unlock(&k_lock);
+}
+
+/* Takes an idle state, or makes one. No lock held. */
+static fai_thread *obtain_state(fa_allocator *allocator) {
+    fai_lock(allocator);
+    fai_thread *thread = NULL;
+    bool full = allocator->config.thread_count_max != 0 &&
+                allocator->thread_count >= allocator->config.thread_count_max;
+    if (!full) {
+        allocator->thread_count++; /* reserved, so that the limit holds at every instant */
+        thread = allocator->idle;
+        if (thread)
+            allocator->idle = thread->next;
+    }
+    fai_unlock(allocator);
+    if (full) {
+        fai_report(allocator, FA_DIAG_FA202, FA_ERROR_LIMIT, 0, allocator->config.thread_count_max,
+                   NULL);
+        return NULL;
+    }
+    if (thread != NULL) {
+        thread->next = NULL;
+        return thread;
+    }
+    fai_span span;
+    fa_status status =
+        fai_span_alloc(&allocator->spans, allocator->thread_bytes, 64, FA_SPAN_META, &span, NULL);
+    if (status != FA_OK) {
+        fai_lock(allocator);
+        allocator->thread_count--;
+        fai_unlock(allocator);
+        fai_report(allocator, FA_DIAG_FA202, status, allocator->thread_bytes, 0, NULL);
+        return NULL;
+    }
+    thread = (fai_thread *)span.address;
+    memset(thread, 0, sizeof *thread);
+    thread->span = span;
+    thread->allocator = allocator;
+    thread->deferred = FAI_QUEUE_CLOSED;
+    return thread;
+}
+
+static fai_thread *attach(fa_allocator *allocator) {
+    /* Past the last round of thread exit nobody would detach this state again. */
+    if (!k_exit_key_works || t_exit_rounds >= PTHREAD_DESTRUCTOR_ITERATIONS - 1) {
+        fai_report(allocator, FA_DIAG_FA202, FA_ERROR_UNSUPPORTED, 0, 0, NULL);
+        return NULL;
+    }
+    fai_thread *thread = obtain_state(allocator);
+    if (thread == NULL)
+        return NULL;
+    if (pthread_setspecific(k_exit_key, &fai_slot) != 0) {
+        fai_lock(allocator);
+        allocator->thread_count--;
+        thread->next = allocator->idle;
+        allocator->idle = thread;
+        fai_unlock(allocator);
+        fai_report(allocator, FA_DIAG_FA202, FA_ERROR_NO_MEMORY, 0, 0, NULL);
+        return NULL;
+    }
+    fai_frame_attach(thread);
+    fai_pool_attach(thread);
+    pthread_mutex_lock(&k_lock);
+    thread->slot = &fai_slot;
+    thread->on_thread = &t_states;
+    thread->next_on_thread = t_states;
+    t_states = thread;
+    fai_lock(allocator);
+    thread->index = ++allocator->attach_count;
+    link_state(&allocator->threads, thread);
+    fai_unlock(allocator);
+    pthread_mutex_unlock(&k_lock);
+    return thread;
+}
+
+fai_thread *fai_thread_search(fa_allocator *allocator, bool may_attach) {
+    if (allocator == NULL || allocator == FAI_NOBODY)
+        return NULL;
+    pthread_mutex_lock(&k_lock);
+    fai_thread *thread = t_states;
+    while (thread != NULL && thread->allocator != allocator)
+        thread = thread->next_on_thread;
+    if (thread != NULL) {
+        fai_slot.head = &thread->head;
+        FAI_STORE_RELAXED(&fai_slot.owner, allocator);
+    }
+    pthread_mutex_unlock(&k_lock);
+    if (thread == NULL && may_attach) {
+        thread = attach(allocator);
+        if (thread != NULL) {
+            fai_slot.head = &thread->head;
+            FAI_STORE_RELAXED(&fai_slot.owner, allocator);
+        }
+    }
+    return thread;
+}
+
+/* Under the registry's lock, on the thread that owns the state. */
+static void detach_locked(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    fai_thread **link = &t_states;
+    while (*link != thread)
+        link = &(*link)->next_on_thread;
+    *link = thread->next_on_thread;
+    if (FAI_LOAD_RELAXED(&fai_slot.owner) == allocator)
+        FAI_STORE_RELAXED(&fai_slot.owner, FAI_NOBODY);
+
+    fai_frame_detach(thread);
+    fai_lock(allocator);
+    fai_pool_detach(thread);
+    allocator->frame_count += thread->frame_count;
+    allocator->frame_alloc_count += thread->frame_alloc_count;
+    allocator->frame_bytes += thread->frame_bytes;
+    unlink_state(&allocator->threads, thread);
+    thread->slot = NULL;
+    thread->next = allocator->idle;
+    allocator->idle = thread;
+    allocator->thread_count--;
+    fai_unlock(allocator);
+}
+
+fa_status fa_thread_attach(fa_allocator *allocator) {
+    if (allocator == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    return fai_thread_get(allocator) ? FA_OK : fa_last_error().status;
+}
+
+fa_status fa_thread_detach(fa_allocator *allocator) {
+    fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
+    if (thread == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    if (thread->frame_open)
+        (void)(fa_frame_end_in)(&thread->head.frame);
+    pthread_mutex_lock(&k_lock);
+    detach_locked(thread);
+    pthread_mutex_unlock(&k_lock);
+    return FA_OK;
+}
+
+size_t fa_thread_count(const fa_allocator *allocator) {
+    if (allocator == NULL)
+        return 0;
+    fa_allocator *shared = (fa_allocator *)(uintptr_t)allocator;
+    fai_lock(shared);
+    size_t count = shared->thread_count;
+    fai_unlock(shared);
+    return count;
+}
