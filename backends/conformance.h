@@ -20,6 +20,7 @@ struct BackendCase {
     std::string name;                   // letters, digits and '_'
     std::function<fa_backend()> open;   // a fresh one; closed by the suite with fa_backend_close
     bool returns_address_space = false; // after close the process is as large as before open
+    fa_span_kind kind = FA_SPAN_HEAP;   // one that the backend doesn't decline
 };
 
 inline void PrintTo(const BackendCase &backend_case, std::ostream *out) {
@@ -44,7 +45,8 @@ class BackendConformance : public testing::TestWithParam<BackendCase> {
     void TearDown() override;
 
     // Gets a span and checks address, alignment and the claim of being zeroed.
-    Span Alloc(size_t size, size_t align, fa_span_kind kind = FA_SPAN_HEAP);
+    Span Alloc(size_t size, size_t align, fa_span_kind kind);
+    Span Alloc(size_t size, size_t align); // of the kind that the case names
     void Free(const Span &span);
     // All of a small span, the ends and one byte a page of a large one.
     static void Fill(Span &span, unsigned char seed);

@@ -72,8 +72,8 @@ TEST_F(Fixed, NothingOutsideOfTheRegionIsTouched) {
     for (unsigned char *ptr : spans)
         Free(ptr, 1000);
     EXPECT_EQ(std::count(region, start, 0xee), start - region);
-    EXPECT_EQ(std::count(start + bytes, region + 3 * kMiB, 0xee),
-              region + 3 * kMiB - start - bytes);
+    unsigned char *end = start + bytes;
+    EXPECT_EQ(std::count(end, region + 3 * kMiB, 0xee), region + 3 * kMiB - end);
 }
 
 TEST_F(Fixed, CapacityIsExact) {

@@ -69,7 +69,7 @@ static void map_init_huge(fai_map *map) {
 
 static bool name_usable(const char *name) {
     for (const char *c = name; *c != '\0'; c++)
-        if (*c < ' ' || *c > '~' || strchr("[]\\$`,", *c) != NULL)
+        if (*c < ' ' || *c > '~' || strchr("[]\\$`,+", *c) != NULL)
             return false;
     return strlen(name) < FA_MAP_NAME_BYTES;
 }
@@ -79,7 +79,7 @@ const char *fai_map_init(fai_map *map, const fa_mmap_options *options) {
         map->options = *options;
     const char *name = map->options.name == NULL ? "framealloc" : map->options.name;
     if (!name_usable(name))
-        return "name must be shorter than 40 printable characters without any of []\\$`,";
+        return "name must be shorter than 40 printable characters without any of []\\$`,+";
     if (map->options.hugetlb && map->options.guard)
         return "hugetlb and guard exclude each other";
     memcpy(map->name, name, strlen(name) + 1);

@@ -97,7 +97,7 @@ TEST_F(Mmap, RefusesWhatCannotBe) {
     options.hugetlb = true;
     options.guard = true;
     EXPECT_EQ(fa_backend_mmap(&options).vtable, nullptr);
-    for (const char *name : {"a[b", "a]b", "a\\b", "a$b", "a`b", "a,b", "a\nb", "\x80",
+    for (const char *name : {"a[b", "a]b", "a\\b", "a$b", "a`b", "a,b", "a+b", "a\nb", "\x80",
                              "0123456789012345678901234567890123456789"}) {
         options = {};
         options.name = name;

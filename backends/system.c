@@ -7,11 +7,14 @@
 
 /* libc finds aligned blocks by asking for size + align bytes: larger alignments waste too much. */
 #define SYSTEM_ALIGN_MAX ((size_t)64 << 20)
+/* The libc of a sanitizer ends the program when asked for 1 TiB, instead of answering NULL. */
+#define SYSTEM_SIZE_MAX ((size_t)1 << 39)
 
 static void *system_alloc(void *context, size_t size, size_t align, fa_span_kind kind) {
     (void)context, (void)kind;
     void *ptr = NULL;
-    if (align > SYSTEM_ALIGN_MAX || size > FA_SIZE_MAX || posix_memalign(&ptr, align, size) != 0)
+    if (align > SYSTEM_ALIGN_MAX || size > SYSTEM_SIZE_MAX ||
+        posix_memalign(&ptr, align, size) != 0)
         return NULL;
     return ptr;
 }
