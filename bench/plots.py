@@ -1,0 +1,166 @@
+"""SVG plots of a report, drawn with matplotlib from its data."""
+
+import os
+
+from bench.contenders import LIMIT, STOCK
+from bench.figures import percentile
+
+# Framealloc in one colour family, stock allocators and regions in quieter ones.
+COLOURS = {"framealloc": "#0b6e4f", "stock": "#8d6e63", "region": "#5c7cfa", "limit": "#9e9e9e"}
+LINES = {"framealloc mmap": "#0b6e4f", "glibc": "#c62828", "mimalloc": "#ef6c00",
+         "tcmalloc": "#6a1b9a", "jemalloc": "#1565c0"}
+SIZES = (1, 16, 64, 256, 4096, 65536)
+
+
+def _pyplot():
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as pyplot
+    matplotlib.rcParams.update({"svg.hashsalt": "framealloc", "svg.fonttype": "none",
+                                "font.family": "sans-serif", "font.size": 9,
+                                "axes.spines.top": False, "axes.spines.right": False})
+    return pyplot
+
+
+def _colour(name):
+    if name.startswith("framealloc"):
+        return COLOURS["framealloc"]
+    if name == LIMIT:
+        return COLOURS["limit"]
+    return COLOURS["stock" if name in STOCK else "region"]
+
+
+def _save(pyplot, figure, path):
+    figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    pyplot.close(figure)
+
+
+def _frames_plot(pyplot, document, kind, title, path):
+    """A panel for each point: p50 as bars, a line from it to p99.9."""
+    points = [p for p in document["points"] if document["summary"][kind].get(p)]
+    if not points:
+        return False
+    order = document["order"]
+    height = 1.2 + 0.24 * len(order)
+    figure, panels = pyplot.subplots(1, len(points), figsize=(4.4 * len(points), height),
+                                     squeeze=False, layout="constrained")
+    for panel, point in zip(panels[0], points):
+        rows = document["summary"][kind][point]
+        names = [name for name in reversed(order) if name in rows]
+        p50 = [rows[name]["p50"] / 1000 for name in names]
+        tail = [rows[name]["p99_9"] / 1000 for name in names]
+        places = range(len(names))
+        panel.barh(places, p50, color=[_colour(name) for name in names], height=0.7)
+        panel.hlines(places, p50, tail, color="#333333", linewidth=1)
+        panel.plot(tail, places, "|", color="#333333", markersize=6)
+        for place, value in zip(places, p50):
+            panel.annotate(f" {value:,.3g}", (0, place), va="center", fontsize=7,
+                           color="white" if value > max(tail) * 0.15 else "#333333",
+                           xytext=(2 if value > max(tail) * 0.15 else 0, 0)
+                           if value > max(tail) * 0.15 else (4, 6), textcoords="offset points")
+        panel.set_yticks(list(places), names)
+        panel.set_title(point)
+        panel.set_xlabel("µs per frame")
+    figure.suptitle(f"{title} (bar: p50, line: to p99.9; less is better)")
+    _save(pyplot, figure, path)
+    return True
+
+
+def _tail_plot(pyplot, document, path):
+    """Allocation time by percentile, all samples of all rounds."""
+    samples = {}
+    for run in document["runs"]:
+        if run["kind"] == "trace" and run["row"] in LINES:
+            samples.setdefault(run["point"], {}).setdefault(run["row"], []).extend(run["samples"])
+    points = [point for point in document["points"] if samples.get(point)]
+    if not points:
+        return False
+    shares = [0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0]
+    figure, panels = pyplot.subplots(1, len(points), figsize=(4.4 * len(points), 3.4),
+                                     squeeze=False, layout="constrained")
+    for panel, point in zip(panels[0], points):
+        for name, colour in LINES.items():
+            if name in samples[point]:
+                values = [percentile(samples[point][name], share) / 1000 for share in shares]
+                panel.plot(range(len(shares)), values, color=colour, label=name, marker=".",
+                           linewidth=2 if name.startswith("framealloc") else 1)
+        panel.set_xticks(range(len(shares)), ["p50", "p75", "p90", "p95", "p99", "p99.5",
+                                              "p99.9", "worst"], rotation=45)
+        panel.set_yscale("log")
+        panel.set_title(point)
+        panel.set_ylabel("µs per frame")
+        panel.grid(axis="y", alpha=0.3)
+    panels[0][0].legend(fontsize=7)
+    figure.suptitle("Allocation time per frame by percentile, all samples")
+    _save(pyplot, figure, path)
+    return True
+
+
+def _sizes_plot(pyplot, document, path):
+    """Frame allocation by size."""
+    micro = document["summary"]["micro"]
+    figure, panels = pyplot.subplots(1, 2, figsize=(9.5, 3.8), sharey=True, layout="constrained")
+    drawn = False
+    for panel, base, title in ((panels[0], "frame", "memory untouched"),
+                               (panels[1], "frame_written", "memory written")):
+        for name in document["order"]:
+            values = [(i, micro[f"{base}/{size}"][name]) for i, size in enumerate(SIZES)
+                      if name in micro.get(f"{base}/{size}", {})]
+            if len(values) < 2:
+                continue
+            drawn = True
+            panel.plot(*zip(*values), label=name, marker=".", color=LINES.get(name),
+                       linewidth=2.2 if name.startswith("framealloc") else 1,
+                       linestyle="-" if name in LINES else ":")
+        panel.set_xticks(range(len(SIZES)), ["1 B", "16 B", "64 B", "256 B", "4 KiB", "64 KiB"])
+        panel.set_yscale("log")
+        panel.set_title(title)
+        panel.grid(axis="y", alpha=0.3)
+    panels[0].set_ylabel("ns per allocation and its share of the reset")
+    if drawn:
+        panels[0].legend(fontsize=7)
+        figure.suptitle("One frame: allocate, then all of it dead")
+        _save(pyplot, figure, path)
+    else:
+        pyplot.close(figure)
+    return drawn
+
+
+def _memory_plot(pyplot, document, path):
+    points = [p for p in document["points"] if document["summary"]["scenario"].get(p)]
+    if not points:
+        return False
+    order = document["order"]
+    figure, panels = pyplot.subplots(1, len(points), squeeze=False, layout="constrained",
+                                     figsize=(4.4 * len(points), 1.2 + 0.24 * len(order)))
+    for panel, point in zip(panels[0], points):
+        rows = document["summary"]["scenario"][point]
+        names = [name for name in reversed(order) if name in rows]
+        values = [rows[name]["peak_rss"] / (1 << 20) for name in names]
+        panel.barh(names, values, color=[_colour(name) for name in names], height=0.7)
+        panel.set_title(point)
+        panel.set_xlabel("MiB")
+    figure.suptitle("Peak resident memory of the whole process (less is better)")
+    _save(pyplot, figure, path)
+    return True
+
+
+def draw(document, folder):
+    """Writes what the document has data for: [(file name, title)]."""
+    pyplot = _pyplot()
+    drawn = []
+
+    def keep(name, title, done):
+        if done:
+            drawn.append((name, title))
+
+    for kind, name, title in (("trace", "allocation_time.svg", "Allocation time"),
+                              ("scenario", "whole_frame.svg", "Whole frames")):
+        keep(name, title, _frames_plot(pyplot, document, kind, title, os.path.join(folder, name)))
+    keep("tail.svg", "Allocation time by percentile",
+         _tail_plot(pyplot, document, os.path.join(folder, "tail.svg")))
+    keep("frame_sizes.svg", "Frame allocation by size",
+         _sizes_plot(pyplot, document, os.path.join(folder, "frame_sizes.svg")))
+    keep("memory.svg", "Peak resident memory",
+         _memory_plot(pyplot, document, os.path.join(folder, "memory.svg")))
+    return drawn

@@ -1,0 +1,190 @@
+"""Tests of the figures, tables and reports; no runner is started.
+
+Run through Bazel, or in the tree: python3 -m bench.report_test
+"""
+
+import json
+import math
+import os
+import re
+import tempfile
+import unittest
+
+from bench import bars, contenders, figures, publish, tables
+
+SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata", "sample.json")
+
+
+def sample():
+    with open(SAMPLE, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def micro_run(row, number, times):
+    return {"kind": "micro", "point": "", "row": row, "round": number, "samples": [],
+            "benchmarks": [{"name": name, "operations": 10.0, "cpu_time": time * 10,
+                            "real_time": time * 20, "items_per_second": 1e9 / time}
+                           for name, time in times.items()]}
+
+
+def frame_run(kind, row, p50, label="checksum=1", point="contacts/500"):
+    return {"kind": kind, "point": point, "row": row, "round": 0, "samples": [p50],
+            "benchmarks": [{"label": label, "iterations": 1, "p50": p50, "p99": p50 * 2,
+                            "p99_9": p50 * 3, "worst": p50 * 4, "mean": p50, "allocations": 1,
+                            "peak_rss": 1 << 20, "minor_faults": 0, "major_faults": 0}]}
+
+
+class Numbers(unittest.TestCase):
+    def test_median(self):
+        self.assertEqual(figures.median([3, 1, 2]), 2)
+        self.assertEqual(figures.median([4, 1, 3, 2]), 2.5)
+        self.assertEqual(figures.median([7]), 7)
+        with self.assertRaises(ValueError):
+            figures.median([])
+
+    def test_percentile_is_the_nearest_rank(self):
+        values = list(range(1000, 0, -1))
+        for share, expected in ((0.5, 500), (0.99, 990), (0.999, 999), (1.0, 1000), (0.001, 1)):
+            self.assertEqual(figures.percentile(values, share), expected)
+        self.assertEqual(figures.percentile([10, 20, 30], 0.5), 20)
+        self.assertEqual(figures.percentile([10, 20, 30], 0.99), 30)
+        for values, share in (([], 0.5), ([1], 0), ([1], 1.5)):
+            with self.assertRaises(ValueError):
+                figures.percentile(values, share)
+
+    def test_ratio(self):
+        self.assertEqual(figures.ratio(3, 2), 1.5)
+        for value, reference in ((None, 1), (1, None), (1, 0)):
+            self.assertIsNone(figures.ratio(value, reference))
+
+    def test_best(self):
+        rows = {"glibc": {"p50": 5}, "mimalloc": {"p50": 3}, "pmr": {"p50": 1}}
+        self.assertEqual(figures.best(rows, list(contenders.STOCK), "p50"), ("mimalloc", 3))
+        self.assertEqual(figures.best({"a": 2, "b": 1}, ["a", "b", "c"]), ("b", 1))
+        self.assertIsNone(figures.best(rows, ["tcmalloc"], "p50"))
+
+    def test_numbers_have_three_digits(self):
+        for value, text in ((None, "-"), (0, "0"), (0.001, "0.0010"), (0.256, "0.26"),
+                            (12.34, "12.3"), (1234.5, "1,234")):
+            self.assertEqual(tables.number(value), text)
+
+
+class Summary(unittest.TestCase):
+    def test_medians_over_rounds(self):
+        runs = [micro_run("glibc", i, {"pair/64": time}) for i, time in enumerate((5, 9, 6))]
+        runs += [frame_run("trace", "glibc", p50) for p50 in (10, 30, 20)]
+        summary = figures.summarize(runs)
+        self.assertEqual(summary["micro"]["pair/64"]["glibc"], 6)
+        self.assertEqual(summary["trace"]["contacts/500"]["glibc"]["p50"], 20)
+        self.assertEqual(summary["trace"]["contacts/500"]["glibc"]["worst"], 80)
+
+    def test_threads_go_by_the_wall_clock(self):
+        summary = figures.summarize([micro_run("glibc", 0, {"threads_pool/real_time/threads:2": 3})])
+        self.assertEqual(summary["micro"]["threads_pool/2"]["glibc"], 6)
+
+    def test_unequal_checksums_are_found(self):
+        runs = [frame_run("scenario", "glibc", 1), frame_run("scenario", "pmr", 1)]
+        self.assertEqual(figures.checksum_faults(runs), [])
+        runs.append(frame_run("scenario", "apr", 1, "checksum=2; data: generated"))
+        faults = figures.checksum_faults(runs)
+        self.assertEqual(len(faults), 1)
+        self.assertIn("checksum=2 (apr)", faults[0])
+
+    def test_data_notes_come_once(self):
+        runs = [frame_run("scenario", row, 1, "checksum=1; data: generated") for row in "ab"]
+        self.assertEqual(figures.data_notes(runs), ["data: generated"])
+
+
+class Bars(unittest.TestCase):
+    def verdicts(self, runs):
+        found = bars.check_bars(figures.summarize(runs), {"contacts": "contacts/500"})
+        return {bar.what: bar for bar in found}
+
+    def test_met_and_missed(self):
+        us = "framealloc mmap"
+        runs = [micro_run(us, 0, {"frame/64": 0.39, "pair/64": 2.0}),
+                micro_run("limit", 0, {"frame/64": 0.3}),
+                micro_run("glibc", 0, {"pair/64": 5.0}), micro_run("tcmalloc", 0, {"pair/64": 3.0}),
+                frame_run("trace", us, 25), frame_run("trace", "mimalloc", 100),
+                frame_run("trace", "pmr", 1)]
+        found = self.verdicts(runs)
+        handle = found["frame allocation, 64 B, by handle / limit/bump"]
+        self.assertTrue(math.isclose(handle.value, 1.3))
+        pair = found["pool, 64 B, pair / best stock"]
+        self.assertEqual((pair.verdict, round(pair.value, 3)), ("missed", 0.667))
+        contacts = found["contacts: allocation time, p50 / best stock"]
+        self.assertEqual((contacts.verdict, contacts.value), ("met", 0.25))
+        self.assertEqual(found["batch of 1,000 / one allocation"].verdict, "not measured")
+
+    def test_two_threads_must_reach_the_bar(self):
+        us = "framealloc mmap"
+        runs = [micro_run(us, 0, {"threads_pool/real_time/threads:1": 2,
+                                  "threads_pool/real_time/threads:2": 1.0,
+                                  "threads_frame/real_time/threads:1": 2,
+                                  "threads_frame/real_time/threads:2": 1.2})]
+        found = self.verdicts(runs)
+        self.assertEqual(found["two threads / one, pool allocations per second"].verdict, "met")
+        self.assertEqual(found["two threads / one, frame allocations per second"].verdict, "missed")
+
+    def test_nothing_measured_is_nothing_met(self):
+        found = self.verdicts([])
+        self.assertEqual({bar.verdict for bar in found.values()}, {"not measured"})
+        self.assertGreater(len(found), 20)
+
+
+class Reports(unittest.TestCase):
+    def test_terminal_tables_are_aligned(self):
+        table = tables.Table("title", ["", "a", "b"])
+        table.add(["row", "1.00", "22.0"], ours=True)
+        table.grade(1, True)
+        table.add(["a longer row", "100", "-"])
+        lines = tables.terminal(table, False).splitlines()
+        self.assertEqual({len(line) for line in lines[1:]}, {len("a longer row   100  22.0") + 0,
+                                                             len("a longer row   100     -")})
+        self.assertNotIn("\033", "".join(lines))
+        coloured = tables.terminal(table, True)
+        self.assertIn("\033[32m", coloured)
+        self.assertEqual(re.sub("\033\\[[0-9]*m", "", coloured).splitlines(), lines)
+
+    def test_sample_gives_the_same_figures_again(self):
+        document = sample()
+        self.assertEqual(figures.summarize(document["runs"]), document["summary"])
+        self.assertEqual(figures.checksum_faults(document["runs"]), [])
+
+    def test_publish(self):
+        document = sample()
+        with tempfile.TemporaryDirectory() as folder:
+            readme = os.path.join(folder, "README.md")
+            with open(readme, "w", encoding="utf-8") as file:
+                file.write(f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n")
+            results = os.path.join(folder, "results")
+            publish.publish(document, results)
+            with open(os.path.join(results, "raw.json"), encoding="utf-8") as file:
+                self.assertEqual(json.load(file), document)
+            with open(os.path.join(results, "README.md"), encoding="utf-8") as file:
+                text = file.read()
+            self.assertLess(text.index("## Caveats"), text.index("| ---"))
+            for name in re.findall(r"\]\(([a-z_]+\.svg)\)", text):
+                with open(os.path.join(results, name), encoding="utf-8") as file:
+                    self.assertIn("<svg", file.read(1000))
+            self.assertEqual(text.count(".svg"), 5)
+            with open(readme, encoding="utf-8") as file:
+                block = file.read()
+            self.assertTrue(block.startswith("before\n") and block.endswith("\nafter\n"))
+            self.assertNotIn("old", block)
+            self.assertIn("framealloc mmap", block)
+            publish.publish(document, results)
+            with open(readme, encoding="utf-8") as file:
+                self.assertEqual(file.read(), block)
+
+    def test_a_readme_without_markers_stays(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "README.md")
+            self.assertFalse(publish.insert_block(path, "x"))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("text\n")
+            self.assertFalse(publish.insert_block(path, "x"))
+
+
+if __name__ == "__main__":
+    unittest.main()
