@@ -73,11 +73,22 @@ static void set_cursor(fai_thread *thread, char *cursor, char *end) {
     thread->head.frame.limit = thread->allocator->watched ? cursor : end;
 }
 
-void fai_arena_enter(fai_thread *thread, fai_arena *arena) {
-    thread->arena = arena;
+void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
     arena->current = arena->first;
     arena->bytes_before = 0;
     arena->outgrown = false;
+    const fa_allocator *allocator = thread->allocator;
+    fai_thread_head *head = &thread->head;
+    head->frame_start = NULL;
+    if (allocator->watched || allocator->config.frames_in_flight != 1)
+        return;
+    head->frame_start = arena->first ? fai_chunk_start(arena->first) : fai_arena_nowhere;
+    head->frame_limit = arena->first ? arena->first->end : fai_arena_nowhere;
+}
+
+void fai_arena_enter(fai_thread *thread, fai_arena *arena) {
+    thread->arena = arena;
+    fai_arena_rest(thread, arena);
     if (arena->first != NULL)
         set_cursor(thread, fai_chunk_start(arena->first), arena->first->end);
     else
@@ -199,6 +210,7 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
     fa_allocator *allocator = thread->allocator;
     fai_arena *arena = thread->arena;
     size_t need = bytes + (align - FA_ALIGN_MIN);
+    thread->head.frame_start = NULL; /* the end of this frame must look at the chunks */
     if (arena->current != NULL && !arena->outgrown) {
         arena->outgrown = true;
         note_overflow(thread, &allocator->frame_overflow_count, size_asked);
@@ -256,25 +268,22 @@ static size_t plan_for(const fai_thread *thread, size_t used) {
     return config->frame_bytes_max != 0 && bytes > share ? 0 : bytes;
 }
 
-void fai_arena_leave(fai_thread *thread, size_t used) {
-    const fa_alloc_config *config = &thread->allocator->config;
-    fai_arena *arena = thread->arena;
-    if (arena->outgrown) {
-        arena->bytes_plan = plan_for(thread, used);
-        arena->stale = true;
-    } else if (arena->first != NULL && config->frame_trim_after != 0 &&
-               arena->window_frames >= config->frame_trim_after) {
-        size_t plan = plan_for(thread, arena->window_peak * 2);
-        if (plan != 0 && plan < arena->first->span.size &&
-            arena->window_peak <= arena->first->span.size / 4) {
-            arena->bytes_plan = plan;
-            arena->stale = true;
-        }
-    } else {
-        return;
-    }
-    arena->window_frames = 0;
+void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used) {
+    arena->bytes_plan = plan_for(thread, used);
+    arena->stale = true;
     arena->window_peak = 0;
+}
+
+void fai_arena_trim(fai_thread *thread, fai_arena *arena) {
+    size_t peak = arena->window_peak;
+    arena->window_peak = 0;
+    if (arena->first == NULL || arena->stale || peak > arena->first->span.size / 4)
+        return;
+    size_t plan = plan_for(thread, peak * 2);
+    if (plan != 0 && plan < arena->first->span.size) {
+        arena->bytes_plan = plan;
+        arena->stale = true;
+    }
 }
 
 void fai_arena_release(fai_thread *thread, fai_arena *arena) {

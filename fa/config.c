@@ -128,8 +128,8 @@ static bool pools_are_valid(const fa_alloc_config *config, char *message, size_t
                     bytes) &&
            in_range("pool_magazine_bytes", config->pool_magazine_bytes, 0, 64 * MIB, message,
                     bytes) &&
-           in_range("pool_magazine_count_max", config->pool_magazine_count_max, 8, 65536, message,
-                    bytes) &&
+           in_range("pool_magazine_count_max", config->pool_magazine_count_max, 8, FAI_READY_MAX,
+                    message, bytes) &&
            classes_are_valid(config->pool_class_bytes, message, bytes);
 }
 

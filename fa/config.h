@@ -71,7 +71,7 @@ typedef struct fa_alloc_config {
     /* Objects that one thread keeps ready of one class: so many bytes of them, at least 8 objects
      * and at most pool_magazine_count_max. 0 to 64 MiB. Default 128 KiB. */
     size_t pool_magazine_bytes;
-    /* 8 to 65536. Default 1024. */
+    /* 8 to 32768. Default 1024. */
     uint32_t pool_magazine_count_max;
     /* After so many frames in a row in which a thread did not need new objects of a class, what it
      * keeps ready of it goes back, and empty slabs and segments with it. 0: never. Default 120. */

@@ -65,7 +65,7 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
     if (FAI_LOAD_RELAXED(&fai_slot.owner) == allocator) {
         const fai_thread *thread = (const fai_thread *)fai_slot.head;
         event.thread_index = thread->index;
-        event.frame_index = thread->frame_index;
+        event.frame_index = thread->frame_count + fai_frame_is_open(thread);
     }
     if (allocator->config.on_event != NULL && !t_in_hook) {
         /* What the hook does itself must not change what the failed call answers. */

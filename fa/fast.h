@@ -25,30 +25,45 @@ FA_EXTERN_C_BEGIN
 typedef struct fa_frame {
     char *cursor;
     char *limit;
-    uint64_t alloc_count; /* of this frame; stays 0 with FA_MINIMAL */
+    uint64_t alloc_count;      /* by this thread; stays 0 with FA_MINIMAL */
+    uint64_t alloc_count_base; /* its value when the frame began */
 } fa_frame;
 
 /* Objects of one class that a thread keeps ready; their addresses follow the structure.
- * Invariant: local frees so far == alloc_count + flushed_count + count - loaded_count. */
+ * state holds two numbers, so that one addition keeps both: in its low 16 bits how many objects are
+ * ready, above them how many were handed out (0 with FA_MINIMAL; wraps after 2^48).
+ * Invariant: local frees so far == handed out + flushed_count + ready - loaded_count. */
 typedef struct fai_magazine {
-    uint32_t count;         /* objects in it */
-    uint32_t capacity;      /* 0: the magazine that is always empty and always full */
-    uint64_t alloc_count;   /* objects handed out; stays 0 with FA_MINIMAL */
+    uint64_t state;
+    size_t capacity;        /* 0: the magazine that is always empty and always full */
     uint64_t loaded_count;  /* objects put in from slabs */
     uint64_t flushed_count; /* objects given back to slabs */
     uint32_t class_index;
     uint32_t class_bytes;
 } fai_magazine;
 #define FAI_MAGAZINE_SLOTS(magazine) ((void **)(void *)((magazine) + 1))
+#define FAI_READY(state) ((size_t)((state)&0xFFFF))
+#define FAI_READY_MAX 32768
+#define FAI_HANDED_OUT_SHIFT 16
+#ifdef FA_MINIMAL
+#define FAI_HANDED_OUT_ONE ((uint64_t)0)
+#else
+#define FAI_HANDED_OUT_ONE ((uint64_t)1 << FAI_HANDED_OUT_SHIFT)
+#endif
 
 #define FAI_SLAB_SHIFT 16
+#define FAI_SLAB_STRIDE_SHIFT 6 /* 64 bytes from one slab's book-keeping to the next */
+#define FAI_SLAB_STRIDE (1 << FAI_SLAB_STRIDE_SHIFT)
 #define FAI_BIN_SHIFT 4
 #define FAI_BIN_COUNT (8192 / 16 + 1)
 
 /* The first words of a thread's state. */
 typedef struct fai_thread_head {
     fa_frame frame;
+    char *frame_start; /* cursor and limit of the next frame as it begins; NULL: begin and... */
+    char *frame_limit; /* ...end must look closer */
     uintptr_t segment_mask;   /* address & mask: the segment of a pool object */
+    uintptr_t slab_mask;      /* address >> 10 & mask: from there to its slab's book-keeping */
     size_t pool_bytes_inline; /* largest size whose free may take the fast path; 0: none */
     fai_magazine *magazine_of_bin[FAI_BIN_COUNT]; /* by (size + 15) / 16 */
 } fai_thread_head;
@@ -58,7 +73,12 @@ typedef struct fai_slab_head {
     fai_thread_head *owner; /* NULL: waits for adoption. Written by the owner or under the lock */
     fai_magazine *magazine; /* the owner's, for this class; read by the owner only */
 } fai_slab_head;
-#define FAI_SLAB_STRIDE 64 /* bytes from one slab's book-keeping to the next */
+
+/* Book-keeping of the slab that holds the object at address. */
+#define FAI_SLAB_HEAD_OF(head, address)                                                            \
+    ((fai_slab_head *)(((address) & (head)->segment_mask) +                                        \
+                       ((address) >> (FAI_SLAB_SHIFT - FAI_SLAB_STRIDE_SHIFT) &                    \
+                        (head)->slab_mask)))
 
 /* No allocator has this address, not even NULL, so that one compare covers "not attached". */
 #define FAI_NOBODY ((fa_allocator *)1)

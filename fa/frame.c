@@ -89,15 +89,31 @@ static void bury(fai_thread *thread, fai_arena *arena) {
 
 /* ---- begin and end ---- */
 
+char fai_frame_closed[FA_ALIGN_MIN] __attribute__((aligned(16)));
+
 static void close_frame(fai_thread *thread) {
-    thread->frame_open = false;
-    thread->head.frame.cursor = thread->head.frame.limit = fai_arena_nowhere;
+    thread->head.frame.cursor = thread->head.frame.limit = fai_frame_closed;
+}
+
+/* After how many more frames to look at what a thread holds. */
+static void schedule(fai_thread *thread) {
+    thread->settle_at =
+        thread->frame_trim_at < thread->pool_trim_at ? thread->frame_trim_at : thread->pool_trim_at;
+}
+
+static uint64_t due(const fai_thread *thread, uint32_t frames) {
+    return frames != 0 ? thread->frame_count + frames : UINT64_MAX;
 }
 
 void fai_frame_attach(fai_thread *thread) {
-    thread->arena = &thread->arenas[0];
-    thread->frame_index = 0;
+    const fa_alloc_config *config = &thread->allocator->config;
     thread->frame_count = thread->frame_alloc_count = thread->frame_bytes = 0;
+    thread->head.frame.alloc_count = 0;
+    thread->frame_trim_at = due(thread, config->frame_trim_after);
+    thread->pool_trim_at = due(thread, config->pool_trim_after);
+    schedule(thread);
+    thread->arena = &thread->arenas[0];
+    fai_arena_rest(thread, thread->arena);
     close_frame(thread);
 }
 
@@ -112,102 +128,156 @@ void fai_frame_detach(fai_thread *thread) {
     }
 }
 
-/* An arena whose frames in flight have passed, and whose chunks must change. */
-FA_COLD static void prepare(fai_thread *thread, fai_arena *arena) {
-    if (thread->allocator->watched)
-        bury(thread, arena);
-    if (arena->stale)
-        fai_arena_rebuild(thread, arena);
-}
-
-fa_frame *(fa_frame_begin)(fa_allocator *allocator) {
-    if (allocator == NULL) {
-        fai_fail(FA_ERROR_INVALID, 0);
+FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
+    fai_thread *thread = fai_thread_get(allocator);
+    if (thread == NULL) {
+        if (allocator == NULL)
+            fai_fail(FA_ERROR_INVALID, 0);
         return NULL;
     }
-    fai_thread *thread = fai_thread_get(allocator);
-    if (thread == NULL)
-        return NULL;
-    if (thread->frame_open) {
+    if (fai_frame_is_open(thread)) {
         fai_report(allocator, FA_DIAG_FA004, FA_ERROR_FRAME_OPEN, 0, 0, &thread->head.frame);
         return NULL;
     }
     uint32_t in_flight = allocator->config.frames_in_flight;
-    fai_arena *arena = &thread->arenas[in_flight == 1 ? 0 : thread->frame_index % in_flight];
-    if (in_flight != 1 && (arena->stale || allocator->watched))
-        prepare(thread, arena);
+    fai_arena *arena = &thread->arenas[thread->frame_count % in_flight];
+    if (in_flight != 1 && allocator->watched)
+        bury(thread, arena);
+    if (arena->stale)
+        fai_arena_rebuild(thread, arena);
     if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
         fai_pool_drain(thread);
-    thread->frame_index++;
-    thread->frame_open = true;
-    thread->head.frame.alloc_count = 0;
+    thread->head.frame.alloc_count_base = thread->head.frame.alloc_count;
     fai_arena_enter(thread, arena);
     return &thread->head.frame;
 }
 
-FA_COLD static void settle(fai_thread *thread, fai_arena *arena, size_t used) {
-    fai_arena_leave(thread, used);
-    if (arena->stale && thread->allocator->config.frames_in_flight == 1)
-        fai_arena_rebuild(thread, arena);
+fa_frame *(fa_frame_begin)(fa_allocator *allocator) {
+    if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator)) {
+        fai_thread *thread = (fai_thread *)fai_slot.head;
+        fa_frame *frame = &thread->head.frame;
+        char *start = thread->head.frame_start;
+        if (FA_LIKELY(start != NULL && !fai_frame_is_open(thread) &&
+                      FAI_LOAD_RELAXED(&thread->deferred) == NULL)) {
+            frame->cursor = start;
+            frame->limit = thread->head.frame_limit;
+            frame->alloc_count_base = frame->alloc_count;
+            return frame;
+        }
+    }
+    return begin_slow(allocator);
 }
 
-static fa_status end(fai_thread *thread) {
+/* What is due every so many frames. */
+FA_COLD static void settle(fai_thread *thread) {
+    const fa_alloc_config *config = &thread->allocator->config;
+    if (thread->frame_count >= thread->frame_trim_at) {
+        thread->frame_trim_at = due(thread, config->frame_trim_after);
+        for (uint32_t i = 0; i < config->frames_in_flight; i++)
+            fai_arena_trim(thread, &thread->arenas[i]);
+    }
+    if (thread->frame_count >= thread->pool_trim_at) {
+        thread->pool_trim_at = due(thread, config->pool_trim_after);
+        fai_pool_trim(thread, true);
+    }
+    schedule(thread);
+    if (config->frames_in_flight == 1 && thread->arena->stale) {
+        fai_arena_rebuild(thread, thread->arena);
+        fai_arena_rest(thread, thread->arena);
+    }
+}
+
+/* The numbers of a frame that is over. Returns true when something is due. */
+static inline bool account(fai_thread *thread, size_t used) {
+    FAI_BUMP(&thread->frame_bytes, used);
+    FAI_BUMP(&thread->frame_count, 1);
+#ifndef FA_MINIMAL
+    FAI_STORE_RELAXED(&thread->frame_alloc_count, thread->head.frame.alloc_count);
+#endif
+    return thread->frame_count >= thread->settle_at;
+}
+
+static inline void note_peak(fai_thread *thread, fai_arena *arena, size_t used) {
+    if (FA_UNLIKELY(used > arena->window_peak)) {
+        arena->window_peak = used;
+        fai_raise(&thread->allocator->frame_bytes_peak, used);
+    }
+}
+
+FA_COLD static fa_status end_slow(fai_thread *thread) {
     fa_allocator *allocator = thread->allocator;
-    const fa_alloc_config *config = &allocator->config;
     fai_arena *arena = thread->arena;
+    bool at_once = allocator->config.frames_in_flight == 1;
     size_t used = fai_arena_used(thread);
     if (arena->current != NULL)
         arena->current->used_end = thread->head.frame.cursor;
-    FAI_BUMP(&thread->frame_count, 1);
-    FAI_BUMP(&thread->frame_alloc_count, thread->head.frame.alloc_count);
-    FAI_BUMP(&thread->frame_bytes, used);
     close_frame(thread);
-    if (FA_UNLIKELY(used > arena->window_peak)) {
-        arena->window_peak = used;
-        fai_raise(&allocator->frame_bytes_peak, used);
-    }
-    if (FA_UNLIKELY(allocator->watched) && config->frames_in_flight == 1)
+    note_peak(thread, arena, used);
+    if (allocator->watched && at_once)
         bury(thread, arena);
-    if (FA_UNLIKELY(arena->outgrown || ++arena->window_frames == config->frame_trim_after))
-        settle(thread, arena, used);
-    if (FA_UNLIKELY(++thread->pool_window_frames == config->pool_trim_after)) {
-        thread->pool_window_frames = 0;
-        fai_pool_trim(thread, true);
+    if (arena->outgrown) {
+        fai_arena_outgrown(thread, arena, used);
+        thread->frame_trim_at = due(thread, allocator->config.frame_trim_after);
     }
+    if (account(thread, used) || arena->stale)
+        settle(thread);
+    if (at_once)
+        fai_arena_rest(thread, arena);
     return FA_OK;
 }
 
-fa_status(fa_frame_end_in)(fa_frame *frame) {
-    if (frame == NULL)
+/* The frame never left its first chunk: nothing to look at but the cursor. */
+static inline fa_status end(fai_thread *thread) {
+    char *start = thread->head.frame_start;
+    if (FA_UNLIKELY(start == NULL))
+        return end_slow(thread);
+    size_t used = (size_t)(thread->head.frame.cursor - start);
+    close_frame(thread);
+    note_peak(thread, thread->arena, used);
+    if (FA_UNLIKELY(account(thread, used)))
+        settle(thread);
+    return FA_OK;
+}
+
+FA_COLD static fa_status end_refused(fa_allocator *allocator, fai_thread *thread) {
+    if (allocator == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
+    if (thread != NULL && thread->slot != &fai_slot)
+        return fai_report(allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, 0, 0, thread);
+    return fai_report(allocator, FA_DIAG_FA005, FA_ERROR_NO_FRAME, 0, 0, thread);
+}
+
+fa_status(fa_frame_end_in)(fa_frame *frame) {
+    if (FA_UNLIKELY(frame == NULL))
+        return end_refused(NULL, NULL);
     fai_thread *thread = thread_of(frame);
-    if (thread->slot != &fai_slot)
-        return fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, 0, 0, frame);
-    if (!thread->frame_open)
-        return fai_report(thread->allocator, FA_DIAG_FA005, FA_ERROR_NO_FRAME, 0, 0, frame);
+    if (FA_UNLIKELY(thread->slot != &fai_slot || !fai_frame_is_open(thread)))
+        return end_refused(thread->allocator, thread);
     return end(thread);
 }
 
 fa_status(fa_frame_end)(fa_allocator *allocator) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
-    if (thread == NULL)
-        return allocator ? fai_report(allocator, FA_DIAG_FA005, FA_ERROR_NO_FRAME, 0, 0, NULL)
-                         : fai_fail(FA_ERROR_INVALID, 0);
-    if (!thread->frame_open)
-        return fai_report(allocator, FA_DIAG_FA005, FA_ERROR_NO_FRAME, 0, 0, &thread->head.frame);
+    if (FA_UNLIKELY(thread == NULL || !fai_frame_is_open(thread)))
+        return end_refused(allocator, thread);
     return end(thread);
+}
+
+uint64_t fa_frame_count_in(const fa_frame *frame) {
+    bool open = frame != NULL && frame->cursor != fai_frame_closed;
+    return open ? frame->alloc_count - frame->alloc_count_base : 0;
 }
 
 fa_frame *fa_frame_current(fa_allocator *allocator) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
-    return thread != NULL && thread->frame_open ? &thread->head.frame : NULL;
+    return thread != NULL && fai_frame_is_open(thread) ? &thread->head.frame : NULL;
 }
 
 size_t fa_frame_bytes_in(const fa_frame *frame) {
     if (frame == NULL)
         return 0;
     const fai_thread *thread = (const fai_thread *)(const void *)frame;
-    return thread->frame_open ? fai_arena_used(thread) : 0;
+    return fai_frame_is_open(thread) ? fai_arena_used(thread) : 0;
 }
 
 size_t fa_frame_bytes(fa_allocator *allocator) {
@@ -241,7 +311,7 @@ static void *alloc(fa_frame *frame, size_t size, size_t align) {
         fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size, 0, frame);
         return NULL;
     }
-    if (FA_UNLIKELY(!thread->frame_open)) {
+    if (FA_UNLIKELY(!fai_frame_is_open(thread))) {
         fai_report(thread->allocator, FA_DIAG_FA001, FA_ERROR_NO_FRAME, size, 0, frame);
         return NULL;
     }
@@ -301,7 +371,7 @@ fa_status(fa_frame_try_alloc_in)(fa_frame *frame, size_t size, size_t align, voi
 
 bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
     const char *byte = (const char *)pointer;
-    if (!thread->frame_open)
+    if (!fai_frame_is_open(thread))
         return false;
     for (const fai_chunk *chunk = thread->arena->first; chunk; chunk = chunk->next) {
         const char *end =
@@ -382,7 +452,7 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
         const fai_chunk *chunk = thread->arena->current;
         size_t rounded_old = fai_round_up(size_old, FA_ALIGN_MIN);
         size_t rounded_new = fai_round_up(size_new, FA_ALIGN_MIN);
-        if (thread->frame_open && chunk != NULL && bytes >= fai_chunk_start(chunk) &&
+        if (fai_frame_is_open(thread) && chunk != NULL && bytes >= fai_chunk_start(chunk) &&
             bytes < frame->cursor && rounded_old == (size_t)(frame->cursor - bytes) &&
             rounded_new <= (size_t)(chunk->end - bytes)) {
             frame->cursor = bytes + rounded_new;
@@ -390,8 +460,9 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
         }
     }
     if (!is_live_block(thread, bytes, size_old)) {
-        fai_report(thread->allocator, thread->frame_open ? FA_DIAG_FA002 : FA_DIAG_FA001,
-                   thread->frame_open ? FA_ERROR_FOREIGN : FA_ERROR_NO_FRAME, size_new, 0, block);
+        fai_report(thread->allocator, fai_frame_is_open(thread) ? FA_DIAG_FA002 : FA_DIAG_FA001,
+                   fai_frame_is_open(thread) ? FA_ERROR_FOREIGN : FA_ERROR_NO_FRAME, size_new, 0,
+                   block);
         return NULL;
     }
     if (thread->allocator->watched && grow_watched(thread, bytes, size_new))
@@ -478,7 +549,7 @@ const void *fai_frame_validate(const fai_thread *thread) {
     const fa_frame *frame = &thread->head.frame;
     if (bytes != thread->chunk_bytes || frame->cursor > frame->limit)
         return thread;
-    if (!thread->frame_open)
+    if (!fai_frame_is_open(thread))
         return frame->cursor == frame->limit ? NULL : frame;
     if (thread->arena->current == NULL)
         return NULL;

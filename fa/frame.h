@@ -44,7 +44,7 @@ FA_API fa_frame *fa_frame_current(fa_allocator *allocator);
  * wasted), and allocations (0 with FA_MINIMAL). 0 when none is open. */
 FA_API size_t fa_frame_bytes(fa_allocator *allocator);
 FA_API size_t fa_frame_bytes_in(const fa_frame *frame);
-FA_API inline uint64_t fa_frame_count_in(const fa_frame *frame);
+FA_API uint64_t fa_frame_count_in(const fa_frame *frame);
 
 /* Allocates size bytes. */
 FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc(fa_allocator *allocator, size_t size);
@@ -137,7 +137,94 @@ FA_API void *fai_frame_array_in(fa_frame *frame, size_t count, size_t size, size
 #define FAI_COUNT_FRAME(frame) ((frame)->alloc_count++)
 #endif
 
-inline uint64_t fa_frame_count_in(const fa_frame *frame) { return frame ? frame->alloc_count : 0; }
+inline void *fa_frame_alloc_in(fa_frame *frame, size_t size);
+
+/* Allocates size bytes at an address that is a multiple of align: a power of two up to
+ * FA_ALIGN_MAX; less than 16 counts as 16. */
+FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_aligned(fa_allocator *allocator, size_t size,
+                                                     size_t align);
+FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_aligned_in(fa_frame *frame, size_t size, size_t align);
+
+/* Allocates count elements of size bytes, side by side, in one step: the cost does not depend on
+ * count. Counts as one allocation. */
+FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_batch(fa_allocator *allocator, size_t count,
+                                                          size_t size);
+FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_batch_in(fa_frame *frame, size_t count,
+                                                             size_t size);
+
+/* The same, all zero. O(count * size). */
+FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_zeroed(fa_allocator *allocator, size_t count,
+                                                    size_t size);
+FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_zeroed_in(fa_frame *frame, size_t count, size_t size);
+
+/* Fallible form: *block gets the memory or NULL, the result says why.
+ * FA_ERROR_INVALID also when block is NULL. */
+FA_API fa_status fa_frame_try_alloc(fa_allocator *allocator, size_t size, size_t align,
+                                    void **block);
+FA_API fa_status fa_frame_try_alloc_in(fa_frame *frame, size_t size, size_t align, void **block);
+
+/* Changes the size of a block of the open frame. The newest block grows and shrinks where it lies,
+ * O(1); another one is copied when it grows, its alignment kept up to 4 KiB; the old place stays
+ * unused until the end. block NULL allocates; size_new 0 is FA_ERROR_INVALID.
+ * size_old: what was asked for.
+ * Returns NULL with the block untouched when there is no room, or (FA002) when block does not lie
+ * in the frame. */
+FA_API void *fa_frame_grow(fa_allocator *allocator, void *block, size_t size_old, size_t size_new)
+    __attribute__((warn_unused_result));
+FA_API void *fa_frame_grow_in(fa_frame *frame, void *block, size_t size_old, size_t size_new)
+    __attribute__((warn_unused_result));
+
+/* Copies size bytes, or a string with its terminator, into the frame. NULL is FA_ERROR_INVALID. */
+FA_API FA_RETURNS_BLOCK void *fa_frame_copy(fa_allocator *allocator, const void *source,
+                                            size_t size);
+FA_API FA_RETURNS_BLOCK void *fa_frame_copy_in(fa_frame *frame, const void *source, size_t size);
+FA_API FA_RETURNS_BLOCK char *fa_frame_copy_string(fa_allocator *allocator, const char *string);
+FA_API FA_RETURNS_BLOCK char *fa_frame_copy_string_in(fa_frame *frame, const char *string);
+
+/* Typed forms. The result is aligned for the type, whatever its alignment. new_2, new_4, new_8 give
+ * an array of so many; new_8 starts on a cache line when it fills one. */
+#define fa_frame_new(allocator, type) FAI_FRAME_TYPED(, allocator, type, 1, FA_ALIGNOF(type))
+#define fa_frame_new_2(allocator, type) FAI_FRAME_TYPED(, allocator, type, 2, FA_ALIGNOF(type))
+#define fa_frame_new_4(allocator, type) FAI_FRAME_TYPED(, allocator, type, 4, FA_ALIGNOF(type))
+#define fa_frame_new_8(allocator, type) FAI_FRAME_TYPED(, allocator, type, 8, FAI_ALIGN_8(type))
+#define fa_frame_array(allocator, type, count)                                                     \
+    FAI_FRAME_TYPED(, allocator, type, count, FA_ALIGNOF(type))
+#define fa_frame_array_zeroed(allocator, type, count)                                              \
+    ((type *)fai_frame_zeroed((allocator), (count), sizeof(type), FA_ALIGNOF(type)))
+#define fa_frame_new_in(frame, type) FAI_FRAME_TYPED(_in, frame, type, 1, FA_ALIGNOF(type))
+#define fa_frame_new_2_in(frame, type) FAI_FRAME_TYPED(_in, frame, type, 2, FA_ALIGNOF(type))
+#define fa_frame_new_4_in(frame, type) FAI_FRAME_TYPED(_in, frame, type, 4, FA_ALIGNOF(type))
+#define fa_frame_new_8_in(frame, type) FAI_FRAME_TYPED(_in, frame, type, 8, FAI_ALIGN_8(type))
+#define fa_frame_array_in(frame, type, count)                                                      \
+    FAI_FRAME_TYPED(_in, frame, type, count, FA_ALIGNOF(type))
+#define fa_frame_array_zeroed_in(frame, type, count)                                               \
+    ((type *)fai_frame_zeroed_in((frame), (count), sizeof(type), FA_ALIGNOF(type)))
+
+/* ------------------------------------------------------------------------------------------------
+ * Inline functions: the fast paths.
+ * fa_frame_alloc_in succeeds here when 0 < size and size, rounded up to 16, fits below the limit.
+ * fa_frame_alloc also needs the calling thread to have used this allocator last. */
+
+/* Slow paths: everything else. Return a block or NULL with the error set. */
+FA_API FA_COLD void *fai_frame_alloc_slow(fa_frame *frame, size_t size);
+FA_API FA_COLD void *fai_frame_alloc_find(fa_allocator *allocator, size_t size);
+FA_API FA_COLD void *fai_frame_batch_slow(fa_frame *frame, size_t count, size_t size);
+FA_API void *fai_frame_zeroed(fa_allocator *allocator, size_t count, size_t size, size_t align);
+FA_API void *fai_frame_zeroed_in(fa_frame *frame, size_t count, size_t size, size_t align);
+FA_API void *fai_frame_array(fa_allocator *allocator, size_t count, size_t size, size_t align);
+FA_API void *fai_frame_array_in(fa_frame *frame, size_t count, size_t size, size_t align);
+
+#ifdef FA_PREFETCH
+/* The line after the block: the next allocation's, most likely. */
+#define FAI_FRAME_PREFETCH(address) __builtin_prefetch((address), 1, 3)
+#else
+#define FAI_FRAME_PREFETCH(address) ((void)0)
+#endif
+#ifdef FA_MINIMAL
+#define FAI_COUNT_FRAME(frame) ((void)0)
+#else
+#define FAI_COUNT_FRAME(frame) ((frame)->alloc_count++)
+#endif
 
 inline void *fa_frame_alloc_in(fa_frame *frame, size_t size) {
     size_t rounded = (size + (FA_ALIGN_MIN - 1)) & ~(FA_ALIGN_MIN - 1);

@@ -2,7 +2,6 @@
  * for function pointers, and for builds that do not inline. */
 #include "fa/fa.h"
 
-extern inline uint64_t fa_frame_count_in(const fa_frame *frame);
 extern inline void *(fa_frame_alloc)(fa_allocator *allocator, size_t size);
 extern inline void *(fa_frame_alloc_in)(fa_frame *frame, size_t size);
 extern inline void *(fa_frame_alloc_batch)(fa_allocator *allocator, size_t count, size_t size);

@@ -46,9 +46,11 @@ void fai_pool_attach(fai_thread *thread) {
         bool closed = allocator->watched || bin == 0 || class_index == FAI_NO_CLASS;
         thread->head.magazine_of_bin[bin] = closed ? &thread->none : thread->magazine[class_index];
     }
-    thread->head.segment_mask = ~((uintptr_t)allocator->config.pool_segment_bytes - 1);
+    uintptr_t segment_bytes = allocator->config.pool_segment_bytes;
+    thread->head.segment_mask = ~(segment_bytes - 1);
+    thread->head.slab_mask = (segment_bytes - 1) >> (FAI_SLAB_SHIFT - FAI_SLAB_STRIDE_SHIFT) &
+                             ~((uintptr_t)FAI_SLAB_STRIDE - 1);
     thread->head.pool_bytes_inline = allocator->watched ? 0 : pools->bytes_max;
-    thread->pool_window_frames = 0;
     FAI_STORE_RELEASE(&thread->deferred, NULL);
 }
 
@@ -91,9 +93,9 @@ static void flush(fai_thread *thread, fai_magazine *magazine, uint32_t count) {
         if (!put_owned(thread, slab, slots[i], &released))
             twice = slots[i];
     }
-    memmove(slots, slots + count, (magazine->count - count) * sizeof *slots);
+    memmove(slots, slots + count, (fai_ready(magazine) - count) * sizeof *slots);
     FAI_BUMP(&magazine->flushed_count, count);
-    FAI_STORE_RELAXED(&magazine->count, magazine->count - count);
+    FAI_BUMP(&magazine->state, -(uint64_t)count);
     release_all(thread->allocator, released);
     if (twice != NULL)
         fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, magazine->class_bytes, 0,
@@ -122,13 +124,13 @@ static uint32_t take(fai_thread *thread, uint32_t class_index, void **objects, u
 static bool refill(fai_thread *thread, fai_magazine *magazine) {
     if (FAI_LOAD_RELAXED(&thread->deferred) != NULL) {
         fai_pool_drain(thread);
-        if (magazine->count != 0)
+        if (fai_ready(magazine) != 0)
             return true;
     }
     uint32_t count =
         take(thread, magazine->class_index, FAI_MAGAZINE_SLOTS(magazine), magazine->capacity / 2);
     FAI_BUMP(&magazine->loaded_count, count);
-    FAI_STORE_RELAXED(&magazine->count, count);
+    FAI_BUMP(&magazine->state, count);
     return count != 0;
 }
 
@@ -185,10 +187,10 @@ static bool accept(fai_thread *thread, void *object, fai_slab **released) {
     if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
         return free_remote(thread->allocator, slab, object);
     fai_magazine *magazine = slab->head.magazine;
-    if (magazine->count == magazine->capacity)
+    if (fai_ready(magazine) == magazine->capacity)
         return put_owned(thread, slab, object, released);
-    FAI_MAGAZINE_SLOTS(magazine)[magazine->count] = object;
-    FAI_STORE_RELAXED(&magazine->count, magazine->count + 1);
+    FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
+    FAI_BUMP(&magazine->state, 1);
     FAI_BUMP(&magazine->loaded_count, 1);
     return true;
 }
@@ -237,11 +239,11 @@ void fai_pool_detach(fai_thread *thread) {
     for (uint32_t i = 0; i < allocator->pools.class_count; i++) {
         fai_magazine *magazine = thread->magazine[i];
         fai_slab *released = NULL;
-        for (uint32_t n = 0; n < magazine->count; n++) {
+        for (size_t n = 0; n < fai_ready(magazine); n++) {
             void *object = FAI_MAGAZINE_SLOTS(magazine)[n];
             damaged += !put_owned(thread, fai_slab_of_object(allocator, object), object, &released);
         }
-        magazine->count = 0;
+        FAI_STORE_RELAXED(&magazine->state, 0);
         for (fai_slab *slab = released, *after; slab; slab = after) {
             after = slab->next;
             fai_slab_release(allocator, slab);
@@ -270,8 +272,8 @@ size_t fai_pool_trim(fai_thread *thread, bool idle_only) {
         pool->window_loaded = magazine->loaded_count;
         if (idle_only && !idle)
             continue;
-        if (magazine->count != 0)
-            flush(thread, magazine, magazine->count);
+        if (fai_ready(magazine) != 0)
+            flush(thread, magazine, (uint32_t)fai_ready(magazine));
         fai_slab *slab = pool->partial;
         if (slab != NULL && slab->next == NULL && slab->free_count == slab->capacity) {
             fai_slab_unlink(&pool->partial, slab);
@@ -361,14 +363,13 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
         if (take(thread, class_index, &object, 1) == 0)
             return NULL;
         FAI_BUMP(&magazine->loaded_count, 1);
-        FAI_COUNT_POOL(magazine);
+        FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE);
         return dress(allocator, object, size, magazine->class_bytes);
     }
-    if (magazine->count == 0 && !refill(thread, magazine))
+    if (fai_ready(magazine) == 0 && !refill(thread, magazine))
         return NULL;
-    FAI_STORE_RELAXED(&magazine->count, magazine->count - 1);
-    FAI_COUNT_POOL(magazine);
-    return FAI_MAGAZINE_SLOTS(magazine)[magazine->count];
+    FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE - 1);
+    return FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)];
 }
 
 void *fai_pool_alloc_slow(fa_allocator *allocator, size_t size) {
@@ -409,14 +410,13 @@ fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t coun
         if (thread != NULL && bin < FAI_BIN_COUNT) {
             /* The magazine's top, as the fast path would hand it out one by one. */
             fai_magazine *magazine = thread->head.magazine_of_bin[bin];
-            size_t ready = magazine->count < count - done ? magazine->count : count - done;
-            void **top = FAI_MAGAZINE_SLOTS(magazine) + magazine->count;
+            size_t ready = fai_ready(magazine);
+            void **top = FAI_MAGAZINE_SLOTS(magazine) + ready;
+            if (ready > count - done)
+                ready = count - done;
             for (size_t i = 0; i < ready; i++)
                 blocks[done + i] = *--top;
-            FAI_STORE_RELAXED(&magazine->count, magazine->count - (uint32_t)ready);
-#ifndef FA_MINIMAL
-            FAI_BUMP(&magazine->alloc_count, ready);
-#endif
+            FAI_BUMP(&magazine->state, (FAI_HANDED_OUT_ONE - 1) * ready);
             done += ready;
         }
         if (done == count)
@@ -492,10 +492,10 @@ static void free_object(fa_allocator *allocator, fai_slab *slab, void *object, s
         release_all(allocator, released);
         return;
     }
-    if (magazine->count == magazine->capacity)
-        flush(thread, magazine, magazine->capacity / 2);
-    FAI_MAGAZINE_SLOTS(magazine)[magazine->count] = object;
-    FAI_STORE_RELAXED(&magazine->count, magazine->count + 1);
+    if (fai_ready(magazine) == magazine->capacity)
+        flush(thread, magazine, (uint32_t)magazine->capacity / 2);
+    FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
+    FAI_BUMP(&magazine->state, 1);
 }
 
 void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {

@@ -79,29 +79,23 @@ FA_API void *fai_pool_array_zeroed(fa_allocator *allocator, size_t count, size_t
 
 #ifdef FA_PREFETCH
 /* The object that the allocation after the next will get; the array is hot, the objects are not. */
-#define FAI_POOL_PREFETCH(slots, count)                                                            \
-    __builtin_prefetch((slots)[(count) > 2 ? (count)-3 : 0], 1, 3)
+#define FAI_POOL_PREFETCH(slots, ready)                                                            \
+    __builtin_prefetch((slots)[(ready) > 2 ? (ready)-3 : 0], 1, 3)
 #else
-#define FAI_POOL_PREFETCH(slots, count) ((void)0)
-#endif
-#ifdef FA_MINIMAL
-#define FAI_COUNT_POOL(magazine) ((void)0)
-#else
-#define FAI_COUNT_POOL(magazine)                                                                   \
-    FAI_STORE_RELAXED(&(magazine)->alloc_count, (magazine)->alloc_count + 1)
+#define FAI_POOL_PREFETCH(slots, ready) ((void)0)
 #endif
 
 inline void *fa_pool_alloc(fa_allocator *allocator, size_t size) {
     size_t bin = (size + (((size_t)1 << FAI_BIN_SHIFT) - 1)) >> FAI_BIN_SHIFT;
     if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator && bin < FAI_BIN_COUNT)) {
         fai_magazine *magazine = fai_slot.head->magazine_of_bin[bin];
-        uint32_t count = magazine->count;
-        if (FA_LIKELY(count != 0)) {
+        uint64_t state = magazine->state;
+        size_t ready = FAI_READY(state);
+        if (FA_LIKELY(ready != 0)) {
             void **slots = FAI_MAGAZINE_SLOTS(magazine);
-            FAI_STORE_RELAXED(&magazine->count, count - 1);
-            FAI_COUNT_POOL(magazine);
-            FAI_POOL_PREFETCH(slots, count);
-            return slots[count - 1];
+            FAI_STORE_RELAXED(&magazine->state, state + (FAI_HANDED_OUT_ONE - 1));
+            FAI_POOL_PREFETCH(slots, ready);
+            return slots[ready - 1];
         }
     }
     return fai_pool_alloc_slow(allocator, size);
@@ -111,17 +105,13 @@ inline void fa_pool_free_sized(fa_allocator *allocator, void *block, size_t size
     if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator && block != NULL)) {
         fai_thread_head *head = fai_slot.head;
         if (FA_LIKELY(size <= head->pool_bytes_inline)) {
-            uintptr_t address = (uintptr_t)block;
-            uintptr_t segment = address & head->segment_mask;
-            fai_slab_head *slab =
-                (fai_slab_head *)(segment +
-                                  ((address - segment) >> FAI_SLAB_SHIFT) * FAI_SLAB_STRIDE);
+            fai_slab_head *slab = FAI_SLAB_HEAD_OF(head, (uintptr_t)block);
             if (FA_LIKELY(FAI_LOAD_RELAXED(&slab->owner) == head)) {
                 fai_magazine *magazine = slab->magazine;
-                uint32_t count = magazine->count;
-                if (FA_LIKELY(count < magazine->capacity)) {
-                    FAI_MAGAZINE_SLOTS(magazine)[count] = block;
-                    FAI_STORE_RELAXED(&magazine->count, count + 1);
+                uint64_t state = magazine->state;
+                if (FA_LIKELY(FAI_READY(state) < magazine->capacity)) {
+                    FAI_MAGAZINE_SLOTS(magazine)[FAI_READY(state)] = block;
+                    FAI_STORE_RELAXED(&magazine->state, state + 1);
                     return;
                 }
             }

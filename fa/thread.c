@@ -259,7 +259,7 @@ fa_status fa_thread_detach(fa_allocator *allocator) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
     if (thread == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
-    if (thread->frame_open)
+    if (fai_frame_is_open(thread))
         (void)(fa_frame_end_in)(&thread->head.frame);
     pthread_mutex_lock(&k_lock);
     detach_locked(thread);

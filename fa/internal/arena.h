@@ -11,6 +11,9 @@ static inline char *fai_chunk_start(const fai_chunk *chunk) {
 /* What a frame without memory bumps through: nothing. */
 extern char fai_arena_nowhere[FA_ALIGN_MIN];
 
+/* Between frames: the arena stands at its start, and begin may take the fast path where it can. */
+void fai_arena_rest(fai_thread *thread, fai_arena *arena);
+
 /* Makes arena the one that the thread's frame bumps through, from its start. */
 void fai_arena_enter(fai_thread *thread, fai_arena *arena);
 
@@ -21,8 +24,11 @@ void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size
 /* Bytes used in the open frame. */
 size_t fai_arena_used(const fai_thread *thread);
 
-/* The frame is over: learns from it, and marks what must be rebuilt. used: its bytes. */
-void fai_arena_leave(fai_thread *thread, size_t used);
+/* Plans one chunk for what the frame that has just ended needed: it left its first chunk. */
+void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used);
+
+/* Plans a smaller chunk where the frames since the last call needed little of it. */
+void fai_arena_trim(fai_thread *thread, fai_arena *arena);
 
 /* Gives spills back, and replaces the chunks by the planned one. */
 void fai_arena_rebuild(fai_thread *thread, fai_arena *arena);

@@ -22,9 +22,8 @@ typedef struct fai_arena {
     size_t bytes_before; /* used in chunks other than current */
     size_t bytes_plan;   /* size of the one chunk to have from the next use on; 0: as it is */
     size_t window_peak;  /* most bytes in a frame since the window began */
-    uint32_t window_frames;
-    bool outgrown; /* more than one chunk in this frame, counted once */
-    bool stale;    /* chunks to be rebuilt before the next use */
+    bool outgrown;       /* more than one chunk in this frame, counted once */
+    bool stale;          /* chunks to be rebuilt before the next use */
     struct fai_frame_note *newest_note;
 } fai_arena;
 
@@ -54,13 +53,13 @@ struct fai_thread {
     fai_span span;
     uint64_t index;
 
-    /* Frames. */
-    bool frame_open;
-    uint32_t pool_window_frames;
-    uint64_t frame_index; /* frames begun */
-    fai_arena *arena;     /* of the open frame, else of the last one */
-    size_t chunk_bytes;   /* held in chunks, spills left out */
-    uint64_t frame_count, frame_alloc_count, frame_bytes; /* ended frames; written by the owner */
+    /* Frames. Written by the owner, read by anybody. */
+    uint64_t frame_count, frame_alloc_count, frame_bytes; /* ended frames */
+    uint64_t settle_at;     /* frame_count at which something below is due */
+    uint64_t frame_trim_at; /* the arenas may have grown too large */
+    uint64_t pool_trim_at;  /* the pools may hold too much */
+    fai_arena *arena;       /* of the open frame, else of the last one */
+    size_t chunk_bytes;     /* held in chunks, spills left out */
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
 
     /* Pools. */
@@ -74,6 +73,13 @@ struct fai_thread {
     char padding[64 - sizeof(void *)];
 };
 #define FAI_QUEUE_CLOSED ((void *)1)
+
+/* Where cursor and limit of a thread without an open frame point. */
+extern char fai_frame_closed[FA_ALIGN_MIN];
+
+static inline bool fai_frame_is_open(const fai_thread *thread) {
+    return thread->head.frame.cursor != fai_frame_closed;
+}
 
 /* The calling thread's state: when it was used last, at once; else after a search, or attached.
  * NULL with the error reported. */
@@ -111,11 +117,16 @@ void fai_pool_drain(fai_thread *thread);  /* takes the deferred queue in */
 size_t fai_pool_trim(fai_thread *thread, bool idle_only);
 size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object);
 
+static inline size_t fai_ready(const fai_magazine *magazine) {
+    return FAI_READY(FAI_LOAD_RELAXED(&magazine->state));
+}
+
 /* Adds what a magazine says to counts. Any thread. */
 static inline void fai_pool_count(const fai_magazine *magazine, fai_pool_counts *counts) {
-    uint64_t allocs = FAI_LOAD_RELAXED(&magazine->alloc_count);
-    uint64_t frees = allocs + FAI_LOAD_RELAXED(&magazine->flushed_count) +
-                     FAI_LOAD_RELAXED(&magazine->count) - FAI_LOAD_RELAXED(&magazine->loaded_count);
+    uint64_t state = FAI_LOAD_RELAXED(&magazine->state);
+    uint64_t allocs = state >> FAI_HANDED_OUT_SHIFT;
+    uint64_t frees = allocs + FAI_LOAD_RELAXED(&magazine->flushed_count) + FAI_READY(state) -
+                     FAI_LOAD_RELAXED(&magazine->loaded_count);
 #ifdef FA_MINIMAL
     frees = 0;
 #endif
