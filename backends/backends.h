@@ -1,15 +1,13 @@
 /* The backends that come with framealloc, for programs that make them in code. Programs that choose
  * by name ("mmap:huge,prefault") use fa_backend_open in fa/backend.h instead.
  *
- * | name     | memory comes from                           | give it to framealloc when |
- * |----------|---------------------------------------------|----------------------------------------|
- * | mmap     | the system, page by page (the default)      | there is no reason for another one |
- * | system   | aligned allocation of libc                  | one allocator shall own the process |
- * | mimalloc | heaps of mimalloc, apart from the process's | many heap blocks come and go | | numa
- * | mmap, placed on NUMA nodes through hwloc    | the machine has several nodes          | | fixed
- * | one region that the caller gives            | nothing may ever come from the system  | |
- * counting | another backend, counted                    | tests and budgets want numbers         |
- * | failing  | another backend, made to fail on schedule   | error paths shall be executed |
+ *  - mmap: from the system, page by page. The default, unless one of the others is needed.
+ *  - system: aligned allocation of libc, when one allocator shall own the process.
+ *  - mimalloc: heaps of mimalloc apart from the process's, when many heap blocks come and go.
+ *  - numa: mmap, placed on NUMA nodes through hwloc, on machines with several nodes.
+ *  - fixed: one region that the caller gives, when nothing may ever come from the system.
+ *  - counting: another backend, counted, for tests and budgets.
+ *  - failing: another backend, made to fail on schedule, so that error paths are executed.
  *
  * All are safe for any number of threads. Each is closed with fa_backend_close, by its owner, after
  * the last span was freed. */

@@ -27,7 +27,7 @@ int main(void) {
     fa_frame *frame = fa_frame_begin(allocator);
     char *text = frame == NULL ? NULL : fa_frame_copy_string_in(frame, "in the fast region");
     if (text == NULL) {
-        fprintf(stderr, "no frame: %s\n", fa_status_text(fa_last_error()));
+        fprintf(stderr, "no frame: %s\n", fa_status_text(fa_last_error().status));
         return 1;
     }
     printf("a frame holds \"%s\"; the region has %zu KiB in use\n", text,
