@@ -25,8 +25,8 @@
  *       void heap_free(void *block, size_t size);
  *   };
  *
- * Sizes are never 0 (but for frame_free), blocks given to free never nullptr. A function that has no
- * memory answers nullptr. One thread. */
+ * Sizes are never 0 (but for frame_free), blocks given to free never nullptr. A function that has
+ * no memory answers nullptr. One thread. */
 #ifndef FA_SCENARIOS_MEMORY_HPP
 #define FA_SCENARIOS_MEMORY_HPP
 

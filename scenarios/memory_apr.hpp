@@ -1,6 +1,6 @@
 /* APR pools: one apr_pool_t for frame memory, cleared at the end of the frame, with an allocator of
- * its own, which keeps the memory for the next frame. APR aligns to 8 and a Memory to 16, so each block
- * is 8 bytes larger and its address rounded up. Pool and heap blocks come from malloc. */
+ * its own, which keeps the memory for the next frame. APR aligns to 8 and a Memory to 16, so each
+ * block is 8 bytes larger and its address rounded up. Pool and heap blocks come from malloc. */
 #ifndef FA_SCENARIOS_MEMORY_APR_HPP
 #define FA_SCENARIOS_MEMORY_APR_HPP
 

@@ -32,7 +32,7 @@ class ObstackMemory {
         obstack_free(&stack_, start_);
         start_ = obstack_alloc(&stack_, 0);
     }
-    void *frame_alloc(size_t size) { return obstack_alloc(&stack_, size); }
+    void *frame_alloc(size_t size) { return obstack_alloc(&stack_, static_cast<int>(size)); }
     void *frame_grow(void *block, size_t size_old, size_t size_new) {
         size_t rounded_old = (size_old + 15) & ~size_t{15};
         size_t rounded_new = (size_new + 15) & ~size_t{15};
@@ -42,7 +42,7 @@ class ObstackMemory {
             (void)obstack_finish(&stack_);
             return block;
         }
-        void *bigger = obstack_alloc(&stack_, size_new);
+        void *bigger = obstack_alloc(&stack_, static_cast<int>(size_new));
         if (block)
             std::memcpy(bigger, block, size_old < size_new ? size_old : size_new);
         return bigger;

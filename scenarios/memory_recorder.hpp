@@ -1,5 +1,5 @@
-/* malloc, with every call written down into a Trace. Throws std::logic_error where a scenario breaks
- * the rules of memory.hpp: what it records is a valid trace. */
+/* malloc, with every call written down into a Trace. Throws std::logic_error where a scenario
+ * breaks the rules of memory.hpp: what it records is a valid trace. */
 #ifndef FA_SCENARIOS_MEMORY_RECORDER_HPP
 #define FA_SCENARIOS_MEMORY_RECORDER_HPP
 

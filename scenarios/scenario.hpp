@@ -123,8 +123,8 @@ template <class M> class Counted {
     uint64_t count_ = 0;
 };
 
-/* A growing array in frame memory: what std::vector would be in a program on malloc. Whoever fills it
- * calls release at the end of its use, which is the end of the frame at the latest. */
+/* A growing array in frame memory: what std::vector would be in a program on malloc. Whoever fills
+ * it calls release at the end of its use, which is the end of the frame at the latest. */
 template <class M, class T> class FrameArray {
     static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 16);
 

@@ -1,0 +1,300 @@
+/* Scenario "streaming": textures on demand.
+ *
+ * Stands for: a camera that flies through a world of objects, each with a picture of a real game.
+ * What comes into view and is not there yet is read, decoded and uploaded, nearest first, as much
+ * as one frame may cost; what was not seen for the longest time goes when the budget is used up,
+ * and is loaded again when it is seen again.
+ *
+ * Allocation shape: see SHAPE
+ *
+ * The files are read into memory at set-up, so that the disk's speed stays out: reading one in a
+ * frame is a copy into frame memory, as from the page cache.
+ *
+ * Leaves out: threads (an engine would decode on a worker), mip levels, sounds. */
+#ifndef FA_SCENARIOS_STREAMING_HPP
+#define FA_SCENARIOS_STREAMING_HPP
+
+#include <algorithm>
+#include <cmath>
+
+#include "scenarios/game_data.hpp"
+#include "scenarios/image.hpp"
+#include "scenarios/scenario.hpp"
+
+namespace scenarios {
+
+/* What does not depend on the Memory. Lengths in pixels. */
+struct StreamingTypes {
+    /* What is known of a picture that is in memory: a pool object, in a list by time of last use.
+     */
+    struct Texture {
+        Texture *newer, *older;
+        uint8_t *pixels; /* heap block */
+        char *name;      /* pool block */
+        uint32_t asset, width, height;
+        uint32_t used_frame;
+        size_t pixel_bytes;
+    };
+
+    struct Object {
+        float x, y;
+        uint32_t asset;
+    };
+
+    /* An object in view. */
+    struct Visible {
+        float distance;
+        uint32_t object;
+    };
+
+    struct Draw {
+        const Texture *texture;
+        float x, y, distance;
+        uint32_t object;
+    };
+
+    static constexpr float kViewX = 1920, kViewY = 1080;
+    static constexpr uint32_t kObjectsPerAsset = 2;
+    static constexpr uint32_t kObjectsInView = 256; /* about, in a world of at least 8 views */
+    static constexpr size_t kFileBytesMax = 48 << 10;
+    static constexpr size_t kPixelBytesMax = 512 << 10;
+    static constexpr size_t kFrameBytesMax = 320 << 10; /* a frame that decoded so much waits */
+    static constexpr size_t kBudgetDivisor = 3;         /* what is in memory, of all pixels */
+
+    static const ScenarioInfo &info() {
+        static const ScenarioInfo info = {
+            "streaming",
+            "a camera flies through images: read, decode, keep under a budget, evict, reload",
+            "assets",
+            {400, 800, 1600},
+            100,
+            1600};
+        return info;
+    }
+    /* The shortest way from a to b on a line of a length whose ends are joined. */
+    static float wrapped(float a, float b, float length) {
+        float way = b - a;
+        return way - length * std::floor(way / length + 0.5f);
+    }
+};
+
+template <class M> class Streaming : StreamingTypes {
+  public:
+    using StreamingTypes::info;
+
+    Streaming(M &memory, const ScenarioSetup &setup);
+    Streaming(const Streaming &) = delete;
+    Streaming &operator=(const Streaming &) = delete;
+    ~Streaming();
+
+    void frame();
+    uint64_t checksum() const { return checksum_.value(); }
+    std::string data_note() const { return game_data_note(found_); }
+    uint64_t alloc_count() const { return memory_.count(); }
+    uint64_t load_count() const { return load_count_; }
+    uint64_t evict_count() const { return evict_count_; }
+    size_t resident_bytes() const { return resident_bytes_; }
+    size_t budget_bytes() const { return budget_bytes_; }
+
+  private:
+    using VisibleList = FrameArray<M, Visible>;
+
+    VisibleList look();
+    void request(const VisibleList &visible);
+    void load(uint32_t index);
+    bool make_room(size_t bytes);
+    void evict(Texture *texture);
+    void use(Texture *texture);
+    void unlink(Texture *texture);
+    void draw(const VisibleList &visible);
+
+    Counted<M> memory_;
+    std::string found_;
+    std::vector<Asset> assets_;
+    std::vector<Texture *> resident_; /* by asset; nullptr: not in memory */
+    std::vector<Object> objects_;
+    ImageHooks hooks_;
+    Texture *newest_ = nullptr, *oldest_ = nullptr;
+    size_t resident_bytes_ = 0, budget_bytes_ = 0;
+    float world_; /* its sides; opposite ones are joined */
+    uint64_t load_count_ = 0, evict_count_ = 0;
+    uint32_t frame_index_ = 0;
+    float camera_x_ = 0, camera_y_ = 0;
+    Checksum checksum_;
+};
+
+template <class M>
+Streaming<M>::Streaming(M &memory, const ScenarioSetup &setup)
+    : memory_(memory), found_(game_data_find(setup.data_dir)),
+      hooks_{
+          &memory_,
+          [](void *user, size_t size) {
+              return static_cast<Counted<M> *>(user)->frame_alloc(size);
+          },
+          [](void *user, void *block, size_t size_old, size_t size_new) {
+              return static_cast<Counted<M> *>(user)->frame_grow(block, size_old, size_new);
+          },
+          [](void *user, void *block) { static_cast<Counted<M> *>(user)->frame_free(block, 0); }} {
+    size_t size = static_cast<size_t>(scenario_size(info(), setup, 2000));
+    assets_ = assets_load(found_, {size, kFileBytesMax, kPixelBytesMax});
+    resident_.resize(assets_.size());
+    for (const Asset &asset : assets_)
+        budget_bytes_ += size_t{asset.width} * asset.height * 4 / kBudgetDivisor;
+    size_t object_count = assets_.size() * kObjectsPerAsset;
+    size_t views = std::max<size_t>(8, object_count / kObjectsInView);
+    world_ = std::sqrt(static_cast<float>(views) * kViewX * kViewY);
+    Random random(5);
+    for (size_t i = 0; i < object_count; i++)
+        objects_.push_back({random.unit() * world_, random.unit() * world_,
+                            static_cast<uint32_t>(i % assets_.size())});
+    /* Until the budget is used up, at least. */
+    for (int i = 0; i < 240; i++)
+        frame();
+}
+
+template <class M> Streaming<M>::~Streaming() {
+    while (oldest_)
+        evict(oldest_);
+}
+
+/* The objects in view, nearest to the middle of it first. */
+template <class M> typename Streaming<M>::VisibleList Streaming<M>::look() {
+    VisibleList visible;
+    visible.start(64);
+    for (uint32_t i = 0; i < objects_.size(); i++) {
+        float x = wrapped(camera_x_, objects_[i].x, world_);
+        float y = wrapped(camera_y_, objects_[i].y, world_);
+        if (std::fabs(x) < kViewX * 0.5f && std::fabs(y) < kViewY * 0.5f)
+            visible.push(memory_, {x * x + y * y, i});
+    }
+    std::sort(visible.begin(), visible.end(), [](const Visible &a, const Visible &b) {
+        return a.distance != b.distance ? a.distance < b.distance : a.object < b.object;
+    });
+    return visible;
+}
+
+template <class M> void Streaming<M>::request(const VisibleList &visible) {
+    FrameArray<M, uint32_t> wanted;
+    wanted.start(16);
+    for (uint32_t i = 0; i < visible.size(); i++) {
+        uint32_t asset = objects_[visible[i].object].asset;
+        if (resident_[asset])
+            use(resident_[asset]);
+        else if (std::find(wanted.begin(), wanted.end(), asset) == wanted.end())
+            wanted.push(memory_, asset);
+    }
+    size_t decoded_bytes = 0;
+    for (uint32_t i = 0; i < wanted.size() && decoded_bytes < kFrameBytesMax; i++) {
+        const Asset &asset = assets_[wanted[i]];
+        size_t pixel_bytes = size_t{asset.width} * asset.height * 4;
+        if (!make_room(pixel_bytes))
+            break;
+        load(wanted[i]);
+        decoded_bytes += pixel_bytes;
+    }
+    wanted.release(memory_);
+}
+
+template <class M> void Streaming<M>::load(uint32_t index) {
+    const Asset &asset = assets_[index];
+    uint8_t *file = static_cast<uint8_t *>(memory_.frame_alloc(asset.bytes.size()));
+    std::memcpy(file, asset.bytes.data(), asset.bytes.size());
+    Image image = image_decode(hooks_, file, asset.bytes.size());
+    memory_.frame_free(file, asset.bytes.size());
+    if (!image.pixels)
+        throw std::runtime_error("streaming: can't decode " + asset.name);
+    size_t pixel_bytes = size_t{image.width} * image.height * 4;
+    Texture *texture = static_cast<Texture *>(memory_.pool_alloc(sizeof(Texture)));
+    *texture = {};
+    texture->asset = index;
+    texture->width = image.width;
+    texture->height = image.height;
+    texture->pixel_bytes = pixel_bytes;
+    texture->pixels = static_cast<uint8_t *>(memory_.heap_alloc(pixel_bytes));
+    std::memcpy(texture->pixels, image.pixels, pixel_bytes);
+    memory_.frame_free(image.pixels, pixel_bytes);
+    texture->name = static_cast<char *>(memory_.pool_alloc(asset.name.size() + 1));
+    std::memcpy(texture->name, asset.name.c_str(), asset.name.size() + 1);
+    resident_[index] = texture;
+    resident_bytes_ += pixel_bytes;
+    load_count_++;
+    texture->newer = texture->older = nullptr;
+    use(texture);
+}
+
+/* Makes the oldest go until so many bytes more are within the budget. What is in view stays: then
+ * the answer is false. */
+template <class M> bool Streaming<M>::make_room(size_t bytes) {
+    while (resident_bytes_ + bytes > budget_bytes_) {
+        if (!oldest_ || oldest_->used_frame == frame_index_)
+            return false;
+        evict(oldest_);
+    }
+    return true;
+}
+
+template <class M> void Streaming<M>::evict(Texture *texture) {
+    unlink(texture);
+    resident_[texture->asset] = nullptr;
+    resident_bytes_ -= texture->pixel_bytes;
+    evict_count_++;
+    memory_.heap_free(texture->pixels, texture->pixel_bytes);
+    memory_.pool_free(texture->name, std::strlen(texture->name) + 1);
+    memory_.pool_free(texture, sizeof(Texture));
+}
+
+template <class M> void Streaming<M>::unlink(Texture *texture) {
+    (texture->newer ? texture->newer->older : newest_) = texture->older;
+    (texture->older ? texture->older->newer : oldest_) = texture->newer;
+}
+
+/* Moves a texture, linked or new, to the newer end of the list. */
+template <class M> void Streaming<M>::use(Texture *texture) {
+    texture->used_frame = frame_index_;
+    if (newest_ == texture)
+        return;
+    if (texture->newer)
+        unlink(texture);
+    texture->newer = nullptr;
+    texture->older = newest_;
+    (newest_ ? newest_->newer : oldest_) = texture;
+    newest_ = texture;
+}
+
+/* Where an engine would draw what is there: far ones first, a few pixels stand for all. */
+template <class M> void Streaming<M>::draw(const VisibleList &visible) {
+    FrameArray<M, Draw> draws;
+    draws.start(64);
+    for (uint32_t i = visible.size(); i-- > 0;) {
+        const Object &object = objects_[visible[i].object];
+        if (const Texture *texture = resident_[object.asset])
+            draws.push(memory_, {texture, object.x - camera_x_, object.y - camera_y_,
+                                 visible[i].distance, visible[i].object});
+    }
+    for (const Draw &item : draws) {
+        size_t middle = (size_t{item.texture->height} / 2 * item.texture->width) * 4;
+        uint32_t pixel;
+        std::memcpy(&pixel, item.texture->pixels + middle + item.texture->width / 2 * 4, 4);
+        checksum_.add(uint64_t{item.object} << 32 | pixel);
+    }
+    draws.release(memory_);
+}
+
+template <class M> void Streaming<M>::frame() {
+    memory_.frame_begin();
+    float time = static_cast<float>(frame_index_);
+    camera_x_ = time * 31.0f;
+    camera_y_ = time * 11.0f + 600.0f * std::sin(time * 0.02f);
+    VisibleList visible = look();
+    request(visible);
+    draw(visible);
+    visible.release(memory_);
+    checksum_.add(load_count_ << 32 | evict_count_);
+    checksum_.add(resident_bytes_);
+    frame_index_++;
+    memory_.frame_end();
+}
+
+} // namespace scenarios
+
+#endif
