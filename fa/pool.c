@@ -127,8 +127,8 @@ static bool refill(fai_thread *thread, fai_magazine *magazine) {
         if (fai_ready(magazine) != 0)
             return true;
     }
-    uint32_t count =
-        take(thread, magazine->class_index, FAI_MAGAZINE_SLOTS(magazine), magazine->capacity / 2);
+    uint32_t count = take(thread, magazine->class_index, FAI_MAGAZINE_SLOTS(magazine),
+                          (uint32_t)magazine->capacity / 2);
     FAI_BUMP(&magazine->loaded_count, count);
     FAI_BUMP(&magazine->state, count);
     return count != 0;
