@@ -4,6 +4,7 @@
  * holds the one used last. Two events come from outside: another thread destroys an allocator, and
  * the process forks. Both, like thread exit, go through the registry's lock, which therefore also
  * guards every thread's list. */
+#define _GNU_SOURCE
 #include "fa/thread.h"
 
 #include "fa/frame.h"
