@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define NOTE_MAGIC ((uint64_t)0xF4A3E0B10C4A11ull)
+#define GROW_ALIGN_MAX ((size_t)4096)
 #define NOTE_BYTES ((sizeof(fai_frame_note) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
 
 static fai_thread *thread_of(fa_frame *frame) { return (fai_thread *)(void *)frame; }
@@ -431,13 +432,13 @@ static bool is_live_block(fai_thread *thread, char *block, size_t size_old) {
 /* The alignment of an address, as far as a grown copy keeps it. */
 static size_t alignment_of(const void *block) {
     uintptr_t lowest = (uintptr_t)block & -(uintptr_t)block;
-    return lowest < FA_CACHE_LINE ? lowest : FA_CACHE_LINE;
+    return lowest < GROW_ALIGN_MAX ? lowest : GROW_ALIGN_MAX;
 }
 
 void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t size_new) {
     if (block == NULL)
         return alloc(frame, size_new, FA_ALIGN_MIN);
-    if (frame == NULL || !fai_is_request(size_new, FA_ALIGN_MIN)) {
+    if (frame == NULL || size_old > FA_SIZE_MAX || !fai_is_request(size_new, FA_ALIGN_MIN)) {
         fai_fail(FA_ERROR_INVALID, size_new);
         return NULL;
     }
