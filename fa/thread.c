@@ -5,6 +5,7 @@
  * the process forks. Both, like thread exit, go through the registry's lock, which therefore also
  * guards every thread's list. */
 #define _GNU_SOURCE
+#define _GNU_SOURCE /* PTHREAD_DESTRUCTOR_ITERATIONS */
 #include "fa/thread.h"
 
 #include "fa/frame.h"
