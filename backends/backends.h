@@ -54,7 +54,7 @@ typedef struct fa_mmap_options {
  * options: NULL for the default.
  * Returns a backend without a vtable when the options contradict each other, the name is not
  *   usable, or the page of state that each one holds can't be had.
- * Cost of a span: one to five system calls. In the child of a fork it simply goes on working. */
+ * Cost of a span: one to seven system calls. In the child of a fork it simply goes on working. */
 FA_API fa_backend fa_backend_mmap(const fa_mmap_options *options);
 
 /* --- mimalloc -------------------------------------------------------------------------------- */

@@ -95,21 +95,36 @@ static size_t map_body_bytes(const fai_map *map, size_t size) {
     return fai_round_up(size, whole_huge ? map->huge_bytes : map->page_bytes);
 }
 
-/* Maps bytes such that base + lead is aligned, by mapping more and cutting it to size. */
-static char *map_aligned(size_t bytes, size_t lead, size_t align, size_t unit, int flags) {
+/* Maps guard + body + guard bytes such that the body is aligned, by mapping more and cutting it to
+ * size. What is more is mapped without access: it counts nowhere as memory that may be needed.
+ * Returns the body. */
+static char *map_aligned(size_t body, size_t guard, size_t align, size_t unit, int flags) {
+    size_t bytes = body + 2 * guard;
     size_t slack = align > unit ? align - unit : 0;
-    int protection = lead != 0 ? PROT_NONE : PROT_READ | PROT_WRITE;
-    char *raw = mmap(NULL, bytes + slack, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    bool cut = guard != 0 || slack != 0;
+    char *raw = mmap(NULL, bytes + slack, cut ? PROT_NONE : PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     if (raw == MAP_FAILED)
         return NULL;
-    char *base = raw + (fai_round_up((uintptr_t)raw + lead, align) - lead - (uintptr_t)raw);
-    size_t head = (size_t)(base - raw);
-    if ((head != 0 && munmap(raw, head) != 0) ||
-        (head != slack && munmap(base + bytes, slack - head) != 0)) {
+    if (!cut)
+        return raw;
+    size_t head = fai_round_up((uintptr_t)raw + guard, align) - guard - (uintptr_t)raw;
+    char *base = raw + head;
+    size_t tail = slack - head;
+    /* Exactly what is still held is given back: another thread may map into what was cut off. */
+    if (head != 0 && munmap(raw, head) != 0) {
         munmap(raw, bytes + slack);
         return NULL;
     }
-    return base;
+    if (tail != 0 && munmap(base + bytes, tail) != 0) {
+        munmap(base, bytes + tail);
+        return NULL;
+    }
+    if (mprotect(base + guard, body, PROT_READ | PROT_WRITE) != 0) {
+        munmap(base, bytes);
+        return NULL;
+    }
+    return base + guard;
 }
 
 static void map_name(fai_map *map, void *ptr, size_t bytes, fa_span_kind kind) {
@@ -136,17 +151,11 @@ void *fai_map_alloc(fai_map *map, size_t size, size_t align, fa_span_kind kind) 
         flag_set(&map->hugetlb_refused);
     }
     size_t guard = map->options.guard ? map->page_bytes : 0;
-    size_t total = body + 2 * guard;
     if (align < map->page_bytes)
         align = map->page_bytes;
-    ptr = map_aligned(total, guard, align, map->page_bytes, 0);
+    ptr = map_aligned(body, guard, align, map->page_bytes, 0);
     if (ptr == NULL)
         return NULL;
-    if (guard != 0 && mprotect(ptr + guard, body, PROT_READ | PROT_WRITE) != 0) {
-        munmap(ptr, total);
-        return NULL;
-    }
-    ptr += guard;
     if (huge != 0)
         madvise(ptr, body, MADV_HUGEPAGE); /* advice: a kernel without them ignores it */
     map_name(map, ptr, body, kind);

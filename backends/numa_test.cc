@@ -1,14 +1,18 @@
 #include "backends/backends.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -72,6 +76,24 @@ class Synthetic {
         unsetenv("HWLOC_THISSYSTEM");
     }
 };
+
+// Gets a span, touches it, and tells on how many pages of each of nodes 0 and 1 it lies.
+std::pair<int, int> PagesOn01(fa_backend backend, int bind_to = FA_NODE_ANY) {
+    constexpr int kPages = 64;
+    const size_t size = kPages * kPage;
+    int nodes[kPages] = {};
+    char *ptr =
+        static_cast<char *>(backend.vtable->alloc(backend.context, size, 16, FA_SPAN_CHUNK));
+    if (ptr == nullptr)
+        return {-1, -1};
+    if (bind_to != FA_NODE_ANY) {
+        EXPECT_EQ(backend.vtable->bind(backend.context, ptr, size, bind_to), FA_OK);
+    }
+    std::memset(ptr, 1, size);
+    EXPECT_EQ(backend.vtable->locate(backend.context, ptr, size, nodes, kPages), FA_OK);
+    backend.vtable->free(backend.context, ptr, size, 16, FA_SPAN_CHUNK);
+    return {std::count(nodes, nodes + kPages, 0), std::count(nodes, nodes + kPages, 1)};
+}
 
 // Runs a check in a child; its exit code: 0 good, 100 can't be tried here.
 template <class Check> int InChild(Check check) {
@@ -188,6 +210,42 @@ TEST(Numa, SaysWhenAPlacementFailed) {
     EXPECT_NE(ptr, nullptr);
     EXPECT_NE(Text(backend).find("("), std::string::npos) << Text(backend);
     backend.vtable->free(backend.context, ptr, kPage, 16, FA_SPAN_CHUNK);
+    fa_backend_close(backend);
+}
+
+// Needs a machine with nodes 0 and 1, both with memory and the rights to place.
+TEST(Numa, PagesLieWhereTheyWereAskedFor) {
+    std::string online;
+    std::ifstream("/sys/devices/system/node/online") >> online;
+    if (online != "0-1")
+        GTEST_SKIP() << "not two nodes: " << online;
+    using Pair = std::pair<int, int>;
+    for (const char *spec : {"numa:node=0", "numa:node=0,prefault"}) {
+        fa_backend backend = Open(spec);
+        EXPECT_EQ(Text(backend), spec);
+        EXPECT_EQ(PagesOn01(backend), Pair(64, 0));
+        fa_backend_close(backend);
+    }
+    fa_backend backend = Open("numa:node=1,prefault");
+    EXPECT_EQ(PagesOn01(backend), Pair(0, 64));
+    fa_backend_close(backend);
+    backend = Open("numa:interleave");
+    EXPECT_EQ(PagesOn01(backend), Pair(32, 32));
+    EXPECT_EQ(PagesOn01(backend, 1), Pair(0, 64)); // bind overrides
+    fa_backend_close(backend);
+    backend = Open("numa:local");
+    EXPECT_EQ(Nodes(backend), 2);
+    for (int node = 0; node < 2; node++) {
+        std::string cpus;
+        std::ifstream("/sys/devices/system/node/node" + std::to_string(node) + "/cpulist") >> cpus;
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(std::stoul(cpus), &set);
+        std::thread([&] {
+            ASSERT_EQ(sched_setaffinity(0, sizeof set, &set), 0);
+            EXPECT_EQ(PagesOn01(backend), node == 0 ? Pair(64, 0) : Pair(0, 64));
+        }).join();
+    }
     fa_backend_close(backend);
 }
 

@@ -38,8 +38,8 @@ int main(void) {
     if (texture == NULL)
         return 1;
     memset(texture, 0xff, 1 << 20);
-    printf("a texture of 1 MiB took %zu bytes of the region: it was declined there\n",
-           own_backend_used_bytes() - before);
+    printf("a texture of 1 MiB was declined there; its entry in a table took %zu KiB of it\n",
+           (own_backend_used_bytes() - before) >> 10);
     fa_heap_free(allocator, texture);
 
     fa_frame_end_in(frame);
