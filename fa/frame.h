@@ -259,7 +259,9 @@ inline void *fa_frame_alloc_batch(fa_allocator *allocator, size_t count, size_t 
     return fa_frame_alloc(allocator, bytes);
 }
 
-#define FAI_ALIGN_8(type) (sizeof(type) * 8 >= FA_CACHE_LINE ? FA_CACHE_LINE : FA_ALIGNOF(type))
+#define FAI_ALIGN_8(type)                                                                          \
+    (sizeof(type) * 8 >= FA_CACHE_LINE && FA_ALIGNOF(type) < FA_CACHE_LINE ? FA_CACHE_LINE         \
+                                                                           : FA_ALIGNOF(type))
 #define FAI_FRAME_TYPED(in, where, type, count, align)                                             \
     ((type *)((align) <= FA_ALIGN_MIN                                                              \
                   ? fa_frame_alloc_batch##in((where), (count), sizeof(type))                       \
