@@ -5,7 +5,20 @@
  * what touches what and how hard: one record for each pair, and for each body the list of its pairs
  * with the strongest first. All of it dies with the frame.
  *
- * Allocation shape: see SHAPE
+ * Allocation shape, measured a frame with 500 boxes (100 have a fifth of it, 2,000 four times):
+ *
+ * - frame: 2,340 contact joints of 416 B, freed one by one when the game has seen them
+ * - frame: 640 records of pairs, 200 B to 1.4 KB (1 to 8 points, most often 4), 495 lists of
+ * touches, 96 B, every twelfth of which grows, a table of the lists and a list of hard hits, until
+ * then
+ * - frame: the solver's working memory in 2 blocks, 3.1 MB and 64 KiB, from the step to the end
+ * - pool: every third frame a body of 752 B and a geometry of 192 B die and are born; 2 blocks of
+ * at most 40 B that belong to the step
+ * - heap: nothing; at set-up and while the world grows a few tables of ODE
+ *
+ * That is 3,640 frame allocations and growths of 4.6 MB, all alive at the end of the frame. The
+ * whole frame takes 3.5 ms on the machine of the first measurements, most of it collision and
+ * solver.
  *
  * Whose memory is what: ODE's hooks tell nothing but a size, so a flag around the calls does.
  * Contact joints (made outside of a joint group, hence one block each) and the solver's working

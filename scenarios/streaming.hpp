@@ -5,7 +5,17 @@
  * as one frame may cost; what was not seen for the longest time goes when the budget is used up,
  * and is loaded again when it is seen again.
  *
- * Allocation shape: see SHAPE
+ * Allocation shape, measured a frame with 1,600 images (9 KB, 40 KB of pixels on average):
+ *
+ * - frame: 5 images: the file's bytes and what stb_image asks for (compressed data that grows
+ * twice, buffers for inflating and filtering, the pixels), 0.3 to 500 KB, until the image is
+ * decoded
+ * - frame: lists of what is in view, wanted and drawn, that grow to 2 to 8 KB
+ * - heap: 5 times pixels, 0.3 to 500 KB, evicted after 90 frames on average
+ * - pool: as many records of 56 B, and names of 13 to 56 B
+ *
+ * That is 35 frame allocations and growths of 0.65 MB, 0.2 MB of it alive at a time. The whole
+ * frame takes 0.9 ms on the machine of the first measurements, nearly all of it decoding.
  *
  * The files are read into memory at set-up, so that the disk's speed stays out: reading one in a
  * frame is a copy into frame memory, as from the page cache.
