@@ -1,8 +1,11 @@
+/* One call in each function, so that the instructions of its fast path can be counted. */
 #ifndef TOOLS_FASTPATH_PROBE_H
 #define TOOLS_FASTPATH_PROBE_H
 
 #include "fa/fa.h"
 
+fa_frame *probe_frame_begin(fa_allocator *allocator);
+fa_status probe_frame_end(fa_allocator *allocator);
 void *probe_frame_alloc_in_64(fa_frame *frame);
 void *probe_frame_alloc_64(fa_allocator *allocator);
 void *probe_pool_alloc_64(fa_allocator *allocator);

@@ -1,0 +1,135 @@
+/* Counts the instructions that each probe executes, from its first one to its ret, and prints them.
+ * A child calls the probes, its parent lets it go on one instruction at a time. Not with callgrind:
+ * under valgrind the library sends every allocation through the slow path, which tells memcheck. */
+#define _GNU_SOURCE
+#include "tools/fastpath/probe.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The counts hold for one compiler and one build. */
+#if !defined(__x86_64__) || defined(__clang__) || __GNUC__ != 12
+#define OTHER_BUILD "another compiler than gcc 12 for x86-64"
+#elif defined(FA_DEBUG) || defined(FA_MINIMAL) || defined(FA_PREFETCH) || !defined(__OPTIMIZE__)
+#define OTHER_BUILD "another build than the release"
+#endif
+
+#ifdef OTHER_BUILD
+int main(void) {
+    printf("skipped: %s\n", OTHER_BUILD);
+    return 0;
+}
+#else
+
+enum { ROUND_COUNT = 8 };
+
+#define PROBE(name)                                                                                \
+    { #name, (unsigned long long)&probe_##name, 0 }
+static struct probe {
+    const char *name;
+    unsigned long long address;
+    long instruction_count; /* of the first call; all others must need as many */
+} probes[] = {PROBE(frame_begin),   PROBE(frame_alloc_in_64), PROBE(frame_alloc_64),
+              PROBE(pool_alloc_64), PROBE(pool_free_64),      PROBE(frame_end)};
+enum { PROBE_COUNT = sizeof probes / sizeof probes[0] };
+
+static _Noreturn void die(const char *what) {
+    fprintf(stderr, "fastpath: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void call_probes(fa_allocator *allocator) {
+    fa_frame *frame = probe_frame_begin(allocator);
+    void *in_frame = probe_frame_alloc_in_64(frame);
+    void *in_frame_too = probe_frame_alloc_64(allocator);
+    void *object = probe_pool_alloc_64(allocator);
+    if (frame == NULL || in_frame == NULL || in_frame_too == NULL || object == NULL)
+        die("a probe failed");
+    probe_pool_free_64(allocator, object);
+    if (probe_frame_end(allocator) != FA_OK)
+        die("frame end failed");
+}
+
+static int child_main(void) {
+    fa_alloc_config config = fa_alloc_config_default();
+    fa_allocator *allocator = NULL;
+    if (fa_allocator_create(&config, &allocator) != FA_OK)
+        die("create failed");
+    for (int i = 0; i < ROUND_COUNT; i++) /* takes the chunk, fills the magazine */
+        call_probes(allocator);
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
+        printf("skipped: no right to trace: %s\n", strerror(errno));
+        return 0;
+    }
+    raise(SIGSTOP);
+    for (int i = 0; i < ROUND_COUNT; i++)
+        call_probes(allocator);
+    fa_allocator_destroy(allocator);
+    return 0;
+}
+
+/* One instruction. Returns false when the child has exited. */
+static bool step(pid_t child, struct user_regs_struct *registers) {
+    int status;
+    if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 || waitpid(child, &status, 0) != child)
+        die("step");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return false;
+    if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+        die("the child was stopped");
+    if (ptrace(PTRACE_GETREGS, child, NULL, registers) != 0)
+        die("registers");
+    return true;
+}
+
+/* registers: at the first instruction of the probe. */
+static void count(struct probe *probe, pid_t child, struct user_regs_struct *registers) {
+    errno = 0;
+    unsigned long long caller =
+        (unsigned long long)ptrace(PTRACE_PEEKDATA, child, (void *)registers->rsp, NULL);
+    if (errno != 0)
+        die("return address");
+    long instruction_count = 0;
+    do {
+        instruction_count++;
+        if (!step(child, registers))
+            die("the child ended inside of a probe");
+    } while (registers->rip != caller);
+    if (probe->instruction_count != 0 && probe->instruction_count != instruction_count) {
+        fprintf(stderr, "fastpath: %s took %ld instructions, then %ld\n", probe->name,
+                probe->instruction_count, instruction_count);
+        exit(1);
+    }
+    probe->instruction_count = instruction_count;
+}
+
+int main(void) {
+    pid_t child = fork();
+    if (child == 0)
+        return child_main();
+    int status;
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        die("fork");
+    if (!WIFSTOPPED(status)) /* it has said why */
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    struct user_regs_struct registers;
+    while (step(child, &registers))
+        for (int i = 0; i < PROBE_COUNT; i++)
+            if (registers.rip == probes[i].address)
+                count(&probes[i], child, &registers);
+    puts("# Instructions from the call of each function to its return; gcc 12, x86-64, release.");
+    for (int i = 0; i < PROBE_COUNT; i++) {
+        if (probes[i].instruction_count == 0)
+            die("a probe was not seen");
+        printf("%s %ld\n", probes[i].name, probes[i].instruction_count);
+    }
+    return 0;
+}
+#endif
