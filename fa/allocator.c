@@ -122,15 +122,16 @@ static void report_leak(void *user, const fa_heap_block *block) {
                       block->site);
 }
 
-/* Names what is alive: heap blocks one by one, pool objects as one number. */
+/* Names what is alive: heap blocks one by one, where there is memory for the list; pool objects, and
+ * else the blocks too, as one number. */
 static size_t report_leaks(fa_allocator *allocator) {
     size_t pool = 0, heap = allocator->heap.live_count;
 #ifndef FA_MINIMAL
     pool = pool_live_count(allocator);
 #endif
     leak_report report = {allocator, 0};
-    if (heap != 0)
-        fa_heap_visit(allocator, report_leak, &report);
+    if (heap != 0 && fa_heap_visit(allocator, report_leak, &report) == SIZE_MAX)
+        fai_report_at(allocator, FA_DIAG_FA605, FA_OK, 0, heap, NULL, (fa_site){NULL, NULL, 0});
     if (pool != 0)
         fai_report_at(allocator, FA_DIAG_FA605, FA_OK, 0, pool, NULL, (fa_site){NULL, NULL, 0});
     return heap + pool;
@@ -146,10 +147,10 @@ static void free_threads(fa_allocator *allocator, fai_thread *list) {
 }
 
 static size_t destroy(fa_allocator *allocator) {
+    /* Giving everything back, and naming it, is the one thing that a seal does not forbid. */
+    FAI_STORE_SEQ(&allocator->spans.sealed, false);
     size_t alive = report_leaks(allocator);
     fai_registry_remove(allocator);
-    /* Giving everything back is the one thing that a seal does not forbid. */
-    FAI_STORE_SEQ(&allocator->spans.sealed, false);
     free_threads(allocator, allocator->threads);
     free_threads(allocator, allocator->idle);
     free_threads(allocator, allocator->frozen);
@@ -256,10 +257,12 @@ fa_status fa_validate(fa_allocator *allocator, const void **place) {
 }
 
 void fa_free(fa_allocator *allocator, void *block) {
+    fai_slot.site = NULL;
     fai_pool_free_slow(allocator, block, SIZE_MAX);
 }
 
 size_t fa_usable_size(fa_allocator *allocator, const void *block) {
+    fai_slot.site = NULL;
     if (allocator == NULL || block == NULL)
         return 0;
     fai_slab *slab = fai_slab_lookup(allocator, block);

@@ -23,6 +23,7 @@ fa_error fa_last_error(void) { return t_last_error; }
 void fa_last_error_clear(void) { t_last_error = (fa_error){FA_OK, FA_DIAG_NONE, 0}; }
 
 fa_status fai_fail(fa_status status, size_t size) {
+    fai_slot.site = NULL; /* the call is over, what comes next stands elsewhere */
     t_last_error = (fa_error){status, FA_DIAG_NONE, size};
     return status;
 }

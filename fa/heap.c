@@ -14,6 +14,7 @@
 struct fai_heap_entry {
     fai_span span; /* address NULL: the entry is free */
     size_t size;   /* as asked for */
+    size_t align;  /* as asked for; that of a span from the cache may be another */
     uint64_t sequence;
     fa_site site;
 };
@@ -255,7 +256,10 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
     fai_heap *heap = &allocator->heap;
     size_t bytes = span_bytes_for(allocator, size);
     size_t most = FAI_LOAD_RELAXED(&allocator->spans.sealed) ? SIZE_MAX : bytes + bytes / 4;
-    fai_heap_entry entry = {.size = size, .site = fai_take_site()};
+    const fa_site *site = fai_slot.site; /* stays in the slot for what is reported meanwhile */
+    fai_heap_entry entry = {.size = size, .align = align};
+    if (site != NULL)
+        entry.site = *site;
     pthread_mutex_lock(&heap->lock);
     bool cached = cache_take(heap, bytes, most, align, &entry.span);
     pthread_mutex_unlock(&heap->lock);
@@ -280,6 +284,7 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
         fai_report_span(allocator, status, size);
         return NULL;
     }
+    fai_slot.site = NULL;
     dress(allocator, &entry.span, size, 0);
     return entry.span.address;
 }
@@ -401,6 +406,8 @@ static bool resize_in_place(fa_allocator *allocator, fai_heap_entry *copy, size_
     fai_heap_entry *entry = find(heap, copy->span.address);
     entry->span = copy->span;
     entry->size = size;
+    if (fai_slot.site != NULL)
+        entry->site = fai_take_site();
     heap->live_bytes -= copy->size;
     account(heap, size);
     pthread_mutex_unlock(&heap->lock);
@@ -431,7 +438,7 @@ void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
     size_t size_old = copy.size;
     if (resize_in_place(allocator, &copy, size))
         return block;
-    void *moved = take(allocator, size, copy.span.align, NULL);
+    void *moved = take(allocator, size, copy.align, NULL);
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, size_old < size ? size_old : size);
@@ -440,12 +447,11 @@ void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
 }
 
 void(fa_heap_free)(fa_allocator *allocator, void *block) {
-    if (block == NULL)
-        return;
-    if (allocator == NULL)
+    if (block != NULL && allocator == NULL)
         fai_fail(FA_ERROR_INVALID, 0);
-    else
+    else if (block != NULL)
         fai_heap_give(allocator, block, SIZE_MAX);
+    fai_slot.site = NULL;
 }
 
 size_t fa_heap_visit(fa_allocator *allocator, void (*visit)(void *user, const fa_heap_block *block),
@@ -466,7 +472,7 @@ size_t fa_heap_visit(fa_allocator *allocator, void (*visit)(void *user, const fa
     for (size_t i = 0; status == FA_OK && i < heap->table_capacity; i++) {
         const fai_heap_entry *entry = &heap->table[i];
         if (entry->span.address != NULL)
-            blocks[copied++] = (fa_heap_block){entry->span.address, entry->size, entry->span.align,
+            blocks[copied++] = (fa_heap_block){entry->span.address, entry->size, entry->align,
                                                entry->sequence, entry->site};
     }
     pthread_mutex_unlock(&heap->lock);

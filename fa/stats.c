@@ -83,6 +83,8 @@ fa_status fa_stats_get(fa_allocator *allocator, fa_stats *stats) {
     return FA_OK;
 }
 
+#define CHUNK_BYTES_LIMIT ((size_t)1 << 30) /* as config.h says of frame_chunk_bytes_first */
+
 /* ---- text ---- */
 
 typedef struct writer {
@@ -157,10 +159,17 @@ fa_status fa_stats_suggest_config(fa_allocator *allocator, fa_alloc_config *conf
         return fai_fail(FA_ERROR_INVALID, 0);
     *config = allocator->config;
     config->name = NULL;
+    config->backend_spec = NULL;
     size_t needed = FAI_LOAD_RELAXED(&allocator->frame_bytes_peak) + FAI_CHUNK_HEADER;
-    if (needed > config->frame_chunk_bytes_first)
-        config->frame_chunk_bytes_first = fai_round_up(needed, 4096);
-    if (config->frame_chunk_bytes_max < config->frame_chunk_bytes_first)
-        config->frame_chunk_bytes_max = config->frame_chunk_bytes_first;
+    size_t first = config->frame_chunk_bytes_first;
+    if (needed > first)
+        first = fai_round_up(needed, 4096);
+    if (first > CHUNK_BYTES_LIMIT)
+        first = CHUNK_BYTES_LIMIT;
+    config->frame_chunk_bytes_first = first;
+    if (config->frame_chunk_bytes_max < first)
+        config->frame_chunk_bytes_max = first;
+    if (config->frame_bytes_max != 0 && config->frame_bytes_max < first * config->frames_in_flight)
+        config->frame_bytes_max = first * config->frames_in_flight;
     return FA_OK;
 }

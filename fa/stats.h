@@ -75,7 +75,9 @@ FA_API fa_status fa_stats_get(fa_allocator *allocator, fa_stats *stats);
 FA_API size_t fa_stats_format(const fa_stats *stats, char *text, size_t text_bytes);
 
 /* A configuration like that of allocator, with what this run measured filled in: the first chunk
- * that would have held every frame. Feed it to the next run. Returns FA_ERROR_INVALID for NULL. */
+ * that would have held every frame, and a cap that leaves room for it. Feed it to the next run.
+ * name and backend_spec are NULL, for the allocator's strings die with it: set them again. Returns
+ * FA_ERROR_INVALID for NULL. */
 FA_API fa_status fa_stats_suggest_config(fa_allocator *allocator, fa_alloc_config *config);
 
 FA_EXTERN_C_END
