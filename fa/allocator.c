@@ -122,8 +122,8 @@ static void report_leak(void *user, const fa_heap_block *block) {
                       block->site);
 }
 
-/* Names what is alive: heap blocks one by one, where there is memory for the list; pool objects, and
- * else the blocks too, as one number. */
+/* Names what is alive: heap blocks one by one, where there is memory for the list; pool objects,
+ * and else the blocks too, as one number. */
 static size_t report_leaks(fa_allocator *allocator) {
     size_t pool = 0, heap = allocator->heap.live_count;
 #ifndef FA_MINIMAL
@@ -256,10 +256,7 @@ fa_status fa_validate(fa_allocator *allocator, const void **place) {
     return fai_report(allocator, FA_DIAG_FA901, FA_ERROR_CORRUPT, 0, 0, wrong);
 }
 
-void fa_free(fa_allocator *allocator, void *block) {
-    fai_slot.site = NULL;
-    fai_pool_free_slow(allocator, block, SIZE_MAX);
-}
+void fa_free(fa_allocator *allocator, void *block) { (fa_pool_free)(allocator, block); }
 
 size_t fa_usable_size(fa_allocator *allocator, const void *block) {
     fai_slot.site = NULL;

@@ -62,16 +62,15 @@ typedef struct fai_thread_head {
     fa_frame frame;
     char *frame_start; /* cursor and limit of the next frame as it begins; NULL: begin and... */
     char *frame_limit; /* ...end must look closer */
-    uintptr_t segment_mask;   /* address & mask: the segment of a pool object */
-    uintptr_t slab_mask;      /* address >> 10 & mask: from there to its slab's book-keeping */
-    size_t pool_bytes_inline; /* largest size whose free may take the fast path; 0: none */
+    uintptr_t segment_mask; /* address & mask: the segment of a pool object */
+    uintptr_t slab_mask;    /* address >> 10 & mask: from there to its slab's book-keeping */
     fai_magazine *magazine_of_bin[FAI_BIN_COUNT]; /* by (size + 15) / 16 */
 } fai_thread_head;
 
 /* The first words of the book-keeping of a slab. */
 typedef struct fai_slab_head {
     fai_thread_head *owner; /* NULL: waits for adoption. Written by the owner or under the lock */
-    fai_magazine *magazine; /* the owner's, for this class; read by the owner only */
+    fai_magazine *magazine; /* the owner's, for this class; NULL without owner or fast path */
 } fai_slab_head;
 
 /* Book-keeping of the slab that holds the object at address. */

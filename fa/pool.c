@@ -50,7 +50,6 @@ void fai_pool_attach(fai_thread *thread) {
     thread->head.segment_mask = ~(segment_bytes - 1);
     thread->head.slab_mask = (segment_bytes - 1) >> (FAI_SLAB_SHIFT - FAI_SLAB_STRIDE_SHIFT) &
                              ~((uintptr_t)FAI_SLAB_STRIDE - 1);
-    thread->head.pool_bytes_inline = allocator->watched ? 0 : pools->bytes_max;
     FAI_STORE_RELEASE(&thread->deferred, NULL);
 }
 
@@ -186,8 +185,8 @@ static bool accept(fai_thread *thread, void *object, fai_slab **released) {
     fai_slab *slab = fai_slab_of_object(thread->allocator, object);
     if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
         return free_remote(thread->allocator, slab, object);
-    fai_magazine *magazine = slab->head.magazine;
-    if (fai_ready(magazine) == magazine->capacity)
+    fai_magazine *magazine = thread->magazine[slab->class_index];
+    if (thread->allocator->watched || fai_ready(magazine) == magazine->capacity)
         return put_owned(thread, slab, object, released);
     FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
     FAI_BUMP(&magazine->state, 1);
@@ -512,8 +511,30 @@ void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
         fai_heap_give(allocator, block, size);
 }
 
+/* As the inline path of fa_pool_free_sized, with the segment looked up instead of the size known.
+ */
+static inline bool free_ready(fa_allocator *allocator, void *block) {
+    if (FAI_LOAD_RELAXED(&fai_slot.owner) != allocator)
+        return false;
+    const fai_thread_head *head = fai_slot.head;
+    uintptr_t address = (uintptr_t)block, segment = address & head->segment_mask;
+    if (segment == 0 || !fai_segment_known(allocator, segment))
+        return false;
+    /* The records in front of the first slab have no thread for an owner. */
+    const fai_slab_head *slab = FAI_SLAB_HEAD_OF(head, address);
+    if (FAI_LOAD_RELAXED(&slab->owner) != head)
+        return false;
+    fai_magazine *magazine = slab->magazine;
+    if (magazine == NULL || fai_ready(magazine) == magazine->capacity)
+        return false;
+    FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = block;
+    FAI_BUMP(&magazine->state, 1);
+    return true;
+}
+
 void(fa_pool_free)(fa_allocator *allocator, void *block) {
-    fai_pool_free_slow(allocator, block, SIZE_MAX);
+    if (!free_ready(allocator, block))
+        fai_pool_free_slow(allocator, block, SIZE_MAX);
 }
 
 void(fa_pool_free_batch)(fa_allocator *allocator, void *const *blocks, size_t count) {
@@ -522,7 +543,7 @@ void(fa_pool_free_batch)(fa_allocator *allocator, void *const *blocks, size_t co
         return;
     }
     for (size_t i = 0; i < count; i++)
-        fai_pool_free_slow(allocator, blocks[i], SIZE_MAX);
+        (fa_pool_free)(allocator, blocks[i]);
 }
 
 /* ---- questions ---- */

@@ -6,27 +6,8 @@
 
 /* ---- the table of segments ---- */
 
-static size_t table_slot(const fai_segment_table *table, uintptr_t segment) {
-    /* Fibonacci hashing of the address in units of the smallest segment. */
-    return (size_t)(((uint64_t)(segment >> 18) * 0x9E3779B97F4A7C15ull) >> 32) &
-           (table->capacity - 1);
-}
-
-static bool table_has(fa_allocator *allocator, uintptr_t segment) {
-    fai_segment_table *table = FAI_LOAD_ACQUIRE(&allocator->pools.table);
-    if (table == NULL)
-        return false;
-    for (size_t i = table_slot(table, segment);; i = (i + 1) & (table->capacity - 1)) {
-        uintptr_t entry = FAI_LOAD_ACQUIRE(&table->entry[i]);
-        if (entry == segment)
-            return true;
-        if (entry == FAI_TABLE_EMPTY)
-            return false;
-    }
-}
-
 static void table_put(fai_segment_table *table, uintptr_t segment) {
-    size_t i = table_slot(table, segment);
+    size_t i = fai_table_slot(table, segment);
     while (table->entry[i] > FAI_TABLE_REMOVED)
         i = (i + 1) & (table->capacity - 1);
     FAI_STORE_RELEASE(&table->entry[i], segment);
@@ -59,7 +40,7 @@ static bool table_grow(fa_allocator *allocator) {
 
 static void table_remove(fa_allocator *allocator, uintptr_t segment) {
     fai_segment_table *table = allocator->pools.table;
-    size_t i = table_slot(table, segment);
+    size_t i = fai_table_slot(table, segment);
     while (table->entry[i] != segment)
         i = (i + 1) & (table->capacity - 1);
     FAI_STORE_RELEASE(&table->entry[i], FAI_TABLE_REMOVED);
@@ -127,7 +108,7 @@ static bool segment_remove(fa_allocator *allocator, fai_segment *segment) {
 
 fai_slab *fai_slab_lookup(fa_allocator *allocator, const void *address) {
     uintptr_t segment = (uintptr_t)address & ~(allocator->config.pool_segment_bytes - 1);
-    if (segment == 0 || !table_has(allocator, segment))
+    if (segment == 0 || !fai_segment_known(allocator, segment))
         return NULL;
     fai_slab *slab = fai_slab_of_object(allocator, address);
     size_t index = fai_slab_index((fai_segment *)segment, slab);
@@ -199,10 +180,16 @@ static void slab_format(fa_allocator *allocator, fai_slab *slab, uint32_t class_
 }
 
 static void slab_own(fai_thread *thread, fai_slab *slab) {
-    slab->head.magazine =
-        thread->allocator->watched ? &thread->none : thread->magazine[slab->class_index];
+    fai_magazine *magazine = thread->magazine[slab->class_index];
+    FAI_STORE_RELAXED(&slab->head.magazine, thread->allocator->watched ? NULL : magazine);
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_OWNED);
     FAI_STORE_RELEASE(&slab->head.owner, &thread->head);
+}
+
+/* A state that is used again has the same magazines: they must not be taken for the slab's. */
+static void disown(fai_slab *slab) {
+    FAI_STORE_RELAXED(&slab->head.magazine, NULL);
+    FAI_STORE_RELEASE(&slab->head.owner, NULL);
 }
 
 /* Adopts or cuts a slab from what is held. Under the lock. */
@@ -261,7 +248,7 @@ void fai_slab_release(fa_allocator *allocator, fai_slab *slab) {
     fai_segment *segment = fai_slab_segment(allocator, slab);
     FA_ASSERT(slab->free_count == slab->capacity);
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_FREE);
-    FAI_STORE_RELEASE(&slab->head.owner, NULL);
+    disown(slab);
     slab->prev = NULL;
     slab->next = segment->free;
     segment->free = slab;
@@ -278,7 +265,7 @@ void fai_slab_abandon(fa_allocator *allocator, fai_slab *slab) {
         return;
     }
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_ABANDONED);
-    FAI_STORE_RELEASE(&slab->head.owner, NULL);
+    disown(slab);
     if (slab->free_count != 0)
         fai_slab_push(&allocator->pools.abandoned[slab->class_index], slab);
 }
@@ -365,7 +352,7 @@ const void *fai_slab_validate(fa_allocator *allocator) {
             free_count += slab->state == FAI_SLAB_FREE;
         }
         if (free_count != segment->free_count || segment->allocator != allocator ||
-            !table_has(allocator, (uintptr_t)segment))
+            !fai_segment_known(allocator, (uintptr_t)segment))
             return segment;
         slabs += (size_t)(segment->slab_count - segment->slab_first) - free_count;
         empty += segment_is_empty(segment);
