@@ -16,21 +16,33 @@ namespace {
 using scenarios::TraceKind;
 using Memory = scenarios::RUNNER_MEMORY;
 
-/* An operation with all that the replay needs at hand, in as few bytes as possible: they compete
- * with the allocator for the cache. */
+/* One operation of a run, in as few bytes as possible: they compete with the allocator for the
+ * cache. A growth takes two: the second one's size is the old size. */
 struct Op {
-    uint32_t kind : 3;
-    uint32_t id : 29;
+    uint32_t id;
     uint32_t size;
-    uint32_t size_old; /* growth only */
+};
+
+/* Operations of one kind in a row. Where an allocator does nothing for a kind, as a region does for
+ * the end of a block's use, its whole run costs nothing: a program on it would not make the call. */
+struct Run {
+    TraceKind kind;
+    uint32_t count;
 };
 
 struct Script {
     std::vector<Op> ops;
-    std::vector<uint64_t> frame_starts;
-    std::vector<Op> leftovers; /* frees what the trace leaves alive */
+    std::vector<Run> runs;
+    std::vector<Op> pool_leftovers, heap_leftovers; /* what the trace leaves alive */
+    /* Part i: ops and runs from starts[i] to starts[i + 1]. The first part is set-up, then come the
+     * frames, the last one is tear-down. */
+    struct Start {
+        size_t op, run;
+    };
+    std::vector<Start> starts;
     uint32_t id_count = 0;
     double allocations = 0; /* a measured frame */
+    size_t frame_count() const { return starts.size() - 3; }
 };
 
 bool allocates(TraceKind kind) {
@@ -38,44 +50,47 @@ bool allocates(TraceKind kind) {
            kind == TraceKind::kPoolAlloc || kind == TraceKind::kHeapAlloc;
 }
 
+void add_op(Script &script, const scenarios::TraceOp &op, uint32_t size_old) {
+    if (op.size > UINT32_MAX)
+        throw std::runtime_error("the trace has a block of 4 GiB");
+    if (script.runs.size() == script.starts.back().run || script.runs.back().kind != op.kind)
+        script.runs.push_back(Run{op.kind, 0});
+    script.runs.back().count++;
+    script.ops.push_back(Op{op.id, static_cast<uint32_t>(op.size)});
+    if (op.kind == TraceKind::kFrameGrow)
+        script.ops.push_back(Op{op.id, size_old});
+}
+
 /* The last `frames` frames of the trace are measured, those before them are its warm-up. */
 Script prepare(const scenarios::Trace &trace, size_t frames) {
     if (trace.frame_count() < frames)
         throw std::runtime_error("the trace has only " + std::to_string(trace.frame_count()) +
                                  " frames");
-    size_t warmup = trace.frame_count() - frames;
-    if (trace.id_count >= uint32_t{1} << 29)
-        throw std::runtime_error("the trace has too many blocks");
     Script script;
-    script.frame_starts = trace.frame_starts;
     script.id_count = trace.id_count;
-    script.ops.reserve(trace.ops.size());
-    std::vector<Op> alive(trace.id_count, Op{0, 0, 0, 0});
-    uint64_t allocations = 0, measured = trace.frame_starts[warmup];
-    for (size_t i = 0; i < trace.ops.size(); i++) {
-        const scenarios::TraceOp &from = trace.ops[i];
-        if (from.size > UINT32_MAX)
-            throw std::runtime_error("the trace has a block of 4 GiB");
-        auto size = static_cast<uint32_t>(from.size);
-        Op op{static_cast<uint32_t>(from.kind) & 7u, from.id & 0x1FFFFFFFu, size, 0};
-        op.size_old = alive[from.id].size;
-        script.ops.push_back(op);
-        alive[from.id] = allocates(from.kind) ? op : Op{0, 0, 0, 0};
-        if (allocates(from.kind) && i >= measured && i < trace.frame_starts.back())
-            allocations++;
+    script.starts.push_back({0, 0});
+    std::vector<scenarios::TraceOp> alive(trace.id_count, {TraceKind::kCount, 0, 0});
+    uint64_t allocations = 0, measured = trace.frame_starts[trace.frame_count() - frames];
+    auto next_start = trace.frame_starts.begin();
+    for (size_t i = 0; i <= trace.ops.size(); i++) {
+        for (; next_start != trace.frame_starts.end() && *next_start == i; ++next_start)
+            script.starts.push_back({script.ops.size(), script.runs.size()});
+        if (i == trace.ops.size())
+            break;
+        const scenarios::TraceOp &op = trace.ops[i];
+        add_op(script, op, static_cast<uint32_t>(alive[op.id].size));
+        alive[op.id] = op;
+        allocations += allocates(op.kind) && i >= measured && i < trace.frame_starts.back();
     }
-    for (Op op : alive) {
-        if (op.size == 0 || op.kind == static_cast<uint32_t>(TraceKind::kFrameAlloc) ||
-            op.kind == static_cast<uint32_t>(TraceKind::kFrameGrow))
-            continue;
-        op.kind = static_cast<uint32_t>(op.kind == static_cast<uint32_t>(TraceKind::kPoolAlloc)
-                                            ? TraceKind::kPoolFree
-                                            : TraceKind::kHeapFree) &
-                  7u;
-        script.leftovers.push_back(op);
+    script.starts.push_back({script.ops.size(), script.runs.size()});
+    for (const scenarios::TraceOp &op : alive) {
+        Op leftover{op.id, static_cast<uint32_t>(op.size)};
+        if (op.kind == TraceKind::kPoolAlloc)
+            script.pool_leftovers.push_back(leftover);
+        else if (op.kind == TraceKind::kHeapAlloc)
+            script.heap_leftovers.push_back(leftover);
     }
-    script.allocations =
-        static_cast<double>(allocations) / static_cast<double>(frames);
+    script.allocations = static_cast<double>(allocations) / static_cast<double>(frames);
     return script;
 }
 
@@ -84,47 +99,77 @@ Script prepare(const scenarios::Trace &trace, size_t frames) {
                              std::to_string(size) + " bytes");
 }
 
-/* Writes to bytes [from, size) of a block; equal for all allocators. Returns the block. */
+/* Writes to what a block has beyond its first `from` bytes; equal for all allocators. Of each page
+ * another line than of the one before: lines 4 KiB apart would fight for the same place in a cache.
+ * Returns the block. */
 template <bench::Touch How> inline void *touch(void *block, size_t from, uint32_t size) {
     if (__builtin_expect(block == nullptr, 0))
         refuse(size);
-    if (How == bench::Touch::none)
-        return block;
-    constexpr size_t step = How == bench::Touch::page ? 4096 : 64;
     auto *bytes = static_cast<volatile char *>(block);
-    for (size_t at = from; at < size; at += step)
-        bytes[at] = 1;
+    if (How == bench::Touch::page) {
+        for (size_t page = (from + 4095) / 4096; page * 4096 < size; page++) {
+            size_t at = page * 4096 + page % 64 * 64;
+            bytes[at < size ? at : size - 1] = 1;
+        }
+    } else if (How == bench::Touch::line) {
+        for (size_t at = from; at < size; at += 64)
+            bytes[at] = 1;
+    }
     return block;
 }
 
-template <bench::Touch How> void replay(Memory &memory, const Op *op, const Op *end, void **blocks) {
-    for (; op != end; op++) {
+/* A run of a kind that the compiler knows. */
+template <bench::Touch How, TraceKind Kind>
+inline const Op *apply(Memory &memory, const Op *op, size_t count, void **blocks) {
+    for (size_t i = 0; i < count; i++, op++) {
         void *&block = blocks[op->id];
-        switch (static_cast<TraceKind>(op->kind)) {
-        case TraceKind::kFrameAlloc:
+        if (Kind == TraceKind::kFrameAlloc)
             block = touch<How>(memory.frame_alloc(op->size), 0, op->size);
+        else if (Kind == TraceKind::kFrameGrow) {
+            block = touch<How>(memory.frame_grow(block, op[1].size, op->size), op[1].size,
+                               op->size);
+            op++;
+        } else if (Kind == TraceKind::kFrameFree)
+            memory.frame_free(block, op->size);
+        else if (Kind == TraceKind::kPoolAlloc)
+            block = touch<How>(memory.pool_alloc(op->size), 0, op->size);
+        else if (Kind == TraceKind::kPoolFree)
+            memory.pool_free(block, op->size);
+        else if (Kind == TraceKind::kHeapAlloc)
+            block = touch<How>(memory.heap_alloc(op->size), 0, op->size);
+        else
+            memory.heap_free(block, op->size);
+    }
+    return op;
+}
+
+template <bench::Touch How>
+void replay(Memory &memory, const Run *run, const Run *end, const Op *op, void **blocks) {
+    for (; run != end; run++) {
+        switch (run->kind) {
+        case TraceKind::kFrameAlloc:
+            op = apply<How, TraceKind::kFrameAlloc>(memory, op, run->count, blocks);
             break;
         case TraceKind::kFrameGrow:
-            block = touch<How>(memory.frame_grow(block, op->size_old, op->size), op->size_old,
-                               op->size);
+            op = apply<How, TraceKind::kFrameGrow>(memory, op, run->count, blocks);
             break;
         case TraceKind::kFrameFree:
-            memory.frame_free(block, op->size);
+            op = apply<How, TraceKind::kFrameFree>(memory, op, run->count, blocks);
             break;
         case TraceKind::kPoolAlloc:
-            block = touch<How>(memory.pool_alloc(op->size), 0, op->size);
+            op = apply<How, TraceKind::kPoolAlloc>(memory, op, run->count, blocks);
             break;
         case TraceKind::kPoolFree:
-            memory.pool_free(block, op->size);
+            op = apply<How, TraceKind::kPoolFree>(memory, op, run->count, blocks);
             break;
         case TraceKind::kHeapAlloc:
-            block = touch<How>(memory.heap_alloc(op->size), 0, op->size);
+            op = apply<How, TraceKind::kHeapAlloc>(memory, op, run->count, blocks);
             break;
         case TraceKind::kHeapFree:
-            memory.heap_free(block, op->size);
+            op = apply<How, TraceKind::kHeapFree>(memory, op, run->count, blocks);
             break;
         case TraceKind::kCount:
-            break;
+            return;
         }
     }
 }
@@ -134,7 +179,7 @@ template <bench::Touch How> class Replay {
     Replay(const Script &script, const bench::Options &options)
         : script_(script), blocks_(script.id_count, nullptr),
           memory_(scenarios::MemoryOptions{options.backend}),
-          warmup_(script.frame_starts.size() - 1 - static_cast<size_t>(options.frames)) {}
+          warmup_(script.frame_count() - static_cast<size_t>(options.frames)) {}
 
     /* The next measured frame, in nanoseconds. Set-up, warm-up and tear-down happen in between. */
     uint64_t next() {
@@ -143,7 +188,7 @@ template <bench::Touch How> class Replay {
         uint64_t begin = bench::clock_ns();
         one_frame();
         uint64_t time = bench::clock_ns() - begin;
-        if (frame_ + 1 == script_.frame_starts.size())
+        if (frame_ == script_.frame_count())
             finish();
         return time;
     }
@@ -151,18 +196,19 @@ template <bench::Touch How> class Replay {
     bench::Faults faults() const { return faults_; }
 
   private:
-    void run(uint64_t from, uint64_t to) {
-        const Op *ops = script_.ops.data();
-        replay<How>(memory_, ops + from, ops + to, blocks_.data());
+    void run_part(size_t part) {
+        Script::Start from = script_.starts[part], to = script_.starts[part + 1];
+        const Run *runs = script_.runs.data();
+        replay<How>(memory_, runs + from.run, runs + to.run, script_.ops.data() + from.op,
+                    blocks_.data());
     }
     void one_frame() {
         memory_.frame_begin();
-        run(script_.frame_starts[frame_], script_.frame_starts[frame_ + 1]);
+        run_part(++frame_);
         memory_.frame_end();
-        frame_++;
     }
     void start() {
-        run(0, script_.frame_starts[0]);
+        run_part(0);
         while (frame_ < warmup_)
             one_frame();
         faults_before_ = bench::faults_now();
@@ -171,9 +217,11 @@ template <bench::Touch How> class Replay {
         bench::Faults now = bench::faults_now();
         faults_.minor += now.minor - faults_before_.minor;
         faults_.major += now.major - faults_before_.major;
-        run(script_.frame_starts.back(), script_.ops.size());
-        const Op *first = script_.leftovers.data();
-        replay<How>(memory_, first, first + script_.leftovers.size(), blocks_.data());
+        run_part(++frame_);
+        for (Op op : script_.pool_leftovers)
+            memory_.pool_free(blocks_[op.id], op.size);
+        for (Op op : script_.heap_leftovers)
+            memory_.heap_free(blocks_[op.id], op.size);
         frame_ = 0;
     }
 

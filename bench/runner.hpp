@@ -15,7 +15,7 @@ namespace bench {
 /* How much of a block the replay of a trace writes. */
 enum class Touch {
     none, /* nothing: what the allocator itself does */
-    page, /* its first byte, and one in each further 4 KiB: with the page faults that it causes */
+    page, /* its first byte, and one in each further 4 KiB: the page faults that it causes count */
     line  /* one byte in each cache line: all the traffic that a user would cause */
 };
 
