@@ -86,6 +86,15 @@ struct ContactsTypes {
         int body;
     };
 
+    static bool stronger(const Touch &a, const Touch &b) {
+        return a.impulse != b.impulse ? a.impulse > b.impulse : a.other < b.other;
+    }
+    static bool louder(const Hit &a, const Hit &b) {
+        return a.impulse != b.impulse ? a.impulse > b.impulse : a.body < b.body;
+    }
+
+    inline static bool taken_ = false; /* by an object of any of the classes */
+
     static double impulse_of(const Manifold &manifold, const Point &point) {
         const dReal *force = manifold.bodies[0] != kNoBody ? point.feedback.f1 : point.feedback.f2;
         return std::sqrt(force[0] * force[0] + force[1] * force[1] + force[2] * force[2]) * kStep;
@@ -98,7 +107,7 @@ template <class M, bool kOdeArena> class BasicContacts : ContactsTypes {
     BasicContacts(M &memory, const ScenarioSetup &setup);
     BasicContacts(const BasicContacts &) = delete;
     BasicContacts &operator=(const BasicContacts &) = delete;
-    ~BasicContacts();
+    ~BasicContacts() { close(); }
 
     void frame();
     uint64_t checksum() const { return checksum_.value(); }
@@ -118,7 +127,9 @@ template <class M, bool kOdeArena> class BasicContacts : ContactsTypes {
     static void near_callback(void *user, dGeomID a, dGeomID b);
 
     void make_world();
+    void make_boxes();
     void make_box(Box *box, int index, double x, double y, double z);
+    void close();
     void drop_box();
     void touch(int body_a, int body_b, const dContact *contacts, int count);
     Touches *list_touches();
@@ -128,6 +139,7 @@ template <class M, bool kOdeArena> class BasicContacts : ContactsTypes {
     inline static BasicContacts *active_ = nullptr;
 
     Counted<M> memory_;
+    bool intact_ = false;           /* set up, and no frame is open or broke off */
     bool ode_frame_memory_ = false; /* what ODE's hooks are asked for now dies with the frame */
     int box_count_;
     int row_; /* boxes along one side of the bin */
@@ -195,20 +207,21 @@ template <class M, bool kOdeArena>
 BasicContacts<M, kOdeArena>::BasicContacts(M &memory, const ScenarioSetup &setup)
     : memory_(memory), box_count_(scenario_size(info(), setup, 100000)),
       row_(static_cast<int>(std::ceil(std::sqrt(box_count_ / 8.0)))) {
-    if (active_)
+    if (taken_)
         throw std::runtime_error("contacts: one at a time in a process");
+    taken_ = true;
     active_ = this;
-    make_world();
-    boxes_.resize(static_cast<size_t>(box_count_));
-    double middle = (row_ - 1) * 0.5;
-    for (int i = 0; i < box_count_; i++) {
-        int layer = i / (row_ * row_), x = i % row_, y = i / row_ % row_;
-        make_box(&boxes_[static_cast<size_t>(i)], i, (x - middle) * kPitch, (y - middle) * kPitch,
-                 kSide * 0.5 + layer * (kSide + 0.01));
+    try {
+        make_world();
+        make_boxes();
+        intact_ = true;
+        /* Until the pile has settled. */
+        for (int i = 0; i < 60; i++)
+            frame();
+    } catch (...) {
+        close();
+        throw;
     }
-    /* Until the pile has settled. */
-    for (int i = 0; i < 60; i++)
-        frame();
 }
 
 template <class M, bool kOdeArena> void BasicContacts<M, kOdeArena>::make_world() {
@@ -239,6 +252,16 @@ template <class M, bool kOdeArena> void BasicContacts<M, kOdeArena>::make_world(
     dCreatePlane(space_, 0, -1, 0, wall);
 }
 
+template <class M, bool kOdeArena> void BasicContacts<M, kOdeArena>::make_boxes() {
+    boxes_.resize(static_cast<size_t>(box_count_));
+    double middle = (row_ - 1) * 0.5;
+    for (int i = 0; i < box_count_; i++) {
+        int layer = i / (row_ * row_), x = i % row_, y = i / row_ % row_;
+        make_box(&boxes_[static_cast<size_t>(i)], i, (x - middle) * kPitch, (y - middle) * kPitch,
+                 kSide * 0.5 + layer * (kSide + 0.01));
+    }
+}
+
 template <class M, bool kOdeArena>
 void BasicContacts<M, kOdeArena>::make_box(Box *box, int index, double x, double y, double z) {
     box->body = dBodyCreate(world_);
@@ -252,16 +275,20 @@ void BasicContacts<M, kOdeArena>::make_box(Box *box, int index, double x, double
     dGeomSetBody(box->geom, box->body);
 }
 
-template <class M, bool kOdeArena> BasicContacts<M, kOdeArena>::~BasicContacts() {
-    if (group_)
-        dJointGroupDestroy(group_);
-    dSpaceDestroy(space_);
-    dWorldDestroy(world_);
-    dCloseODE();
+/* A world in which memory ran out is left alone: ODE would free what it never got. */
+template <class M, bool kOdeArena> void BasicContacts<M, kOdeArena>::close() {
+    if (intact_) {
+        if (group_)
+            dJointGroupDestroy(group_);
+        dSpaceDestroy(space_);
+        dWorldDestroy(world_);
+        dCloseODE();
+    }
     dSetAllocHandler(nullptr);
     dSetReallocHandler(nullptr);
     dSetFreeHandler(nullptr);
     active_ = nullptr;
+    taken_ = false;
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -343,9 +370,7 @@ typename BasicContacts<M, kOdeArena>::Touches *BasicContacts<M, kOdeArena>::list
                     memory_, {manifold->impulse, manifold->bodies[1 - side], manifold});
     }
     for (size_t i = 0; i < boxes_.size(); i++)
-        std::sort(touches[i].begin(), touches[i].end(), [](const Touch &a, const Touch &b) {
-            return a.impulse != b.impulse ? a.impulse > b.impulse : a.other < b.other;
-        });
+        std::sort(touches[i].begin(), touches[i].end(), stronger);
     return touches;
 }
 
@@ -363,9 +388,7 @@ template <class M, bool kOdeArena> void BasicContacts<M, kOdeArena>::play(Touche
         checksum_.add(uint64_t{touches[i].size()} << 32 | strongest.manifold->count);
         checksum_.add_bits(strongest.impulse);
     }
-    std::sort(hits.begin(), hits.end(), [](const Hit &a, const Hit &b) {
-        return a.impulse != b.impulse ? a.impulse > b.impulse : a.body < b.body;
-    });
+    std::sort(hits.begin(), hits.end(), louder);
     for (uint32_t i = 0; i < std::min(hits.size(), 8u); i++)
         checksum_.add(static_cast<uint64_t>(hits[i].body));
     hits.release(memory_);
@@ -390,6 +413,7 @@ template <class M, bool kOdeArena> void BasicContacts<M, kOdeArena>::forget(Touc
 }
 
 template <class M, bool kOdeArena> void BasicContacts<M, kOdeArena>::frame() {
+    intact_ = false;
     memory_.frame_begin();
     contact_count_ = 0;
     drop_box();
@@ -406,6 +430,7 @@ template <class M, bool kOdeArena> void BasicContacts<M, kOdeArena>::frame() {
     }
     frame_index_++;
     memory_.frame_end();
+    intact_ = true;
 }
 
 } // namespace scenarios

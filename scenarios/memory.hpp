@@ -10,7 +10,7 @@
  *       explicit SomeMemory(const MemoryOptions &);
  *       void frame_begin();
  *       void frame_end();
- *       // Memory until frame_end, aligned to 16.
+ *       // Memory until frame_end.
  *       void *frame_alloc(size_t size);
  *       // Changes the size, keeps the contents. block may be nullptr.
  *       void *frame_grow(void *block, size_t size_old, size_t size_new);
@@ -25,8 +25,9 @@
  *       void heap_free(void *block, size_t size);
  *   };
  *
- * Sizes are never 0 (but for frame_free), blocks given to free never nullptr. A function that has
- * no memory answers nullptr. One thread. */
+ * Every block is aligned to 16, one smaller than that to 8 at least, as malloc does it. Sizes are
+ * never 0 (but for frame_free), blocks given to free never nullptr. A function that has no memory
+ * answers nullptr or throws. One thread. */
 #ifndef FA_SCENARIOS_MEMORY_HPP
 #define FA_SCENARIOS_MEMORY_HPP
 

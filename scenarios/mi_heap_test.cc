@@ -4,6 +4,7 @@
 #include "scenarios/contacts.hpp"
 #include "scenarios/memory_malloc.hpp"
 #include "scenarios/memory_mi_heap.hpp"
+#include "scenarios/memory_model.hpp"
 #include "scenarios/particles.hpp"
 #include "scenarios/streaming.hpp"
 
@@ -23,6 +24,7 @@ template <template <class> class S> void check() {
     EXPECT_EQ((checksum_on<S, MallocMemory>()), (checksum_on<S, MiHeapMemory>()));
 }
 
+TEST(MiHeap, Model) { check_memory<MiHeapMemory>(); }
 TEST(MiHeap, Particles) { check<Particles>(); }
 TEST(MiHeap, Contacts) { check<Contacts>(); }
 TEST(MiHeap, ContactsOdeArena) { check<ContactsOdeArena>(); }

@@ -102,6 +102,7 @@ struct ParticlesTypes {
     }
     static uint64_t key_of(const Particle &particle, float screen_y);
     static void write_instance(const Particle &particle, Instance *instance);
+    static void sort(Key *keys, Key *scratch, uint32_t count);
 };
 
 inline uint64_t ParticlesTypes::key_of(const Particle &particle, float screen_y) {
@@ -122,6 +123,22 @@ inline void ParticlesTypes::write_instance(const Particle &particle, Instance *i
     for (int i = 0; i < 4; i++)
         instance->tint[i] = static_cast<uint8_t>(particle.tint[i] * opacity * 255.0f);
     instance->seed = particle.seed;
+}
+
+/* Radix sort of the 22 bits of a key, 11 at a time: stable, so equal keys stay in emitter order. */
+inline void ParticlesTypes::sort(Key *keys, Key *scratch, uint32_t count) {
+    constexpr uint32_t kBits = 11, kBins = 1u << kBits;
+    for (uint32_t shift = 0; shift < 2 * kBits; shift += kBits) {
+        uint32_t starts[kBins] = {};
+        for (uint32_t i = 0; i < count; i++)
+            starts[keys[i].key >> shift & (kBins - 1)]++;
+        uint32_t sum = 0;
+        for (uint32_t &start : starts)
+            sum += std::exchange(start, sum);
+        for (uint32_t i = 0; i < count; i++)
+            scratch[starts[keys[i].key >> shift & (kBins - 1)]++] = keys[i];
+        std::swap(keys, scratch);
+    }
 }
 
 template <class M> class Particles : ParticlesTypes {
@@ -146,7 +163,6 @@ template <class M> class Particles : ParticlesTypes {
     void move(Emitter &emitter);
     void cull(Emitter &emitter);
     Key *make_keys();
-    static void sort(Key *keys, Key *scratch, uint32_t count);
     Draw *batch(const Key *keys);
     void add_instance(Draw *draw, const Particle &particle);
     void submit(Draw *draws);
@@ -302,22 +318,6 @@ template <class M> typename Particles<M>::Key *Particles<M>::make_keys() {
             memory_.frame_free(emitter.visible, emitter.count * sizeof(Particle *));
     }
     return keys;
-}
-
-/* Radix sort of the 22 bits of a key, 11 at a time: stable, so equal keys stay in emitter order. */
-template <class M> void Particles<M>::sort(Key *keys, Key *scratch, uint32_t count) {
-    constexpr uint32_t kBits = 11, kBins = 1u << kBits;
-    for (uint32_t shift = 0; shift < 2 * kBits; shift += kBits) {
-        uint32_t starts[kBins] = {};
-        for (uint32_t i = 0; i < count; i++)
-            starts[keys[i].key >> shift & (kBins - 1)]++;
-        uint32_t sum = 0;
-        for (uint32_t &start : starts)
-            sum += std::exchange(start, sum);
-        for (uint32_t i = 0; i < count; i++)
-            scratch[starts[keys[i].key >> shift & (kBins - 1)]++] = keys[i];
-        std::swap(keys, scratch);
-    }
 }
 
 /* Writes the instances of each run of one layer, blending and sprite. How long a run is shows when

@@ -115,6 +115,29 @@ TEST(Scenarios, BadSetUpIsRefused) {
     EXPECT_THROW(FrameallocMemory(MemoryOptions{"no_such_backend"}), std::runtime_error);
 }
 
+/* Memory that runs out, at set-up or later, is an exception; afterwards everything works again. */
+template <template <class> class S> void check_out_of_memory() {
+    bool ran_out = false, came_through = false;
+    for (const char *backend : {"fixed:bytes=256k", "fixed:bytes=512k", "fixed:bytes=1m",
+                                "fixed:bytes=1536k", "fixed:bytes=2m", "fixed:bytes=64m"}) {
+        try {
+            run<S, FrameallocMemory>("none", backend);
+            came_through = true;
+        } catch (const std::runtime_error &) {
+            ran_out = true;
+        }
+    }
+    EXPECT_TRUE(ran_out);
+    EXPECT_TRUE(came_through);
+}
+
+TEST(Scenarios, OutOfMemoryIsAnException) {
+    check_out_of_memory<Particles>();
+    check_out_of_memory<Contacts>();
+    check_out_of_memory<ContactsOdeArena>();
+    check_out_of_memory<Streaming>();
+}
+
 TEST(Contacts, ArenaDoesTheSameWork) {
     MallocMemory memory{MemoryOptions{}};
     EXPECT_EQ(run_on<Contacts>(memory, "").checksum, run_on<ContactsOdeArena>(memory, "").checksum);
@@ -124,6 +147,9 @@ TEST(Contacts, OneAtATime) {
     MallocMemory memory{MemoryOptions{}};
     Contacts<MallocMemory> first(memory, {true, 0, ""});
     EXPECT_THROW(Contacts<MallocMemory>(memory, ScenarioSetup{true, 0, ""}), std::runtime_error);
+    PmrMemory other{MemoryOptions{}};
+    EXPECT_THROW(ContactsOdeArena<PmrMemory>(other, ScenarioSetup{true, 0, ""}),
+                 std::runtime_error);
     first.frame();
     EXPECT_GT(first.contact_count(), 0u);
 }

@@ -57,6 +57,10 @@ struct StreamingTypes {
         uint32_t object;
     };
 
+    static bool nearer(const Visible &a, const Visible &b) {
+        return a.distance != b.distance ? a.distance < b.distance : a.object < b.object;
+    }
+
     struct Draw {
         const Texture *texture;
         float x, y, distance;
@@ -177,9 +181,7 @@ template <class M> typename Streaming<M>::VisibleList Streaming<M>::look() {
         if (std::fabs(x) < kViewX * 0.5f && std::fabs(y) < kViewY * 0.5f)
             visible.push(memory_, {x * x + y * y, i});
     }
-    std::sort(visible.begin(), visible.end(), [](const Visible &a, const Visible &b) {
-        return a.distance != b.distance ? a.distance < b.distance : a.object < b.object;
-    });
+    std::sort(visible.begin(), visible.end(), nearer);
     return visible;
 }
 
