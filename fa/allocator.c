@@ -30,6 +30,9 @@ static void fill_pools(fa_allocator *allocator) {
         pools->class_count = i + 1;
         pools->bytes_max = bytes;
     }
+    for (size_t i = 0; i < FAI_BIN_COUNT; i++)
+        pools->bin_closed[i] =
+            allocator->watched || i == 0 || pools->class_of_bin[i] == FAI_NO_CLASS;
 }
 
 /* What the configuration leaves open is filled in, so that it can be read back. */
@@ -99,7 +102,9 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
 
 /* ---- destroy ---- */
 
+/* Threads that are done with the allocator may be exiting right now. */
 static size_t pool_live_count(fa_allocator *allocator) {
+    fai_lock(allocator);
     fai_pool_counts counts = allocator->pools.retired;
     for (const fai_thread *thread = allocator->threads; thread; thread = thread->next)
         for (uint32_t i = 0; i < allocator->pools.class_count; i++)
@@ -107,6 +112,7 @@ static size_t pool_live_count(fa_allocator *allocator) {
     for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
         for (uint32_t i = 0; i < allocator->pools.class_count; i++)
             fai_pool_count(thread->magazine[i], &counts);
+    fai_unlock(allocator);
     return (size_t)(counts.alloc_count - counts.free_count - allocator->pools.remote_count);
 }
 

@@ -287,8 +287,10 @@ void fai_arena_trim(fai_thread *thread, fai_arena *arena) {
 }
 
 void fai_arena_release(fai_thread *thread, fai_arena *arena) {
-    fai_chunk *kept = NULL;
-    for (fai_chunk *chunk = arena->first, *next; chunk; chunk = next) {
+    /* Off the list first: a fork at this moment must not leave the child a list of what is gone. */
+    fai_chunk *chunk = arena->first, *kept = NULL;
+    arena->first = arena->current = NULL;
+    for (fai_chunk *next; chunk; chunk = next) {
         next = chunk->next;
         if (!chunk_free(thread, chunk)) {
             /* Sealed: a spill becomes an ordinary chunk, there will be no other memory. */
@@ -300,7 +302,6 @@ void fai_arena_release(fai_thread *thread, fai_arena *arena) {
         }
     }
     arena->first = kept;
-    arena->current = NULL;
     arena->bytes_before = 0;
 }
 
@@ -308,10 +309,13 @@ void fai_arena_release(fai_thread *thread, fai_arena *arena) {
 static void release_spills(fai_thread *thread, fai_arena *arena) {
     for (fai_chunk **link = &arena->first; *link;) {
         fai_chunk *chunk = *link, *next = chunk->next;
-        if (chunk->is_spill && chunk_free(thread, chunk))
+        if (chunk->is_spill) {
             *link = next;
-        else
-            link = &chunk->next;
+            if (chunk_free(thread, chunk))
+                continue;
+            *link = chunk;
+        }
+        link = &chunk->next;
     }
 }
 

@@ -4,18 +4,15 @@
  * slab's owner (free on the owner's thread), or the owner's queue (free elsewhere), or the bitmap
  * of a slab whose owner is gone -> bitmap (flush).
  *
- * With checks or a sanitizer (allocator->watched) magazines stay empty: each object goes straight
- * from and to its bitmap, which then tells live from free exactly. */
+ * With checks or a sanitizer (allocator->watched) magazines and queues stay empty: each object goes
+ * straight from and to its bitmap, under the lock, so that it tells live from free exactly. */
 #include "fa/pool.h"
 
 #include "fa/heap.h"
 #include "fa/internal/heap.h"
-#include "fa/internal/poison.h"
-#include "fa/internal/slab.h"
+#include "fa/internal/watch.h"
 
 #include <string.h>
-
-#define GUARD_MAGIC ((uint64_t)0xFA6A7DB10CE5ull << 16)
 
 /* ---- a thread's pools ---- */
 
@@ -41,16 +38,18 @@ void fai_pool_attach(fai_thread *thread) {
         magazine->class_bytes = pools->class_bytes[i];
         thread->magazine[i] = magazine;
     }
-    for (size_t bin = 0; bin < FAI_BIN_COUNT; bin++) {
-        uint8_t class_index = pools->class_of_bin[bin];
-        bool closed = allocator->watched || bin == 0 || class_index == FAI_NO_CLASS;
-        thread->head.magazine_of_bin[bin] = closed ? &thread->none : thread->magazine[class_index];
-    }
     uintptr_t segment_bytes = allocator->config.pool_segment_bytes;
     thread->head.segment_mask = ~(segment_bytes - 1);
     thread->head.slab_mask = (segment_bytes - 1) >> (FAI_SLAB_SHIFT - FAI_SLAB_STRIDE_SHIFT) &
                              ~((uintptr_t)FAI_SLAB_STRIDE - 1);
     FAI_STORE_RELEASE(&thread->deferred, NULL);
+}
+
+void fai_pool_open(fai_thread *thread) {
+    const fai_pools *pools = &thread->allocator->pools;
+    for (size_t bin = 0; bin < FAI_BIN_COUNT; bin++)
+        thread->head.magazine_of_bin[bin] =
+            pools->bin_closed[bin] ? &thread->none : thread->magazine[pools->class_of_bin[bin]];
 }
 
 /* Puts an object into a slab that the thread owns. An entirely free slab is moved to *released when
@@ -101,22 +100,47 @@ static void flush(fai_thread *thread, fai_magazine *magazine, uint32_t count) {
                    twice);
 }
 
-/* Finds a slab of the class with free objects and takes count of them. 0: no memory, reported. */
-static uint32_t take(fai_thread *thread, uint32_t class_index, void **objects, uint32_t count) {
-    fai_pool_class *pool = &thread->pool[class_index];
+/* Takes up to count objects from the first slab of the class that has some. */
+static uint32_t take_from(fai_thread *thread, fai_pool_class *pool, void **objects,
+                          uint32_t count) {
     fai_slab *slab = pool->partial;
-    if (slab == NULL) {
-        slab = fai_slab_acquire(thread, class_index);
-        if (slab == NULL)
-            return 0;
-        fai_slab_push(&pool->partial, slab);
-    }
     uint32_t taken = fai_slab_take(thread->allocator, slab, objects, count);
     if (slab->free_count == 0) {
         fai_slab_unlink(&pool->partial, slab);
         fai_slab_push(&pool->full, slab);
     }
     return taken;
+}
+
+/* Finds a slab of the class with free objects and takes count of them. 0: no memory, reported. */
+static uint32_t take(fai_thread *thread, uint32_t class_index, void **objects, uint32_t count) {
+    fai_pool_class *pool = &thread->pool[class_index];
+    if (pool->partial == NULL) {
+        fai_slab *slab = fai_slab_acquire(thread, class_index);
+        if (slab == NULL)
+            return 0;
+        fai_slab_push(&pool->partial, slab);
+    }
+    return take_from(thread, pool, objects, count);
+}
+
+/* The same for one object of a watched allocator, where any thread may put objects back. */
+static void *take_watched(fai_thread *thread, uint32_t class_index) {
+    fa_allocator *allocator = thread->allocator;
+    fai_pool_class *pool = &thread->pool[class_index];
+    void *object;
+    fai_lock(allocator);
+    if (pool->partial == NULL) {
+        fai_unlock(allocator);
+        fai_slab *slab = fai_slab_acquire(thread, class_index);
+        if (slab == NULL)
+            return NULL;
+        fai_lock(allocator);
+        fai_slab_push(&pool->partial, slab);
+    }
+    take_from(thread, pool, &object, 1);
+    fai_unlock(allocator);
+    return object;
 }
 
 /* Fills an empty magazine by half. Returns false when there is no memory. */
@@ -136,16 +160,11 @@ static bool refill(fai_thread *thread, fai_magazine *magazine) {
 /* ---- objects that other threads free ---- */
 
 /* The first word of a queued object holds the next one. */
-static void link_write(void *object, void *next) {
-    fai_unpoison(object, sizeof next);
-    memcpy(object, &next, sizeof next);
-}
+static void link_write(void *object, void *next) { memcpy(object, &next, sizeof next); }
 
-static void *link_read(fa_allocator *allocator, void *object) {
+static void *link_read(const void *object) {
     void *next;
     memcpy(&next, object, sizeof next);
-    if (allocator->watched)
-        fai_poison(object, sizeof next);
     return next;
 }
 
@@ -198,7 +217,7 @@ void fai_pool_drain(fai_thread *thread) {
     fai_slab *released = NULL;
     void *twice = NULL, *next;
     for (void *object = FAI_EXCHANGE_ACQ_REL(&thread->deferred, NULL); object; object = next) {
-        next = link_read(thread->allocator, object);
+        next = link_read(object);
         if (!accept(thread, object, &released))
             twice = object;
     }
@@ -221,7 +240,7 @@ void fai_pool_detach(fai_thread *thread) {
     void *next;
     for (void *object = FAI_EXCHANGE_ACQ_REL(&thread->deferred, FAI_QUEUE_CLOSED); object;
          object = next) {
-        next = link_read(allocator, object);
+        next = link_read(object);
         fai_slab *slab = fai_slab_of_object(allocator, object);
         fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
         fai_slab *released = NULL;
@@ -261,6 +280,9 @@ void fai_pool_detach(fai_thread *thread) {
 
 size_t fai_pool_trim(fai_thread *thread, bool idle_only) {
     fa_allocator *allocator = thread->allocator;
+    fai_lock(allocator);
+    size_t segments_before = allocator->pools.segment_count;
+    fai_unlock(allocator);
     if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
         fai_pool_drain(thread);
     bool any = false;
@@ -273,17 +295,22 @@ size_t fai_pool_trim(fai_thread *thread, bool idle_only) {
             continue;
         if (fai_ready(magazine) != 0)
             flush(thread, magazine, (uint32_t)fai_ready(magazine));
+        fai_lock(allocator);
         fai_slab *slab = pool->partial;
         if (slab != NULL && slab->next == NULL && slab->free_count == slab->capacity) {
             fai_slab_unlink(&pool->partial, slab);
-            release_all(allocator, slab);
+            fai_slab_release(allocator, slab);
         }
+        fai_unlock(allocator);
         any = true;
     }
     size_t bytes = 0;
     if (any) {
         fai_lock(allocator);
-        bytes = fai_slab_trim(allocator);
+        fai_slab_trim(allocator);
+        size_t segments = allocator->pools.segment_count; /* other threads may have added some */
+        if (segments < segments_before)
+            bytes = (segments_before - segments) * allocator->config.pool_segment_bytes;
         fai_unlock(allocator);
     }
     return bytes;
@@ -302,45 +329,20 @@ static uint32_t class_for(const fai_pools *pools, size_t size, size_t align) {
     return class_index < pools->class_count ? class_index : FAI_NO_CLASS;
 }
 
-static bool has_guard(const fa_allocator *allocator) {
-    return (allocator->checks & FA_CHECK_GUARD) != 0;
-}
-
-static size_t guarded(const fa_allocator *allocator, size_t size) {
-    return has_guard(allocator) ? size + FAI_GUARD_BYTES : size;
-}
-
-/* Makes a fresh object ready: contents undefined, what is behind it forbidden. */
-static void *dress(fa_allocator *allocator, void *object, size_t size, size_t class_bytes) {
-    char *bytes = (char *)object;
-    fai_unpoison(bytes, class_bytes);
-    if (allocator->checks & FA_CHECK_FILL)
-        memset(bytes, FAI_FILL_FRESH, size);
-    if (has_guard(allocator)) {
-        uint64_t note = GUARD_MAGIC ^ size;
-        memset(bytes + size, FAI_FILL_GUARD, class_bytes - sizeof note - size);
-        memcpy(bytes + class_bytes - sizeof note, &note, sizeof note);
+/* A small block from the heap, for its alignment. Its sized free must not look for a slab: where
+ * the book-keeping would be, there need not be memory. So sizes like this one leave the fast path.
+ */
+static void *take_small_from_heap(fa_allocator *allocator, size_t size, size_t align) {
+    size_t bin = (size + 15) >> FAI_BIN_SHIFT;
+    bool *closed = &allocator->pools.bin_closed[bin < FAI_BIN_COUNT ? bin : 0];
+    if (!FAI_LOAD_RELAXED(closed)) {
+        fai_lock(allocator);
+        FAI_STORE_RELAXED(closed, true);
+        for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
+            FAI_STORE_RELAXED(&thread->head.magazine_of_bin[bin], &thread->none);
+        fai_unlock(allocator);
     }
-    fai_unpoison(bytes, size);
-    fai_poison(bytes + size, class_bytes - size);
-    return object;
-}
-
-/* Size that was asked for, from the note at the end of a guarded object; SIZE_MAX when the note or
- * the guard is damaged. */
-static size_t guarded_size(const void *object, size_t class_bytes) {
-    const char *bytes = (const char *)object;
-    uint64_t note;
-    fai_unpoison_defined(bytes + class_bytes - sizeof note, sizeof note);
-    memcpy(&note, bytes + class_bytes - sizeof note, sizeof note);
-    size_t size = (size_t)(note ^ GUARD_MAGIC);
-    if (size > class_bytes - FAI_GUARD_BYTES)
-        return SIZE_MAX;
-    size_t guard_bytes = class_bytes - sizeof note - size;
-    fai_unpoison_defined(bytes + size, guard_bytes);
-    bool whole = fai_is_filled(bytes + size, FAI_FILL_GUARD, guard_bytes);
-    fai_poison(bytes + size, class_bytes - size);
-    return whole ? size : SIZE_MAX;
+    return fai_heap_take(allocator, size, align);
 }
 
 static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
@@ -348,22 +350,20 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
-    uint32_t class_index = class_for(&allocator->pools, guarded(allocator, size), align);
+    uint32_t class_index = class_for(&allocator->pools, fai_guarded(allocator, size), align);
     if (class_index == FAI_NO_CLASS)
-        return fai_heap_take(allocator, size, align);
+        return take_small_from_heap(allocator, size, align);
     fai_thread *thread = fai_thread_get(allocator);
     if (thread == NULL)
         return NULL;
     fai_magazine *magazine = thread->magazine[class_index];
-    void *object;
     if (allocator->watched) {
-        if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
-            fai_pool_drain(thread);
-        if (take(thread, class_index, &object, 1) == 0)
+        void *object = take_watched(thread, class_index);
+        if (object == NULL)
             return NULL;
         FAI_BUMP(&magazine->loaded_count, 1);
         FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE);
-        return dress(allocator, object, size, magazine->class_bytes);
+        return fai_watch_fresh(allocator, object, size, magazine->class_bytes);
     }
     if (fai_ready(magazine) == 0 && !refill(thread, magazine))
         return NULL;
@@ -433,64 +433,55 @@ fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t coun
 
 /* ---- free ---- */
 
-/* Verifies what the checks in force can see. Returns FA_DIAG_NONE when the free may go on;
- * FA603, a wrong size, does not keep it from going on. size SIZE_MAX: not given. */
-static fa_diag examine(fa_allocator *allocator, const fai_slab *slab, const void *object,
-                       size_t size, bool owned) {
-    uint32_t index;
-    if (!fai_slab_locate(allocator, slab, object, &index))
-        return FA_DIAG_FA601;
-    const uint64_t *bits = fai_slab_bits(fai_slab_segment(allocator, slab), slab);
-    /* Only the owner may look at the bits; another thread's double free shows when it is drained.
-     */
-    if (owned && allocator->watched && (bits[index / 64] >> index % 64 & 1))
-        return FA_DIAG_FA602;
-    if (has_guard(allocator)) {
-        size_t real = guarded_size(object, slab->class_bytes);
-        if (real == SIZE_MAX)
-            return FA_DIAG_FA604;
-        return size == SIZE_MAX || size == real ? FA_DIAG_NONE : FA_DIAG_FA603;
+static void count_remote(fa_allocator *allocator, size_t class_bytes) {
+    FAI_ADD_RELAXED(&allocator->pools.remote_count, 1);
+    FAI_ADD_RELAXED(&allocator->pools.remote_bytes, class_bytes);
+}
+
+/* Frees an object of a watched allocator. */
+static void free_watched(fa_allocator *allocator, fai_slab *slab, void *object, size_t size) {
+    fai_thread *thread = fai_thread_find(allocator);
+    fai_lock(allocator);
+    fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+    size_t class_bytes = slab->class_bytes;
+    fa_diag diag = fai_watch_free(allocator, slab, object, size);
+    if (diag == FA_DIAG_NONE || diag == FA_DIAG_FA603) {
+        fai_watch_dead(allocator, object, class_bytes);
+        if (owner != NULL && owner == thread)
+            FAI_BUMP(&thread->magazine[slab->class_index]->flushed_count, 1);
+        else
+            count_remote(allocator, class_bytes);
+        fai_slab *released = NULL;
+        if (owner == NULL)
+            fai_slab_put_abandoned(allocator, slab, object);
+        else
+            put_owned(owner, slab, object, &released);
+        if (released != NULL)
+            fai_slab_release(allocator, released);
     }
-    bool same = size == SIZE_MAX || (size <= slab->class_bytes && size != 0);
-    return same ? FA_DIAG_NONE : FA_DIAG_FA603;
+    fai_unlock(allocator);
+    if (diag != FA_DIAG_NONE) {
+        fa_status status = diag == FA_DIAG_FA604   ? FA_ERROR_CORRUPT
+                           : diag == FA_DIAG_FA603 ? FA_ERROR_INVALID
+                                                   : FA_ERROR_FOREIGN;
+        fai_report(allocator, diag, status, size == SIZE_MAX ? 0 : size, class_bytes, object);
+    }
 }
 
 /* Frees an object whose slab is known. */
-static void free_object(fa_allocator *allocator, fai_slab *slab, void *object, size_t size) {
+static void free_object(fa_allocator *allocator, fai_slab *slab, void *object) {
     fai_thread *thread = fai_thread_find(allocator);
     bool owned = thread && FAI_LOAD_RELAXED(&slab->head.owner) == &thread->head;
-    if (allocator->watched) {
-        fa_diag diag = examine(allocator, slab, object, size, owned);
-        if (diag != FA_DIAG_NONE) {
-            fa_status status = diag == FA_DIAG_FA604 ? FA_ERROR_CORRUPT : FA_ERROR_FOREIGN;
-            fai_report(allocator, diag, diag == FA_DIAG_FA603 ? FA_ERROR_INVALID : status,
-                       size == SIZE_MAX ? 0 : size, slab->class_bytes, object);
-            if (diag != FA_DIAG_FA603)
-                return;
-        }
-        fai_unpoison(object, slab->class_bytes);
-        if (allocator->checks & FA_CHECK_FILL)
-            memset(object, FAI_FILL_DEAD, slab->class_bytes);
-        fai_poison(object, slab->class_bytes);
-    }
     if (!owned) {
         uint32_t class_bytes = slab->class_bytes;
         if (!free_remote(allocator, slab, object)) {
             fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, object);
             return;
         }
-        FAI_ADD_RELAXED(&allocator->pools.remote_count, 1);
-        FAI_ADD_RELAXED(&allocator->pools.remote_bytes, class_bytes);
+        count_remote(allocator, class_bytes);
         return;
     }
     fai_magazine *magazine = thread->magazine[slab->class_index];
-    if (allocator->watched) {
-        fai_slab *released = NULL;
-        put_owned(thread, slab, object, &released);
-        FAI_BUMP(&magazine->flushed_count, 1);
-        release_all(allocator, released);
-        return;
-    }
     if (fai_ready(magazine) == magazine->capacity)
         flush(thread, magazine, (uint32_t)magazine->capacity / 2);
     FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
@@ -505,8 +496,10 @@ void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
         return;
     }
     fai_slab *slab = fai_slab_lookup(allocator, block);
-    if (slab != NULL)
-        free_object(allocator, slab, block, size);
+    if (slab != NULL && allocator->watched)
+        free_watched(allocator, slab, block, size);
+    else if (slab != NULL)
+        free_object(allocator, slab, block);
     else
         fai_heap_give(allocator, block, size);
 }
@@ -552,19 +545,18 @@ size_t fa_pool_class_size(const fa_allocator *allocator, size_t size) {
     if (allocator == NULL || size == 0)
         return 0;
     const fai_pools *pools = &allocator->pools;
-    uint32_t class_index = class_for(pools, guarded(allocator, size), FA_ALIGN_MIN);
-    return class_index == FAI_NO_CLASS || has_guard(allocator) ? size
-                                                               : pools->class_bytes[class_index];
+    uint32_t class_index = class_for(pools, fai_guarded(allocator, size), FA_ALIGN_MIN);
+    return class_index == FAI_NO_CLASS || fai_has_guard(allocator)
+               ? size
+               : pools->class_bytes[class_index];
 }
 
 size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object) {
     uint32_t index;
-    if (!fai_slab_locate(allocator, slab, object, &index))
-        return 0;
-    if (!has_guard(allocator)) {
-        fai_unpoison_defined(object, slab->class_bytes);
-        return slab->class_bytes;
-    }
-    size_t size = guarded_size(object, slab->class_bytes);
-    return size == SIZE_MAX ? 0 : size;
+    if (!allocator->watched)
+        return fai_slab_locate(allocator, slab, object, &index) ? slab->class_bytes : 0;
+    fai_lock(allocator);
+    size_t size = fai_watch_usable(allocator, slab, object);
+    fai_unlock(allocator);
+    return size;
 }

@@ -88,7 +88,7 @@ FA_API void *fai_pool_array_zeroed(fa_allocator *allocator, size_t count, size_t
 inline void *fa_pool_alloc(fa_allocator *allocator, size_t size) {
     size_t bin = (size + (((size_t)1 << FAI_BIN_SHIFT) - 1)) >> FAI_BIN_SHIFT;
     if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator && bin < FAI_BIN_COUNT)) {
-        fai_magazine *magazine = fai_slot.head->magazine_of_bin[bin];
+        fai_magazine *magazine = FAI_LOAD_RELAXED(&fai_slot.head->magazine_of_bin[bin]);
         uint64_t state = magazine->state;
         size_t ready = FAI_READY(state);
         if (FA_LIKELY(ready != 0)) {
@@ -106,7 +106,7 @@ inline void fa_pool_free_sized(fa_allocator *allocator, void *block, size_t size
     if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator && block != NULL &&
                   bin < FAI_BIN_COUNT)) {
         const fai_thread_head *head = fai_slot.head;
-        fai_magazine *magazine = head->magazine_of_bin[bin];
+        fai_magazine *magazine = FAI_LOAD_RELAXED(&head->magazine_of_bin[bin]);
         uint64_t state = magazine->state;
         size_t ready = FAI_READY(state);
         /* Only a size that belongs to a class has a magazine with room: from here on the block lies

@@ -6,11 +6,14 @@
 
 /* ---- the table of segments ---- */
 
-static void table_put(fai_segment_table *table, uintptr_t segment) {
+/* Returns how many more entries are not empty now: 1, or 0 in the place of a removed one. */
+static size_t table_put(fai_segment_table *table, uintptr_t segment) {
     size_t i = fai_table_slot(table, segment);
     while (table->entry[i] > FAI_TABLE_REMOVED)
         i = (i + 1) & (table->capacity - 1);
+    size_t more = table->entry[i] == FAI_TABLE_EMPTY;
     FAI_STORE_RELEASE(&table->entry[i], segment);
+    return more;
 }
 
 /* Makes room for one more entry. Under the lock. */
@@ -44,6 +47,15 @@ static void table_remove(fa_allocator *allocator, uintptr_t segment) {
     while (table->entry[i] != segment)
         i = (i + 1) & (table->capacity - 1);
     FAI_STORE_RELEASE(&table->entry[i], FAI_TABLE_REMOVED);
+    /* What stands before an empty entry ends no search too early by being empty itself: so removed
+     * entries do not add up, and a table is rebuilt only when there are more segments. */
+    size_t mask = table->capacity - 1;
+    if (table->entry[(i + 1) & mask] != FAI_TABLE_EMPTY)
+        return;
+    for (; table->entry[i] == FAI_TABLE_REMOVED; i = (i - 1) & mask) {
+        FAI_STORE_RELEASE(&table->entry[i], FAI_TABLE_EMPTY);
+        allocator->pools.table_used--;
+    }
 }
 
 /* ---- segments ---- */
@@ -73,8 +85,7 @@ static bool segment_add(fa_allocator *allocator, const fai_span *span) {
     pools->segments = segment;
     pools->segment_count++;
     pools->segment_empty_count++;
-    pools->table_used++;
-    table_put(pools->table, (uintptr_t)segment);
+    pools->table_used += table_put(pools->table, (uintptr_t)segment);
     return true;
 }
 
@@ -92,7 +103,7 @@ static bool segment_remove(fa_allocator *allocator, fai_segment *segment) {
     table_remove(allocator, (uintptr_t)segment);
     fai_unpoison(span.address, span.size);
     if (!fai_span_free(&allocator->spans, &span)) { /* sealed in between */
-        table_put(pools->table, (uintptr_t)segment);
+        pools->table_used += table_put(pools->table, (uintptr_t)segment);
         return false;
     }
     if (prev)

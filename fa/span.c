@@ -74,6 +74,14 @@ static bool enter(fai_spans *spans) {
 
 static void leave(fai_spans *spans) { FAI_SUB_SEQ(&spans->calls_in_flight, 1); }
 
+void fai_spans_fork_child(fai_spans *spans) {
+    FAI_STORE_SEQ(&spans->calls_in_flight, 0);
+    size_t held = 0;
+    for (int kind = 0; kind < FA_SPAN_KIND_COUNT; kind++)
+        held += spans->held_by_kind[kind];
+    FAI_STORE_RELAXED(&spans->held, held);
+}
+
 void fai_spans_seal(fai_spans *spans) {
     FAI_STORE_SEQ(&spans->sealed, true);
     while (FAI_LOAD_SEQ(&spans->calls_in_flight) != 0)

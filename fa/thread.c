@@ -19,6 +19,8 @@ __thread fai_thread_slot fai_slot = {FAI_NOBODY, NULL, NULL};
 static __thread fai_thread *t_states;   /* guarded by k_lock */
 static __thread unsigned t_exit_rounds; /* how often this thread's exit has been seen */
 
+#define EXIT_ROUNDS_MAX (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+
 static pthread_mutex_t k_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t k_once = PTHREAD_ONCE_INIT;
 static pthread_key_t k_exit_key;
@@ -28,8 +30,10 @@ static fa_allocator *k_allocators;
 static void detach_locked(fai_thread *thread);
 
 static void thread_exit(void *value) {
-    (void)value;
-    t_exit_rounds++;
+    /* Called in every round but the last, so that attach knows how far the exit is; in the last one
+     * tools like the thread sanitizer have said good-bye to the thread. */
+    if (++t_exit_rounds < EXIT_ROUNDS_MAX)
+        pthread_setspecific(k_exit_key, value);
     pthread_mutex_lock(&k_lock);
     while (t_states != NULL)
         detach_locked(t_states);
@@ -75,15 +79,17 @@ static void link_state(fai_thread **list, fai_thread *thread) {
  * freed of it waits in their queues. */
 static void fork_child(void) {
     for (fa_allocator *allocator = k_allocators; allocator; allocator = allocator->next) {
-        FAI_STORE_RELAXED(&allocator->spans.calls_in_flight, 0);
+        fai_spans_fork_child(&allocator->spans);
+        allocator->thread_count = 0; /* others may have been about to attach */
         for (fai_thread *thread = allocator->threads, *next; thread; thread = next) {
             next = thread->next;
-            if (thread->slot == &fai_slot)
+            if (thread->slot == &fai_slot) {
+                allocator->thread_count++;
                 continue;
+            }
             unlink_state(&allocator->threads, thread);
             link_state(&allocator->frozen, thread);
             thread->slot = NULL;
-            allocator->thread_count--;
         }
     }
     fork_release();
@@ -173,8 +179,8 @@ static fai_thread *obtain_state(fa_allocator *allocator) {
 }
 
 static fai_thread *attach(fa_allocator *allocator) {
-    /* Past the last round of thread exit nobody would detach this state again. */
-    if (!k_exit_key_works || t_exit_rounds >= PTHREAD_DESTRUCTOR_ITERATIONS - 1) {
+    /* Past our last round of thread exit nobody would detach this state again. */
+    if (!k_exit_key_works || t_exit_rounds >= EXIT_ROUNDS_MAX) {
         fai_report(allocator, FA_DIAG_FA202, FA_ERROR_UNSUPPORTED, 0, 0, NULL);
         return NULL;
     }
@@ -199,6 +205,7 @@ static fai_thread *attach(fa_allocator *allocator) {
     t_states = thread;
     fai_lock(allocator);
     thread->index = ++allocator->attach_count;
+    fai_pool_open(thread);
     link_state(&allocator->threads, thread);
     fai_unlock(allocator);
     pthread_mutex_unlock(&k_lock);

@@ -37,6 +37,7 @@ typedef struct fai_pools {
     uint32_t class_count;
     uint32_t class_bytes[FA_POOL_CLASS_COUNT_MAX];
     uint32_t magazine_capacity[FA_POOL_CLASS_COUNT_MAX];
+    bool bin_closed[FAI_BIN_COUNT];               /* sizes that take no fast path */
     uint8_t class_of_bin[FAI_BIN_COUNT];          /* FAI_NO_CLASS above the last class */
     size_t bytes_max;                             /* the last class */
     fai_segment *segments;                        /* all */

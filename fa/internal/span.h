@@ -40,6 +40,9 @@ void fai_spans_close(fai_spans *spans);
 /* After this no call reaches the chain any more; waits for those in flight. */
 void fai_spans_seal(fai_spans *spans);
 
+/* In the child of a fork: the calls of the threads that are gone, some of them half done. */
+void fai_spans_fork_child(fai_spans *spans);
+
 /* Takes a span. Returns FA_OK, FA_ERROR_LIMIT, FA_ERROR_SEALED or FA_ERROR_NO_MEMORY, and on
  * failure has counted it; reporting is the caller's. declined gets how many backends declined
  * before. */

@@ -110,6 +110,7 @@ const void *fai_frame_validate(const fai_thread *thread);
 /* pool.c */
 size_t fai_pool_thread_bytes(const fai_pools *pools); /* magazines behind the state */
 void fai_pool_attach(fai_thread *thread);
+void fai_pool_open(fai_thread *thread);   /* the fast paths; under the allocator's lock */
 void fai_pool_detach(fai_thread *thread); /* under the allocator's lock */
 void fai_pool_drain(fai_thread *thread);  /* takes the deferred queue in */
 /* Gives ready objects, empty slabs and segments back: all, or those of classes that had no refill
