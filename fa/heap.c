@@ -465,9 +465,11 @@ size_t fa_heap_visit(fa_allocator *allocator, void (*visit)(void *user, const fa
     size_t count = heap->live_count, copied = 0;
     fai_span span = {0};
     fa_status status = FA_OK;
+    /* A span as of a block: it joins the cache when the allocator is sealed meanwhile. */
     if (count != 0)
-        status = fai_span_alloc(&allocator->spans, count * sizeof(fa_heap_block), FA_ALIGN_MIN,
-                                FA_SPAN_META, &span, NULL);
+        status = fai_span_alloc(&allocator->spans,
+                                span_bytes_for(allocator, count * sizeof(fa_heap_block)),
+                                FA_ALIGN_MIN, FA_SPAN_HEAP, &span, NULL);
     fa_heap_block *blocks = (fa_heap_block *)span.address;
     for (size_t i = 0; status == FA_OK && i < heap->table_capacity; i++) {
         const fai_heap_entry *entry = &heap->table[i];
@@ -482,11 +484,8 @@ size_t fa_heap_visit(fa_allocator *allocator, void (*visit)(void *user, const fa
     }
     for (size_t i = 0; i < copied; i++)
         visit(user, &blocks[i]);
-    if (span.address != NULL && !fai_span_free(&allocator->spans, &span)) {
-        pthread_mutex_lock(&heap->lock);
-        cache_add(heap, &span); /* sealed meanwhile */
-        pthread_mutex_unlock(&heap->lock);
-    }
+    if (span.address != NULL)
+        give_span(allocator, &span);
     return copied;
 }
 
