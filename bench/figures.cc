@@ -42,10 +42,18 @@ uint64_t peak_rss_bytes() {
     return kib * 1024;
 }
 
-Faults faults_now() {
+Events events_now() {
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return Faults{static_cast<uint64_t>(usage.ru_minflt), static_cast<uint64_t>(usage.ru_majflt)};
+    return Events{static_cast<uint64_t>(usage.ru_minflt), static_cast<uint64_t>(usage.ru_majflt),
+                  static_cast<uint64_t>(usage.ru_nivcsw)};
+}
+
+void add_events(Events &sum, const Events &before) {
+    Events now = events_now();
+    sum.minor_faults += now.minor_faults - before.minor_faults;
+    sum.major_faults += now.major_faults - before.major_faults;
+    sum.preemptions += now.preemptions - before.preemptions;
 }
 
 } // namespace bench

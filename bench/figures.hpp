@@ -8,8 +8,8 @@
 
 namespace bench {
 
-/* The sample that at least the share per_mille / 1000 of all samples does not exceed (nearest rank).
- * samples: sorted, not empty. per_mille: 1 to 1000. */
+/* The sample that at least the share per_mille / 1000 of all samples does not exceed (nearest
+ * rank). samples: sorted, not empty. per_mille: 1 to 1000. */
 uint32_t percentile(const std::vector<uint32_t> &samples, unsigned per_mille);
 
 struct Figures {
@@ -27,10 +27,13 @@ uint64_t clock_ns();
  * does not say. */
 uint64_t peak_rss_bytes();
 
-struct Faults {
-    uint64_t minor, major; /* of this process so far */
+/* Of this process so far: page faults, and how often another one took the processor from it. */
+struct Events {
+    uint64_t minor_faults, major_faults, preemptions;
 };
-Faults faults_now();
+Events events_now();
+/* Adds what happened from before until now to sum. */
+void add_events(Events &sum, const Events &before);
 
 } // namespace bench
 

@@ -9,7 +9,7 @@ A summary is {"scenario": {point: {row: figures}}, "trace": the same, "micro": {
 import math
 
 COUNTERS = ("p50", "p99", "p99_9", "worst", "mean", "allocations", "peak_rss", "minor_faults",
-            "major_faults")
+            "major_faults", "preemptions")
 
 
 def median(values):
@@ -103,6 +103,13 @@ def checksum_faults(runs):
             + ", ".join(f"{checksum} ({' '.join(sorted(rows))})"
                         for checksum, rows in sorted(found.items()))
             for (point, _), found in sorted(seen.items()) if len(found) > 1]
+
+
+def preempted(runs):
+    """Share of all frames in which another program took the processor, at most one a frame."""
+    shares = [min(bench["preemptions"], 1) for run in runs for bench in run["benchmarks"]
+              if "preemptions" in bench]
+    return sum(shares) / len(shares) if shares else 0.0
 
 
 def data_notes(runs):

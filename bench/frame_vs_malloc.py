@@ -99,8 +99,9 @@ def choose_points(options, infos):
     return list(dict.fromkeys(points)), micro
 
 
-def make_settings(options, micro):
-    """How much of everything: smoke, quick or full."""
+def make_settings(options, infos, points, micro):
+    """How much of everything: smoke, quick or full. Points beside the size that bars are for get
+    fewer frames."""
     if options.smoke:
         frames, warmup, rounds, passes, seconds = (3, 3, 3), (2, 2, 2), 1, 2, 0.001
     elif options.full:
@@ -109,7 +110,10 @@ def make_settings(options, micro):
         frames, warmup, rounds, passes, seconds = (60, 40, 60), (30, 10, 20), 9, 4, 0.02
     limit = options.seconds or (None if options.full or options.smoke else 55.0)
     return {"frames": dict(zip(SCENARIOS, frames)),
-            "warmup": dict(zip(SCENARIOS, warmup)), "rounds": options.rounds or rounds,
+            "warmup": dict(zip(SCENARIOS, warmup)),
+            "extra": [measure.point_name(point) for point in points
+                      if options.full and point[1] != infos[point[0]]["size_bench"]],
+            "rounds": options.rounds or rounds,
             "passes": passes, "touch": options.touch, "data_dir": options.data_dir,
             "micro_seconds": seconds if micro else 0,
             "micro": "" if options.full or options.smoke else QUICK_MICRO, "seconds": limit}
@@ -140,8 +144,10 @@ def caveats(document, options):
     lines = list(document["data_notes"])
     lines.append("One machine and one run: ratios within it mean more than its times, and another "
                  "processor or C library will give others.")
-    if machine.load() > 0.5 * os.cpu_count() and not options.smoke:
-        lines.append("The machine was not idle: other programs took time, tails are too long.")
+    share = figures.preempted(document["runs"])
+    if share > 0.001:
+        lines.append(f"The machine was not idle: other programs interrupted {share:.1%} of the "
+                     "frames, so that tails are too long.")
     if options.smoke:
         lines.append("Smoke sizes: these times mean nothing.")
     elif not options.full:
@@ -190,7 +196,7 @@ def measure_all(options):
     infos = {info["name"]: info for info in measure.scenario_infos()}
     points, micro = choose_points(options, infos)
     rows, skipped = choose_rows(options)
-    settings = make_settings(options, micro)
+    settings = make_settings(options, infos, points, micro)
     cpus = machine.cpus()
     if options.cpu is not None:
         if options.cpu not in cpus:
@@ -204,8 +210,8 @@ def measure_all(options):
         for note in notes:
             print(note, flush=True)
         groups = measure.make_jobs(rows, points, settings, traces, cpus[:2])
-        runs, rounds = measure.run_rounds(groups, settings["rounds"], deadline, folder)
-    skipped += measure.unmeasured(groups, runs)
+        runs, rounds, left = measure.run_rounds(groups, settings["rounds"], deadline, folder)
+    skipped += [f"{name}: no time left" for name in left]
     faults = figures.checksum_faults(runs)
     if faults:
         raise measure.RunFailed("; ".join(faults))

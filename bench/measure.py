@@ -83,8 +83,10 @@ def scenario_infos():
 def _scenario_options(point, settings, row=None):
     scenario, size = point
     name = "contacts_ode_arena" if row and row.allocator == ODE_ARENA else scenario
-    options = [f"--scenario={name}", f"--size={size}",
-               f"--frames={settings['frames'][scenario]}",
+    frames = settings["frames"][scenario]
+    if point_name(point) in settings["extra"]:
+        frames //= 4
+    options = [f"--scenario={name}", f"--size={size}", f"--frames={frames}",
                f"--warmup={settings['warmup'][scenario]}"]
     if settings["data_dir"]:
         options.append(f"--data-dir={settings['data_dir']}")
@@ -208,10 +210,10 @@ class Progress:
 def run_rounds(groups, rounds, deadline, folder):
     """All jobs, `rounds` times. Within a group the rows take turns (A B C A B C), and each round
     starts with another one. Past the deadline (seconds of time.monotonic, None: no limit) no round
-    is begun that would not end before it. Returns (runs, rounds run)."""
+    is begun that would not end before it. Returns (runs, rounds run, what there was no time for)."""
     jobs = sum(len(group) for group in groups)
     progress = Progress(jobs * rounds)
-    runs, longest = [], 0.0
+    runs, left, longest = [], [], 0.0
     for number in range(rounds):
         begin = time.monotonic()
         if deadline and number and begin + longest > deadline:
@@ -223,19 +225,10 @@ def run_rounds(groups, rounds, deadline, folder):
                 progress.step(f"round {number + 1} of {rounds}: {job.point or 'micro-benchmarks'}, "
                               f"{job.row.name}")
                 if deadline and not number and time.monotonic() > deadline:
+                    left.append(f"{job.row.name}, {job.point or 'micro-benchmarks'}, {job.kind}")
                     continue
                 runs.append(run_job(job, number, folder))
         longest = max(longest, time.monotonic() - begin)
         progress.round_done(f"round {number + 1} of {rounds}: {longest:.1f} s")
     progress.close()
-    return runs, rounds
-
-
-def unmeasured(groups, runs):
-    """A line for each job that never ran, because the time was over."""
-    done = {(run["kind"], run["point"], run["row"]) for run in runs}
-    return [f"{job.row.name}: no time for {job.point or 'micro-benchmarks'} ({job.kind})"
-            for group in groups for job in group
-            if (job.kind, job.point, job.row.name) not in done]
-
-
+    return runs, rounds, left

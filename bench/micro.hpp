@@ -1,10 +1,10 @@
-/* The loops of the micro-benchmarks, shared by all allocators so that they differ in nothing but the
- * calls. An allocator takes part with a small policy object: the loops keep it in a local variable,
- * as a program would keep its handle, so that its members live in registers.
+/* The loops of the micro-benchmarks, shared by all allocators so that they differ in nothing but
+ * the calls. An allocator takes part with a small policy object: the loops keep it in a local
+ * variable, as a program would keep its handle, so that its members live in registers.
  *
- *   Frame policy:  begin(), alloc<Size>(), end()      a frame's worth of blocks, then all of them dead
- *   Pool policy:   alloc<Size>(), free<Size>(block)   blocks that are freed one by one
- *   Grow policy:   begin(), grow(block, size_old, size_new), end(block)
+ *   Frame policy:  begin(), alloc<Size>(), end()      a frame's worth of blocks, then all of them
+ * dead Pool policy:   alloc<Size>(), free<Size>(block)   blocks that are freed one by one Grow
+ * policy:   begin(), grow(block, size_old, size_new), end(block)
  *
  * The reset of the frame is inside of the timed loop. An allocator that starts to fail would look
  * fast: the last block of each frame is checked. Every figure is the time of one iteration divided
@@ -30,8 +30,8 @@ void register_micros(const std::string &backend);
 inline void keep(void *block) { asm volatile("" : : "r"(block) : "memory"); }
 
 inline void set_operations(benchmark::State &state, size_t per_iteration) {
-    state.counters["operations"] = benchmark::Counter(static_cast<double>(per_iteration),
-                                                      benchmark::Counter::kAvgThreads);
+    state.counters["operations"] =
+        benchmark::Counter(static_cast<double>(per_iteration), benchmark::Counter::kAvgThreads);
     state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(per_iteration));
 }
 

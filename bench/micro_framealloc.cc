@@ -1,4 +1,5 @@
-/* Micro-benchmarks of framealloc: through the handle, and (frame_allocator) through the allocator. */
+/* Micro-benchmarks of framealloc: through the handle, and (frame_allocator) through the allocator.
+ */
 #include "bench/micro.hpp"
 
 #include "fa/fa.h"

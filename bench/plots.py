@@ -30,38 +30,48 @@ def _colour(name):
     return COLOURS["stock" if name in STOCK else "region"]
 
 
+def _panels(pyplot, points, height):
+    """(figure, panels): one for each point, at most three in a row."""
+    columns = min(3, len(points))
+    lines = -(-len(points) // columns)
+    figure, panels = pyplot.subplots(lines, columns, figsize=(4.4 * columns, height * lines),
+                                     squeeze=False, layout="constrained")
+    flat = [panel for row in panels for panel in row]
+    for panel in flat[len(points):]:
+        panel.set_axis_off()
+    return figure, flat
+
+
 def _save(pyplot, figure, path):
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
 
 
 def _frames_plot(pyplot, document, kind, title, path):
-    """A panel for each point: p50 as bars, a line from it to p99.9."""
+    """A panel for each point: p50 as a dot, a line from it to p99.9; logarithmic."""
     points = [p for p in document["points"] if document["summary"][kind].get(p)]
     if not points:
         return False
     order = document["order"]
-    height = 1.2 + 0.24 * len(order)
-    figure, panels = pyplot.subplots(1, len(points), figsize=(4.4 * len(points), height),
-                                     squeeze=False, layout="constrained")
-    for panel, point in zip(panels[0], points):
+    figure, panels = _panels(pyplot, points, 1.2 + 0.24 * len(order))
+    for panel, point in zip(panels, points):
         rows = document["summary"][kind][point]
         names = [name for name in reversed(order) if name in rows]
-        p50 = [rows[name]["p50"] / 1000 for name in names]
-        tail = [rows[name]["p99_9"] / 1000 for name in names]
         places = range(len(names))
-        panel.barh(places, p50, color=[_colour(name) for name in names], height=0.7)
-        panel.hlines(places, p50, tail, color="#333333", linewidth=1)
-        panel.plot(tail, places, "|", color="#333333", markersize=6)
-        for place, value in zip(places, p50):
-            panel.annotate(f" {value:,.3g}", (0, place), va="center", fontsize=7,
-                           color="white" if value > max(tail) * 0.15 else "#333333",
-                           xytext=(2 if value > max(tail) * 0.15 else 0, 0)
-                           if value > max(tail) * 0.15 else (4, 6), textcoords="offset points")
+        for place, name in zip(places, names):
+            p50, tail = rows[name]["p50"] / 1000, rows[name]["p99_9"] / 1000
+            panel.plot([p50, tail], [place, place], color=_colour(name), linewidth=1.5)
+            panel.plot([tail], [place], "|", color=_colour(name), markersize=8)
+            panel.plot([p50], [place], "o", color=_colour(name), markersize=6)
+            panel.annotate(f"{p50:,.3g}", (p50, place), xytext=(0, 5), fontsize=7, ha="center",
+                           textcoords="offset points")
+        panel.set_xscale("log")
         panel.set_yticks(list(places), names)
+        panel.set_ylim(-0.6, len(names) - 0.2)
+        panel.grid(axis="x", alpha=0.3)
         panel.set_title(point)
-        panel.set_xlabel("µs per frame")
-    figure.suptitle(f"{title} (bar: p50, line: to p99.9; less is better)")
+        panel.set_xlabel("µs per frame, logarithmic")
+    figure.suptitle(f"{title} (dot: p50, line: to p99.9; left is better)")
     _save(pyplot, figure, path)
     return True
 
@@ -76,9 +86,8 @@ def _tail_plot(pyplot, document, path):
     if not points:
         return False
     shares = [0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0]
-    figure, panels = pyplot.subplots(1, len(points), figsize=(4.4 * len(points), 3.4),
-                                     squeeze=False, layout="constrained")
-    for panel, point in zip(panels[0], points):
+    figure, panels = _panels(pyplot, points, 3.4)
+    for panel, point in zip(panels, points):
         for name, colour in LINES.items():
             if name in samples[point]:
                 values = [percentile(samples[point][name], share) / 1000 for share in shares]
@@ -90,7 +99,7 @@ def _tail_plot(pyplot, document, path):
         panel.set_title(point)
         panel.set_ylabel("µs per frame")
         panel.grid(axis="y", alpha=0.3)
-    panels[0][0].legend(fontsize=7)
+    panels[0].legend(fontsize=7)
     figure.suptitle("Allocation time per frame by percentile, all samples")
     _save(pyplot, figure, path)
     return True
@@ -131,9 +140,8 @@ def _memory_plot(pyplot, document, path):
     if not points:
         return False
     order = document["order"]
-    figure, panels = pyplot.subplots(1, len(points), squeeze=False, layout="constrained",
-                                     figsize=(4.4 * len(points), 1.2 + 0.24 * len(order)))
-    for panel, point in zip(panels[0], points):
+    figure, panels = _panels(pyplot, points, 1.2 + 0.24 * len(order))
+    for panel, point in zip(panels, points):
         rows = document["summary"]["scenario"][point]
         names = [name for name in reversed(order) if name in rows]
         values = [rows[name]["peak_rss"] / (1 << 20) for name in names]

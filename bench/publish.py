@@ -98,6 +98,9 @@ def publish(document, folder):
     # Only here: matplotlib is wanted for nothing else, and takes a second to load.
     from bench import plots
     os.makedirs(folder, exist_ok=True)
+    for name in os.listdir(folder):
+        if name.endswith(".svg"):  # of an earlier run, which may have had other data
+            os.remove(os.path.join(folder, name))
     write_json(document, os.path.join(folder, "raw.json"))
     drawn = plots.draw(document, folder)
     with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:

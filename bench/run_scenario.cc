@@ -1,7 +1,6 @@
 /* Whole frames of a scenario on RUNNER_MEMORY, each timed by itself. */
 #include "bench/runner.hpp"
 
-#include "bench/figures.hpp"
 #include "scenarios/contacts.hpp"
 #include "scenarios/particles.hpp"
 #include "scenarios/streaming.hpp"
@@ -37,21 +36,18 @@ void run(benchmark::State &state, const bench::Options &options) {
     std::vector<uint32_t> samples(static_cast<size_t>(options.frames), 0);
     auto sample = samples.begin();
     uint64_t allocs = scenario.alloc_count();
-    bench::Faults faults = bench::faults_now();
+    bench::Events events{0, 0, 0}, before = bench::events_now();
     for (auto _ : state) {
         uint64_t start = bench::clock_ns();
         scenario.frame();
         *sample++ = static_cast<uint32_t>(bench::clock_ns() - start);
     }
-    bench::Faults faults_after = bench::faults_now();
-    double frames = options.frames;
-    state.counters["allocations"] =
-        static_cast<double>(scenario.alloc_count() - allocs) / frames;
-    state.counters["minor_faults"] = static_cast<double>(faults_after.minor - faults.minor) / frames;
-    state.counters["major_faults"] = static_cast<double>(faults_after.major - faults.major) / frames;
-    state.counters["peak_rss"] = static_cast<double>(bench::peak_rss_bytes());
+    bench::add_events(events, before);
     state.SetLabel(label(scenario.checksum(), scenario.data_note()));
-    bench::report_samples(state, options, samples);
+    bench::report_samples(state, options, samples,
+                          static_cast<double>(scenario.alloc_count() - allocs) /
+                              static_cast<double>(options.frames),
+                          events);
 }
 
 /* True when the scenario has the name that options ask for. */

@@ -3,7 +3,6 @@
  * (the row limit/replay shows what that loop costs by itself). */
 #include "bench/runner.hpp"
 
-#include "bench/figures.hpp"
 #include "scenarios/trace.hpp"
 
 #include RUNNER_MEMORY_HEADER
@@ -24,7 +23,8 @@ struct Op {
 };
 
 /* Operations of one kind in a row. Where an allocator does nothing for a kind, as a region does for
- * the end of a block's use, its whole run costs nothing: a program on it would not make the call. */
+ * the end of a block's use, its whole run costs nothing: a program on it would not make the call.
+ */
 struct Run {
     TraceKind kind;
     uint32_t count;
@@ -126,8 +126,8 @@ inline const Op *apply(Memory &memory, const Op *op, size_t count, void **blocks
         if (Kind == TraceKind::kFrameAlloc)
             block = touch<How>(memory.frame_alloc(op->size), 0, op->size);
         else if (Kind == TraceKind::kFrameGrow) {
-            block = touch<How>(memory.frame_grow(block, op[1].size, op->size), op[1].size,
-                               op->size);
+            block =
+                touch<How>(memory.frame_grow(block, op[1].size, op->size), op[1].size, op->size);
             op++;
         } else if (Kind == TraceKind::kFrameFree)
             memory.frame_free(block, op->size);
@@ -193,7 +193,7 @@ template <bench::Touch How> class Replay {
         return time;
     }
     /* Of the measured frames so far. */
-    bench::Faults faults() const { return faults_; }
+    const bench::Events &events() const { return events_; }
 
   private:
     void run_part(size_t part) {
@@ -211,12 +211,10 @@ template <bench::Touch How> class Replay {
         run_part(0);
         while (frame_ < warmup_)
             one_frame();
-        faults_before_ = bench::faults_now();
+        before_ = bench::events_now();
     }
     void finish() {
-        bench::Faults now = bench::faults_now();
-        faults_.minor += now.minor - faults_before_.minor;
-        faults_.major += now.major - faults_before_.major;
+        bench::add_events(events_, before_);
         run_part(++frame_);
         for (Op op : script_.pool_leftovers)
             memory_.pool_free(blocks_[op.id], op.size);
@@ -228,7 +226,7 @@ template <bench::Touch How> class Replay {
     const Script &script_;
     std::vector<void *> blocks_;
     Memory memory_;
-    bench::Faults faults_{0, 0}, faults_before_{0, 0};
+    bench::Events events_{0, 0, 0}, before_{0, 0, 0};
     size_t warmup_, frame_ = 0;
 };
 
@@ -242,17 +240,12 @@ void run_with(benchmark::State &state, const bench::Options &options, const Scri
         *sample++ = static_cast<uint32_t>(time);
         state.SetIterationTime(static_cast<double>(time) * 1e-9);
     }
-    auto frames = static_cast<double>(samples.size());
-    state.counters["allocations"] = script.allocations;
-    state.counters["minor_faults"] = static_cast<double>(replay.faults().minor) / frames;
-    state.counters["major_faults"] = static_cast<double>(replay.faults().major) / frames;
-    state.counters["peak_rss"] = static_cast<double>(bench::peak_rss_bytes());
-    bench::report_samples(state, options, samples);
+    bench::report_samples(state, options, samples, script.allocations, replay.events());
 }
 
 void run(benchmark::State &state, const bench::Options &options) {
-    Script script = prepare(scenarios::Trace::load(options.trace_file),
-                            static_cast<size_t>(options.frames));
+    Script script =
+        prepare(scenarios::Trace::load(options.trace_file), static_cast<size_t>(options.frames));
     switch (options.touch) {
     case bench::Touch::none:
         return run_with<bench::Touch::none>(state, options, script);

@@ -1,8 +1,6 @@
 /* Command line of a runner. What it prints on its standard output is Google Benchmark's JSON. */
 #include "bench/runner.hpp"
 
-#include "bench/figures.hpp"
-
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -69,7 +67,14 @@ void run(int argc, char **argv) {
 } // namespace
 
 void report_samples(benchmark::State &state, const Options &options,
-                    const std::vector<uint32_t> &samples) {
+                    const std::vector<uint32_t> &samples, double allocations,
+                    const Events &events) {
+    auto frames = static_cast<double>(samples.size());
+    state.counters["allocations"] = allocations;
+    state.counters["minor_faults"] = static_cast<double>(events.minor_faults) / frames;
+    state.counters["major_faults"] = static_cast<double>(events.major_faults) / frames;
+    state.counters["preemptions"] = static_cast<double>(events.preemptions) / frames;
+    state.counters["peak_rss"] = static_cast<double>(peak_rss_bytes());
     Figures figures = figures_of(samples);
     state.counters["p50"] = figures.p50;
     state.counters["p99"] = figures.p99;
