@@ -90,7 +90,8 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
     fill_pools(allocator);
     allocator->thread_bytes =
         fai_round_up(sizeof(fai_thread) + fai_pool_thread_bytes(&allocator->pools), 64);
-    if (pthread_mutex_init(&allocator->lock, NULL) != 0 || !fai_heap_create(allocator)) {
+    if (pthread_mutex_init(&allocator->lock, NULL) != 0 || !fai_heap_create(allocator) ||
+        !fai_store_create(allocator)) {
         fai_span_free(&spans, &self);
         fai_spans_close(&spans);
         return fai_fail(FA_ERROR_NO_MEMORY, 0);
@@ -102,6 +103,7 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
 
 /* ---- destroy ---- */
 
+#ifndef FA_MINIMAL
 /* Threads that are done with the allocator may be exiting right now. */
 static size_t pool_live_count(fa_allocator *allocator) {
     fai_lock(allocator);
@@ -115,6 +117,7 @@ static size_t pool_live_count(fa_allocator *allocator) {
     fai_unlock(allocator);
     return (size_t)(counts.alloc_count - counts.free_count - allocator->pools.remote_count);
 }
+#endif
 
 typedef struct leak_report {
     fa_allocator *allocator;
@@ -162,6 +165,7 @@ static size_t destroy(fa_allocator *allocator) {
     free_threads(allocator, allocator->frozen);
     fai_slab_destroy(allocator);
     fai_heap_destroy(allocator);
+    fai_store_destroy(allocator);
     pthread_mutex_destroy(&allocator->lock);
     fai_spans spans = allocator->spans;
     fai_span self = allocator->self;
@@ -225,7 +229,7 @@ size_t fa_allocator_trim(fa_allocator *allocator) {
         fai_fail(FA_ERROR_INVALID, 0);
         return 0;
     }
-    size_t bytes = fai_heap_trim(allocator);
+    size_t bytes = fai_store_trim(allocator);
     fai_thread *thread = fai_thread_find(allocator);
     if (thread != NULL)
         return bytes + fai_pool_trim(thread, false);
@@ -255,6 +259,8 @@ fa_status fa_validate(fa_allocator *allocator, const void **place) {
     fai_unlock(allocator);
     if (wrong == NULL)
         wrong = fai_heap_validate(allocator);
+    if (wrong == NULL)
+        wrong = fai_store_validate(allocator);
     if (wrong == NULL)
         return FA_OK;
     if (place != NULL)

@@ -9,11 +9,14 @@
 
 #ifndef FAI_AT
 /* Notes the place, then evaluates the call. A macro's own name is not expanded again inside of it.
- */
-#define FAI_AT(call)                                                                               \
+ * Calls may be nested in the arguments of others, so each place has a name of its own. */
+#define FAI_AT(call) FAI_AT_COUNTED(call, __COUNTER__)
+#define FAI_AT_COUNTED(call, counter) FAI_AT_NUMBERED(call, counter)
+#define FAI_AT_NUMBERED(call, number) FAI_AT_NAMED(call, fai_site_##number)
+#define FAI_AT_NAMED(call, name)                                                                   \
     __extension__({                                                                                \
-        static const fa_site fai_site_here = {__FILE__, __func__, __LINE__};                       \
-        fai_slot.site = &fai_site_here;                                                            \
+        static const fa_site name = {__FILE__, __func__, __LINE__};                                \
+        fai_slot.site = &name;                                                                     \
         call;                                                                                      \
     })
 #endif
