@@ -257,19 +257,20 @@ void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size
 
 /* ---- learning ---- */
 
-/* One chunk for what a frame of that many bytes needs, a quarter more for the next one, which
- * costs no physical memory until it is touched. */
-static size_t plan_for(const fai_thread *thread, size_t used) {
+/* Size of the one chunk that a frame of so many bytes gets; 0 when the cap forbids it. */
+static size_t plan_for(const fai_thread *thread, size_t bytes) {
     const fa_alloc_config *config = &thread->allocator->config;
-    size_t bytes = fai_round_up(used + used / 4 + FAI_CHUNK_HEADER, PAGE_BYTES);
+    size_t share = config->frame_bytes_max / config->frames_in_flight;
+    bytes = fai_round_up(bytes + FAI_CHUNK_HEADER, PAGE_BYTES);
     if (bytes < config->frame_chunk_bytes_first)
         bytes = config->frame_chunk_bytes_first;
-    size_t share = config->frame_bytes_max / config->frames_in_flight;
     return config->frame_bytes_max != 0 && bytes > share ? 0 : bytes;
 }
 
 void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used) {
-    arena->bytes_plan = plan_for(thread, used);
+    /* Room for the next frame to need more: as much again where untouched pages cost nothing. */
+    bool lazy = thread->allocator->spans.info[0].commits_lazily;
+    arena->bytes_plan = plan_for(thread, used + (lazy ? used : used / 4));
     arena->stale = true;
     arena->window_peak = 0;
 }

@@ -45,6 +45,7 @@ void fai_config_default(fa_alloc_config *config, size_t config_bytes) {
         .pool_magazine_bytes = 128 * KIB,
         .pool_magazine_count_max = 1024,
         .pool_trim_after = 120,
+        .heap_region_bytes = 4 * MIB,
         .heap_cache_bytes = 16 * MIB,
         .strict = strict_in_environment(),
 #ifdef FA_DEBUG
@@ -66,6 +67,7 @@ void fai_config_minimal(fa_alloc_config *config, size_t config_bytes) {
     config->pool_magazine_bytes = 0;
     config->pool_magazine_count_max = 32;
     config->pool_trim_after = 8;
+    config->heap_region_bytes = 256 * KIB;
     config->heap_cache_bytes = 0;
 }
 
@@ -83,6 +85,7 @@ void fai_config_high_performance(fa_alloc_config *config, size_t config_bytes) {
     config->pool_magazine_bytes = 1 * MIB;
     config->pool_magazine_count_max = 4096;
     config->pool_trim_after = 0;
+    config->heap_region_bytes = 32 * MIB;
     config->heap_cache_bytes = 256 * MIB;
 }
 
@@ -178,9 +181,12 @@ fa_status fa_alloc_config_validate(const fa_alloc_config *config, char *message,
             "different headers or with different FA_DEBUG or FA_MINIMAL");
         return FA_ERROR_CONFIG;
     }
-    bool valid = backends_are_valid(config, message, message_bytes) &&
-                 frames_are_valid(config, message, message_bytes) &&
-                 pools_are_valid(config, message, message_bytes) &&
-                 in_range("checks", config->checks, 0, FA_CHECK_ALL, message, message_bytes);
+    bool valid =
+        backends_are_valid(config, message, message_bytes) &&
+        frames_are_valid(config, message, message_bytes) &&
+        pools_are_valid(config, message, message_bytes) &&
+        (config->heap_region_bytes == 0 || in_range("heap_region_bytes", config->heap_region_bytes,
+                                                    256 * KIB, 64 * MIB, message, message_bytes)) &&
+        in_range("checks", config->checks, 0, FA_CHECK_ALL, message, message_bytes);
     return valid ? FA_OK : FA_ERROR_CONFIG;
 }

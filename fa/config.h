@@ -77,8 +77,12 @@ typedef struct fa_alloc_config {
      * keeps ready of it goes back, and empty slabs and segments with it. 0: never. Default 120. */
     uint32_t pool_trim_after;
 
-    /* Freed heap blocks that are kept for reuse, in bytes, oldest given back first. Only blocks of
-     * at least 4 KiB are kept. 0: none. Default 16 MiB. */
+    /* Heap blocks of up to a quarter of this are cut from regions of this size; larger ones get a
+     * span of their own. 256 KiB to 64 MiB, or 0: every block gets its own (as guard pages of the
+     * backend want). Default 4 MiB. */
+    size_t heap_region_bytes;
+    /* Freed spans of such larger blocks that are kept for reuse, in bytes, oldest given back first.
+     * 0: none. Default 16 MiB. */
     size_t heap_cache_bytes;
 
     /* Threads attached at once. 0: no limit, the default. Past it: FA_ERROR_LIMIT, FA202. */

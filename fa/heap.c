@@ -1,11 +1,10 @@
-/* Heap blocks: a table of the live ones, and a cache of freed ones.
+/* Heap blocks: a table of the live ones above the store that their memory comes from.
  *
- * A block is a span of its own. The table maps its address to what is known about it, so nothing
- * stands in front of the block that a wild write could reach. Freed spans wait in bins by size,
- * sixteen for each doubling; requests of 64 KiB and more are rounded up to a bin's size, so that
- * what one block leaves fits the next of about the same size. */
+ * The table maps the address of a block to what is known about it: so leaks can be named, and a
+ * pointer that was never given out is refused before anything near it is read. */
 #include "fa/heap.h"
 
+#include "fa/internal/allocator.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/poison.h"
 
@@ -18,19 +17,6 @@ struct fai_heap_entry {
     uint64_t sequence;
     fa_site site;
 };
-
-/* Lies in the freed block itself. */
-struct fai_heap_cached {
-    fai_heap_cached *next, *prev;   /* in its bin */
-    fai_heap_cached *newer, *older; /* of all */
-    fai_span span;
-};
-
-#define BYTES_MIN ((size_t)128) /* a freed block must hold its node */
-#define CACHED_BYTES_MIN ((size_t)4 << 10)
-#define ROUNDED_BYTES_MIN ((size_t)64 << 10)
-#define BIN_SHIFT_MIN 7 /* log2 of BYTES_MIN */
-_Static_assert(sizeof(fai_heap_cached) <= BYTES_MIN, "the node must fit into the smallest block");
 
 /* ---- the table ---- */
 
@@ -96,129 +82,11 @@ static fa_status reserve(fa_allocator *allocator) {
     return FA_OK;
 }
 
-/* ---- the cache ---- */
-
-static size_t bin_of(size_t bytes) {
-    size_t log2 = 63 - (size_t)__builtin_clzll(bytes);
-    size_t bin = (log2 - BIN_SHIFT_MIN) * 16 + ((bytes >> (log2 - 4)) & 15);
-    return bin < FAI_HEAP_BIN_COUNT ? bin : FAI_HEAP_BIN_COUNT - 1;
-}
-
-static void cache_remove(fai_heap *heap, fai_heap_cached *node) {
-    size_t bin = bin_of(node->span.size);
-    if (node->prev)
-        node->prev->next = node->next;
-    else
-        heap->bin[bin] = node->next;
-    if (node->next)
-        node->next->prev = node->prev;
-    if (heap->bin[bin] == NULL)
-        heap->bin_used[bin / 64] &= ~((uint64_t)1 << bin % 64);
-    if (node->newer)
-        node->newer->older = node->older;
-    else
-        heap->newest = node->older;
-    if (node->older)
-        node->older->newer = node->newer;
-    else
-        heap->oldest = node->newer;
-    heap->cache_bytes -= node->span.size;
-}
-
-static void cache_add(fai_heap *heap, const fai_span *span) {
-    fai_heap_cached *node = (fai_heap_cached *)span->address;
-    size_t bin = bin_of(span->size);
-    fai_unpoison(node, sizeof *node);
-    *node = (fai_heap_cached){.next = heap->bin[bin], .older = heap->newest, .span = *span};
-    if (node->next)
-        node->next->prev = node;
-    heap->bin[bin] = node;
-    heap->bin_used[bin / 64] |= (uint64_t)1 << bin % 64;
-    if (node->older)
-        node->older->newer = node;
-    else
-        heap->oldest = node;
-    heap->newest = node;
-    heap->cache_bytes += span->size;
-}
-
-/* First bin from `bin` on that is not empty, or FAI_HEAP_BIN_COUNT. */
-static size_t next_bin(const fai_heap *heap, size_t bin) {
-    for (size_t word = bin / 64; word < FAI_HEAP_BIN_COUNT / 64; word++) {
-        uint64_t used = heap->bin_used[word];
-        if (word == bin / 64)
-            used &= ~(uint64_t)0 << bin % 64;
-        if (used != 0)
-            return word * 64 + (size_t)__builtin_ctzll(used);
-    }
-    return FAI_HEAP_BIN_COUNT;
-}
-
-/* Finds a kept span of bytes up to bytes_most, aligned to align. Looks at few of each bin. */
-static bool cache_take(fai_heap *heap, size_t bytes, size_t bytes_most, size_t align,
-                       fai_span *span) {
-    for (size_t bin = next_bin(heap, bin_of(bytes)); bin < FAI_HEAP_BIN_COUNT;
-         bin = next_bin(heap, bin + 1)) {
-        size_t looks = 8;
-        for (fai_heap_cached *node = heap->bin[bin]; node && looks; node = node->next, looks--) {
-            if (node->span.size > bytes_most && bin > bin_of(bytes_most))
-                return false;
-            if (node->span.size < bytes || node->span.size > bytes_most ||
-                ((uintptr_t)node & (align - 1)) != 0)
-                continue;
-            *span = node->span;
-            cache_remove(heap, node);
-            heap->cache_hit_count++;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void give_span(fa_allocator *allocator, const fai_span *span) {
-    fai_span copy = *span;
-    fai_unpoison(copy.address, copy.size);
-    if (!fai_span_free(&allocator->spans, &copy)) { /* sealed: it is all that there will be */
-        pthread_mutex_lock(&allocator->heap.lock);
-        cache_add(&allocator->heap, &copy);
-        pthread_mutex_unlock(&allocator->heap.lock);
-    }
-}
-
-/* Gives the oldest kept blocks back until at most bytes are kept. */
-static size_t cache_shrink(fa_allocator *allocator, size_t bytes) {
-    fai_heap *heap = &allocator->heap;
-    size_t given = 0;
-    while (!FAI_LOAD_RELAXED(&allocator->spans.sealed)) {
-        pthread_mutex_lock(&heap->lock);
-        fai_heap_cached *node = heap->cache_bytes > bytes ? heap->oldest : NULL;
-        fai_span span = {0};
-        if (node != NULL) {
-            span = node->span;
-            cache_remove(heap, node);
-        }
-        pthread_mutex_unlock(&heap->lock);
-        if (node == NULL)
-            break;
-        give_span(allocator, &span);
-        given += span.size;
-    }
-    return given;
-}
-
 /* ---- blocks ---- */
 
-/* Size of the span for a block. */
-static size_t span_bytes_for(const fa_allocator *allocator, size_t size) {
-    size_t bytes = size + (allocator->checks & FA_CHECK_GUARD ? FAI_GUARD_BYTES : 0);
-    size_t step = allocator->spans.info[0].granularity_bytes;
-    if (bytes < BYTES_MIN)
-        bytes = BYTES_MIN;
-    if (bytes >= ROUNDED_BYTES_MIN) {
-        size_t sixteenth = (size_t)1 << (63 - __builtin_clzll(bytes) - 4);
-        step = sixteenth > step ? sixteenth : step;
-    }
-    return fai_round_up(bytes, step > FA_ALIGN_MIN ? step : FA_ALIGN_MIN);
+/* Bytes of memory for a block; what a sanitizer is to catch behind it included. */
+static size_t bytes_for(const fa_allocator *allocator, size_t size) {
+    return allocator->watched ? size + FAI_GUARD_BYTES : size;
 }
 
 /* Contents, guard and poison of a block whose size is new. from: bytes that keep their contents. */
@@ -251,25 +119,17 @@ static void account(fai_heap *heap, size_t size) {
         heap->bytes_peak = heap->live_bytes;
 }
 
-/* zeroed: gets whether the memory is known to be all zero; may be NULL. */
+/* zeroed: gets whether the memory is known to be all zero. */
 static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zeroed) {
     fai_heap *heap = &allocator->heap;
-    size_t bytes = span_bytes_for(allocator, size);
-    size_t most = FAI_LOAD_RELAXED(&allocator->spans.sealed) ? SIZE_MAX : bytes + bytes / 4;
     const fa_site *site = fai_slot.site; /* stays in the slot for what is reported meanwhile */
     fai_heap_entry entry = {.size = size, .align = align};
     if (site != NULL)
         entry.site = *site;
-    pthread_mutex_lock(&heap->lock);
-    bool cached = cache_take(heap, bytes, most, align, &entry.span);
-    pthread_mutex_unlock(&heap->lock);
     fa_status status =
-        cached ? FA_OK : fai_allocator_span(allocator, bytes, align, FA_SPAN_HEAP, &entry.span);
+        fai_store_take(allocator, bytes_for(allocator, size), align, &entry.span, zeroed);
     if (status != FA_OK)
         return NULL;
-    if (zeroed != NULL)
-        *zeroed = !cached && fai_span_is_zeroed(&allocator->spans, &entry.span);
-
     pthread_mutex_lock(&heap->lock);
     status = reserve(allocator);
     if (status == FA_OK) {
@@ -280,7 +140,7 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
     }
     pthread_mutex_unlock(&heap->lock);
     if (status != FA_OK) {
-        give_span(allocator, &entry.span);
+        fai_store_give(allocator, &entry.span);
         fai_report_span(allocator, status, size);
         return NULL;
     }
@@ -290,7 +150,8 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
 }
 
 void *fai_heap_take(fa_allocator *allocator, size_t size, size_t align) {
-    return take(allocator, size, align, NULL);
+    bool zeroed;
+    return take(allocator, size, align, &zeroed);
 }
 
 static void report_bad_free(fa_allocator *allocator, const void *block) {
@@ -324,18 +185,7 @@ void fai_heap_give(fa_allocator *allocator, void *block, size_t size) {
             memset(block, FAI_FILL_DEAD, copy.span.size);
         fai_poison(block, copy.span.size);
     }
-    bool sealed = FAI_LOAD_RELAXED(&allocator->spans.sealed);
-    size_t limit = allocator->config.heap_cache_bytes;
-    if (!sealed && (copy.span.size < CACHED_BYTES_MIN || copy.span.size > limit)) {
-        give_span(allocator, &copy.span);
-        return;
-    }
-    pthread_mutex_lock(&heap->lock);
-    cache_add(heap, &copy.span);
-    bool over = heap->cache_bytes > limit;
-    pthread_mutex_unlock(&heap->lock);
-    if (over && !sealed)
-        cache_shrink(allocator, limit);
+    fai_store_give(allocator, &copy.span);
 }
 
 size_t fai_heap_usable(fa_allocator *allocator, const void *block) {
@@ -373,7 +223,7 @@ void *(fa_heap_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
-    return take(allocator, size, align, NULL);
+    return fai_heap_take(allocator, size, align);
 }
 
 void *(fa_heap_alloc)(fa_allocator *allocator, size_t size) {
@@ -397,9 +247,12 @@ void *(fa_heap_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size)
 /* Tries to give a live block a new size where it lies. copy: its entry as it is now. */
 static bool resize_in_place(fa_allocator *allocator, fai_heap_entry *copy, size_t size) {
     fai_heap *heap = &allocator->heap;
-    size_t bytes = span_bytes_for(allocator, size);
-    bool fits = bytes <= copy->span.size && bytes >= copy->span.size / 2;
-    if (!fits && !fai_span_resize(&allocator->spans, &copy->span, bytes))
+    if (allocator->watched) /* what leaves the block must not be poisoned when it is cut off */
+        fai_unpoison_defined(copy->span.address, copy->span.size);
+    bool done = fai_store_resize(allocator, &copy->span, bytes_for(allocator, size));
+    if (!done && allocator->watched)
+        fai_poison((char *)copy->span.address + copy->size, copy->span.size - copy->size);
+    if (!done)
         return false;
     size_t kept = copy->size < size ? copy->size : size;
     pthread_mutex_lock(&heap->lock);
@@ -438,7 +291,7 @@ void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
     size_t size_old = copy.size;
     if (resize_in_place(allocator, &copy, size))
         return block;
-    void *moved = take(allocator, size, copy.align, NULL);
+    void *moved = fai_heap_take(allocator, size, copy.align);
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, size_old < size ? size_old : size);
@@ -454,6 +307,18 @@ void(fa_heap_free)(fa_allocator *allocator, void *block) {
     fai_slot.site = NULL;
 }
 
+static size_t copy_live(const fai_heap *heap, fa_heap_block *blocks) {
+    size_t count = 0;
+    fai_unpoison(blocks, heap->live_count * sizeof *blocks);
+    for (size_t i = 0; i < heap->table_capacity; i++) {
+        const fai_heap_entry *entry = &heap->table[i];
+        if (entry->span.address != NULL)
+            blocks[count++] = (fa_heap_block){entry->span.address, entry->size, entry->align,
+                                              entry->sequence, entry->site};
+    }
+    return count;
+}
+
 size_t fa_heap_visit(fa_allocator *allocator, void (*visit)(void *user, const fa_heap_block *block),
                      void *user) {
     if (allocator == NULL || visit == NULL) {
@@ -461,31 +326,30 @@ size_t fa_heap_visit(fa_allocator *allocator, void (*visit)(void *user, const fa
         return 0;
     }
     fai_heap *heap = &allocator->heap;
-    pthread_mutex_lock(&heap->lock);
-    size_t count = heap->live_count, copied = 0;
     fai_span span = {0};
-    fa_status status = FA_OK;
-    /* A span as of a block: it joins the cache when the allocator is sealed meanwhile. */
-    if (count != 0)
-        status = fai_span_alloc(&allocator->spans,
-                                span_bytes_for(allocator, count * sizeof(fa_heap_block)),
-                                FA_ALIGN_MIN, FA_SPAN_HEAP, &span, NULL);
-    fa_heap_block *blocks = (fa_heap_block *)span.address;
-    for (size_t i = 0; status == FA_OK && i < heap->table_capacity; i++) {
-        const fai_heap_entry *entry = &heap->table[i];
-        if (entry->span.address != NULL)
-            blocks[copied++] = (fa_heap_block){entry->span.address, entry->size, entry->align,
-                                               entry->sequence, entry->site};
+    size_t copied = 0;
+    for (bool done = false; !done;) {
+        pthread_mutex_lock(&heap->lock);
+        size_t room = heap->live_count;
+        pthread_mutex_unlock(&heap->lock);
+        if (room == 0)
+            return 0;
+        bool zeroed;
+        if (fai_store_take(allocator, room * sizeof(fa_heap_block), FA_ALIGN_MIN, &span, &zeroed) !=
+            FA_OK)
+            return SIZE_MAX;
+        pthread_mutex_lock(&heap->lock);
+        done = heap->live_count <= room; /* else others were faster: once more with more room */
+        if (done)
+            copied = copy_live(heap, (fa_heap_block *)span.address);
+        pthread_mutex_unlock(&heap->lock);
+        if (!done)
+            fai_store_give(allocator, &span);
     }
-    pthread_mutex_unlock(&heap->lock);
-    if (status != FA_OK) {
-        fai_report_span(allocator, status, count * sizeof(fa_heap_block));
-        return SIZE_MAX;
-    }
+    const fa_heap_block *blocks = (const fa_heap_block *)span.address;
     for (size_t i = 0; i < copied; i++)
         visit(user, &blocks[i]);
-    if (span.address != NULL)
-        give_span(allocator, &span);
+    fai_store_give(allocator, &span);
     return copied;
 }
 
@@ -495,14 +359,11 @@ bool fai_heap_create(fa_allocator *allocator) {
     return pthread_mutex_init(&allocator->heap.lock, NULL) == 0;
 }
 
-size_t fai_heap_trim(fa_allocator *allocator) { return cache_shrink(allocator, 0); }
-
 void fai_heap_destroy(fa_allocator *allocator) {
     fai_heap *heap = &allocator->heap;
-    cache_shrink(allocator, 0);
     for (size_t i = 0; i < heap->table_capacity; i++)
         if (heap->table[i].span.address != NULL)
-            give_span(allocator, &heap->table[i].span);
+            fai_store_give(allocator, &heap->table[i].span);
     if (heap->table != NULL)
         fai_span_free(&allocator->spans, &heap->table_span);
     pthread_mutex_destroy(&heap->lock);
@@ -510,7 +371,7 @@ void fai_heap_destroy(fa_allocator *allocator) {
 
 const void *fai_heap_validate(fa_allocator *allocator) {
     fai_heap *heap = &allocator->heap;
-    size_t live = 0, live_bytes = 0, cached = 0;
+    size_t live = 0, live_bytes = 0;
     const void *wrong = NULL;
     pthread_mutex_lock(&heap->lock);
     for (size_t i = 0; i < heap->table_capacity; i++) {
@@ -523,12 +384,7 @@ const void *fai_heap_validate(fa_allocator *allocator) {
             !guard_is_whole(allocator, entry))
             wrong = entry->span.address;
     }
-    for (const fai_heap_cached *node = heap->oldest; node; node = node->newer) {
-        cached += node->span.size;
-        if ((const void *)node != node->span.address)
-            wrong = node;
-    }
-    if (live != heap->live_count || live_bytes != heap->live_bytes || cached != heap->cache_bytes)
+    if (live != heap->live_count || live_bytes != heap->live_bytes)
         wrong = heap;
     pthread_mutex_unlock(&heap->lock);
     return wrong;

@@ -1,8 +1,9 @@
 /* Heap memory: lives until it is freed, for what is large or lives long (textures, meshes, levels).
  *
- * Each block is one span of the backend, or one that was freed before and kept for reuse, with an
- * entry in a table: so leaks can be named and foreign pointers refused. Small and frequent objects
- * belong in pools. All calls: any thread, a short lock; blocks may be freed by any thread. */
+ * Blocks are cut from regions of some MiB, which grow together again when they are freed; the
+ * largest are spans of their own. A table knows all of them: so leaks can be named and foreign
+ * pointers refused. Small and frequent objects belong in pools. All calls: any thread, a short
+ * lock; blocks may be freed by any thread. */
 #ifndef FA_HEAP_H
 #define FA_HEAP_H
 

@@ -52,9 +52,14 @@ static void add_heap(fa_allocator *allocator, fa_stats *stats) {
     stats->heap_live_count = heap->live_count;
     stats->heap_live_bytes = heap->live_bytes;
     stats->heap_bytes_peak = heap->bytes_peak;
-    stats->heap_cache_bytes = heap->cache_bytes;
-    stats->heap_cache_hit_count = heap->cache_hit_count;
     pthread_mutex_unlock(&heap->lock);
+    fai_store *store = &allocator->store;
+    pthread_mutex_lock(&store->lock);
+    stats->heap_cache_bytes = store->cache_bytes;
+    stats->heap_cache_hit_count = store->cache_hit_count;
+    stats->heap_region_count = store->regions.region_count;
+    stats->heap_free_bytes = store->regions.free_bytes;
+    pthread_mutex_unlock(&store->lock);
 }
 
 fa_status fa_stats_get(fa_allocator *allocator, fa_stats *stats) {
@@ -142,6 +147,8 @@ size_t fa_stats_format(const fa_stats *stats, char *text, size_t text_bytes) {
     PUT(heap_live_count);
     PUT(heap_live_bytes);
     PUT(heap_bytes_peak);
+    PUT(heap_region_count);
+    PUT(heap_free_bytes);
     PUT(heap_cache_bytes);
     PUT(heap_cache_hit_count);
     PUT(thread_count);

@@ -12,7 +12,7 @@ FA_EXTERN_C_BEGIN
  *   pool_live_count            == pool_alloc_count - pool_free_count
  *   heap_live_count            == heap_alloc_count - heap_free_count
  *   bytes_held_by_kind[SEGMENT]== pool_segment_count * pool_segment_bytes of the configuration
- *   bytes_held_by_kind[HEAP]   >= heap_live_bytes + heap_cache_bytes
+ *   bytes_held_by_kind[HEAP]   >= heap_live_bytes + heap_free_bytes + heap_cache_bytes
  * Counters of allocations are 0 with FA_MINIMAL, and what is computed from them likewise. Frame
  * numbers of a thread are those of its ended frames. */
 typedef struct fa_stats {
@@ -51,9 +51,11 @@ typedef struct fa_stats {
     uint64_t heap_alloc_count;
     uint64_t heap_free_count;
     uint64_t heap_live_count;
-    size_t heap_live_bytes;  /* as asked for */
-    size_t heap_bytes_peak;  /* most of these at once */
-    size_t heap_cache_bytes; /* freed blocks kept for reuse */
+    size_t heap_live_bytes;   /* as asked for */
+    size_t heap_bytes_peak;   /* most of these at once */
+    size_t heap_region_count; /* spans that smaller blocks are cut from */
+    size_t heap_free_bytes;   /* free in them */
+    size_t heap_cache_bytes;  /* freed spans of larger blocks, kept for reuse */
     uint64_t heap_cache_hit_count;
 
     /* Threads. */

@@ -45,11 +45,13 @@ static void fork_prepare(void) {
     for (fa_allocator *allocator = k_allocators; allocator; allocator = allocator->next) {
         fai_lock(allocator);
         pthread_mutex_lock(&allocator->heap.lock);
+        pthread_mutex_lock(&allocator->store.lock);
     }
 }
 
 static void fork_release(void) {
     for (fa_allocator *allocator = k_allocators; allocator; allocator = allocator->next) {
+        pthread_mutex_unlock(&allocator->store.lock);
         pthread_mutex_unlock(&allocator->heap.lock);
         fai_unlock(allocator);
     }

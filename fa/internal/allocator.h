@@ -6,6 +6,7 @@
 #include "fa/internal/atomic.h"
 #include "fa/internal/check.h"
 #include "fa/internal/span.h"
+#include "fa/internal/store.h"
 
 #include <pthread.h>
 
@@ -55,10 +56,8 @@ typedef struct fai_pools {
 #define FAI_NO_CLASS 0xFF
 
 typedef struct fai_heap_entry fai_heap_entry;
-typedef struct fai_heap_cached fai_heap_cached;
-#define FAI_HEAP_BIN_COUNT 512
 
-/* The heap's table and its cache of freed blocks. Guarded by its own lock. */
+/* The table of live heap blocks. Guarded by its own lock. */
 typedef struct fai_heap {
     pthread_mutex_t lock;
     fai_span table_span;
@@ -69,11 +68,6 @@ typedef struct fai_heap {
     size_t bytes_peak;
     uint64_t alloc_count;
     uint64_t free_count;
-    fai_heap_cached *bin[FAI_HEAP_BIN_COUNT]; /* by size, newest first */
-    uint64_t bin_used[FAI_HEAP_BIN_COUNT / 64];
-    fai_heap_cached *oldest, *newest;
-    size_t cache_bytes;
-    uint64_t cache_hit_count;
 } fai_heap;
 
 struct fa_allocator {
@@ -85,7 +79,7 @@ struct fa_allocator {
     uint32_t checks;      /* fa_check bits in force */
     bool watched;         /* somebody must see each allocation: the fast paths stay closed */
     uint32_t references;  /* atomic */
-    pthread_mutex_t lock; /* threads, pools; the order is registry, this, heap */
+    pthread_mutex_t lock; /* threads, pools; the order is registry, this, heap, store */
     fai_thread *threads;  /* attached */
     fai_thread *idle;     /* states to be used again; never given back before destroy */
     fai_thread *frozen;   /* of threads that did not survive a fork */
@@ -94,6 +88,7 @@ struct fa_allocator {
     size_t thread_bytes; /* size of a state with its magazines */
     fai_pools pools;
     fai_heap heap;
+    fai_store store;
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */
     uint64_t frame_count, frame_alloc_count, frame_bytes;

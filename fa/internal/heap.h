@@ -17,10 +17,8 @@ size_t fai_heap_usable(fa_allocator *allocator, const void *block);
 bool fai_heap_owns(fa_allocator *allocator, const void *pointer);
 
 bool fai_heap_create(fa_allocator *allocator);
-/* Frees every block, live or cached, and the table. */
+/* Frees every block and the table. */
 void fai_heap_destroy(fa_allocator *allocator);
-/* Gives the cache back; returns bytes. */
-size_t fai_heap_trim(fa_allocator *allocator);
 const void *fai_heap_validate(fa_allocator *allocator);
 
 #endif

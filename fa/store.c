@@ -1,0 +1,315 @@
+/* Where the memory of heap blocks comes from.
+ *
+ * What fits a quarter of a region is cut from one. What is larger gets a span of its own, rounded
+ * up to a bin's size so that what one block leaves fits the next of about the same size; freed ones
+ * wait in bins, sixteen for each doubling, the oldest given back first. */
+#include "fa/internal/store.h"
+
+#include "fa/internal/allocator.h"
+#include "fa/internal/poison.h"
+
+#include <string.h>
+
+/* Lies in the freed span itself. */
+struct fai_cached {
+    fai_cached *next, *prev;   /* in its bin */
+    fai_cached *newer, *older; /* of all */
+    fai_span span;
+};
+
+#define BYTES_MIN ((size_t)128) /* a freed span must hold its node */
+#define ROUNDED_BYTES_MIN ((size_t)64 << 10)
+#define BIN_SHIFT_MIN 7                     /* log2 of BYTES_MIN */
+#define PURGED_BYTES_MIN ((size_t)64 << 10) /* free blocks in regions whose pages are dropped */
+_Static_assert(sizeof(fai_cached) <= BYTES_MIN, "the node must fit into the smallest span");
+
+static void lock(fai_store *store) { pthread_mutex_lock(&store->lock); }
+static void unlock(fai_store *store) { pthread_mutex_unlock(&store->lock); }
+
+/* ---- spans kept for reuse ---- */
+
+static size_t bin_of(size_t bytes) {
+    size_t log2 = 63 - (size_t)__builtin_clzll(bytes);
+    size_t bin = (log2 - BIN_SHIFT_MIN) * 16 + ((bytes >> (log2 - 4)) & 15);
+    return bin < FAI_STORE_BIN_COUNT ? bin : FAI_STORE_BIN_COUNT - 1;
+}
+
+static void cache_remove(fai_store *store, fai_cached *node) {
+    size_t bin = bin_of(node->span.size);
+    if (node->prev)
+        node->prev->next = node->next;
+    else
+        store->bin[bin] = node->next;
+    if (node->next)
+        node->next->prev = node->prev;
+    if (store->bin[bin] == NULL)
+        store->bin_used[bin / 64] &= ~((uint64_t)1 << bin % 64);
+    if (node->newer)
+        node->newer->older = node->older;
+    else
+        store->newest = node->older;
+    if (node->older)
+        node->older->newer = node->newer;
+    else
+        store->oldest = node->newer;
+    store->cache_bytes -= node->span.size;
+}
+
+static void cache_add(fai_store *store, const fai_span *span) {
+    fai_cached *node = (fai_cached *)span->address;
+    size_t bin = bin_of(span->size);
+    fai_unpoison(node, sizeof *node);
+    *node = (fai_cached){.next = store->bin[bin], .older = store->newest, .span = *span};
+    if (node->next)
+        node->next->prev = node;
+    store->bin[bin] = node;
+    store->bin_used[bin / 64] |= (uint64_t)1 << bin % 64;
+    if (node->older)
+        node->older->newer = node;
+    else
+        store->oldest = node;
+    store->newest = node;
+    store->cache_bytes += span->size;
+}
+
+/* First bin from `bin` on that is not empty, or FAI_STORE_BIN_COUNT. */
+static size_t next_bin(const fai_store *store, size_t bin) {
+    for (size_t word = bin / 64; word < FAI_STORE_BIN_COUNT / 64; word++) {
+        uint64_t used = store->bin_used[word];
+        if (word == bin / 64)
+            used &= ~(uint64_t)0 << bin % 64;
+        if (used != 0)
+            return word * 64 + (size_t)__builtin_ctzll(used);
+    }
+    return FAI_STORE_BIN_COUNT;
+}
+
+/* Finds a kept span of bytes up to bytes_most, aligned to align. Looks at few of each bin. */
+static bool cache_take(fai_store *store, size_t bytes, size_t bytes_most, size_t align,
+                       fai_span *span) {
+    for (size_t bin = next_bin(store, bin_of(bytes)); bin < FAI_STORE_BIN_COUNT;
+         bin = next_bin(store, bin + 1)) {
+        size_t looks = 8;
+        for (fai_cached *node = store->bin[bin]; node && looks; node = node->next, looks--) {
+            if (node->span.size > bytes_most && bin > bin_of(bytes_most))
+                return false;
+            if (node->span.size < bytes || node->span.size > bytes_most ||
+                ((uintptr_t)node & (align - 1)) != 0)
+                continue;
+            *span = node->span;
+            cache_remove(store, node);
+            store->cache_hit_count++;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void give_span(fa_allocator *allocator, const fai_span *span) {
+    fai_span copy = *span;
+    fai_unpoison(copy.address, copy.size);
+    if (!fai_span_free(&allocator->spans, &copy)) { /* sealed: it is all that there will be */
+        lock(&allocator->store);
+        cache_add(&allocator->store, &copy);
+        unlock(&allocator->store);
+    }
+}
+
+/* Gives the oldest kept blocks back until at most bytes are kept. */
+static size_t cache_shrink(fa_allocator *allocator, size_t bytes) {
+    fai_store *store = &allocator->store;
+    size_t given = 0;
+    while (!FAI_LOAD_RELAXED(&allocator->spans.sealed)) {
+        lock(store);
+        fai_cached *node = store->cache_bytes > bytes ? store->oldest : NULL;
+        fai_span span = {0};
+        if (node != NULL) {
+            span = node->span;
+            cache_remove(store, node);
+        }
+        unlock(store);
+        if (node == NULL)
+            break;
+        give_span(allocator, &span);
+        given += span.size;
+    }
+    return given;
+}
+
+/* ---- regions ---- */
+
+static bool is_cut(const fai_span *span) { return span->backend == FAI_STORE_CUT; }
+
+static bool cut(fai_store *store, size_t bytes, size_t align, fai_span *span) {
+    lock(store);
+    void *block = fai_regions_take(&store->regions, bytes, align);
+    if (block != NULL)
+        *span = (fai_span){block, fai_regions_usable(block), (uint32_t)align, FAI_STORE_CUT,
+                           FA_SPAN_HEAP};
+    unlock(store);
+    return block != NULL;
+}
+
+/* Cuts a block from what is held, or from a new region. */
+static bool take_cut(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span) {
+    fai_store *store = &allocator->store;
+    if (bytes > store->regions.block_bytes_max || align > bytes + store->regions.block_bytes_max)
+        return false;
+    if (cut(store, bytes, align, span))
+        return true;
+    fai_span region;
+    if (fai_span_alloc(&allocator->spans, store->regions.region_bytes, FA_CACHE_LINE, FA_SPAN_HEAP,
+                       &region, NULL) != FA_OK)
+        return false;
+    lock(store);
+    fai_regions_add(&store->regions, &region);
+    unlock(store);
+    return cut(store, bytes, align, span);
+}
+
+static void give_cut(fa_allocator *allocator, const fai_span *span) {
+    fai_store *store = &allocator->store;
+    fai_span empty;
+    lock(store);
+    bool spare = fai_regions_give(&store->regions, span->address, &empty);
+    unlock(store);
+    if (!spare)
+        return;
+    fai_unpoison(empty.address, empty.size);
+    if (fai_span_free(&allocator->spans, &empty))
+        return;
+    lock(store); /* sealed */
+    fai_regions_add(&store->regions, &empty);
+    unlock(store);
+}
+
+/* ---- both ---- */
+
+/* Size of the span for a block of its own. */
+static size_t span_bytes_for(const fa_allocator *allocator, size_t bytes) {
+    size_t step = allocator->spans.info[0].granularity_bytes;
+    if (bytes < BYTES_MIN)
+        bytes = BYTES_MIN;
+    if (bytes >= ROUNDED_BYTES_MIN) {
+        size_t sixteenth = (size_t)1 << (63 - __builtin_clzll(bytes) - 4);
+        step = sixteenth > step ? sixteenth : step;
+    }
+    return fai_round_up(bytes, step > FA_ALIGN_MIN ? step : FA_ALIGN_MIN);
+}
+
+fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span,
+                         bool *zeroed) {
+    *zeroed = false;
+    if (take_cut(allocator, bytes, align, span))
+        return FA_OK;
+    fai_store *store = &allocator->store;
+    bytes = span_bytes_for(allocator, bytes);
+    size_t most = FAI_LOAD_RELAXED(&allocator->spans.sealed) ? SIZE_MAX : bytes + bytes / 4;
+    lock(store);
+    bool cached = cache_take(store, bytes, most, align, span);
+    unlock(store);
+    if (cached)
+        return FA_OK;
+    fa_status status = fai_allocator_span(allocator, bytes, align, FA_SPAN_HEAP, span);
+    *zeroed = status == FA_OK && fai_span_is_zeroed(&allocator->spans, span);
+    return status;
+}
+
+void fai_store_give(fa_allocator *allocator, const fai_span *span) {
+    if (is_cut(span)) {
+        give_cut(allocator, span);
+        return;
+    }
+    bool sealed = FAI_LOAD_RELAXED(&allocator->spans.sealed);
+    size_t limit = allocator->config.heap_cache_bytes;
+    if (!sealed && span->size > limit) {
+        give_span(allocator, span);
+        return;
+    }
+    fai_store *store = &allocator->store;
+    lock(store);
+    cache_add(store, span);
+    bool over = store->cache_bytes > limit;
+    unlock(store);
+    if (over && !sealed)
+        cache_shrink(allocator, limit);
+}
+
+bool fai_store_resize(fa_allocator *allocator, fai_span *span, size_t bytes) {
+    if (!is_cut(span)) {
+        bytes = span_bytes_for(allocator, bytes);
+        bool fits = bytes <= span->size && bytes >= span->size / 2;
+        return fits || fai_span_resize(&allocator->spans, span, bytes);
+    }
+    fai_store *store = &allocator->store;
+    lock(store);
+    bool done = fai_regions_resize(&store->regions, span->address, bytes);
+    span->size = fai_regions_usable(span->address);
+    unlock(store);
+    return done;
+}
+
+/* ---- life ---- */
+
+bool fai_store_create(fa_allocator *allocator) {
+    fai_store *store = &allocator->store;
+    fai_regions_create(&store->regions, allocator->config.heap_region_bytes);
+    return pthread_mutex_init(&store->lock, NULL) == 0;
+}
+
+static void purge(void *user, const fai_span *span, void *address, size_t size) {
+    fa_allocator *allocator = (fa_allocator *)user;
+    fai_span_purge(&allocator->spans, span, address, size);
+}
+
+size_t fai_store_trim(fa_allocator *allocator) {
+    fai_store *store = &allocator->store;
+    size_t bytes = cache_shrink(allocator, 0);
+    while (!FAI_LOAD_RELAXED(&allocator->spans.sealed)) {
+        fai_span empty;
+        lock(store);
+        bool found = fai_regions_remove_empty(&store->regions, &empty);
+        unlock(store);
+        if (!found)
+            break;
+        fai_unpoison(empty.address, empty.size);
+        if (!fai_span_free(&allocator->spans, &empty)) {
+            lock(store); /* sealed meanwhile */
+            fai_regions_add(&store->regions, &empty);
+            unlock(store);
+            break;
+        }
+        bytes += empty.size;
+    }
+    lock(store);
+    fai_regions_visit_free(&store->regions, PURGED_BYTES_MIN, purge, allocator);
+    unlock(store);
+    return bytes;
+}
+
+void fai_store_destroy(fa_allocator *allocator) {
+    fai_store *store = &allocator->store;
+    fai_span span;
+    cache_shrink(allocator, 0);
+    while (fai_regions_remove_any(&store->regions, &span)) {
+        fai_unpoison(span.address, span.size);
+        fai_span_free(&allocator->spans, &span);
+    }
+    pthread_mutex_destroy(&store->lock);
+}
+
+const void *fai_store_validate(fa_allocator *allocator) {
+    fai_store *store = &allocator->store;
+    size_t cached = 0;
+    lock(store);
+    const void *wrong = fai_regions_validate(&store->regions);
+    for (const fai_cached *node = store->oldest; node; node = node->newer) {
+        cached += node->span.size;
+        if ((const void *)node != node->span.address)
+            wrong = node;
+    }
+    if (cached != store->cache_bytes)
+        wrong = store;
+    unlock(store);
+    return wrong;
+}
