@@ -1,4 +1,4 @@
-"""Numbers from runs: medians over rounds, percentiles, ratios. Knows nothing of processes or tables.
+"""Numbers from runs: medians over rounds, percentiles, ratios. Knows no processes, no tables.
 
 A run is a dictionary: kind ("scenario", "trace", "micro"), point ("contacts/500", or "" for micro),
 row (a contender's name), round, benchmarks (as Google Benchmark gave them), samples (ns per frame).

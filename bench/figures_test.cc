@@ -42,11 +42,11 @@ TEST(Figures, OfNothingAreZero) {
 TEST(System, AnswersAreReal) {
     uint64_t before = clock_ns();
     uint64_t peak = peak_rss_bytes();
-    Events before = events_now(), sum{0, 0, 0};
+    Events events = events_now(), sum{0, 0, 0};
     std::vector<char> memory(size_t{64} << 20, 1);
     EXPECT_GE(clock_ns(), before);
     EXPECT_GE(peak_rss_bytes(), peak + (size_t{32} << 20));
-    add_events(sum, before);
+    add_events(sum, events);
     EXPECT_GT(sum.minor_faults + sum.major_faults, 0u);
     EXPECT_EQ(1, memory[12345]);
 }

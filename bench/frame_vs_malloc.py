@@ -55,7 +55,7 @@ def make_parser():
     add("--data-dir", metavar="DIR", default="",
         help="where the game's data lie; 'none': generated data")
     add("--cpu", type=int, metavar="N", help="processor for what runs on one thread")
-    add("--bars", action="store_true", help="check every bar and end with status 1 if one is missed")
+    add("--bars", action="store_true", help="check every bar, end with status 1 if one is missed")
     add("--json", metavar="FILE", help="write raw data and figures")
     add("--publish", metavar="DIR", nargs="?", const="",
         help="write a report: raw data, tables, plots (default: results/ in the tree)")
@@ -151,7 +151,7 @@ def caveats(document, options):
     if options.smoke:
         lines.append("Smoke sizes: these times mean nothing.")
     elif not options.full:
-        lines.append("A quick run: few frames, so that p99.9 is nearly the worst frame; see --full.")
+        lines.append("A quick run: few frames, so that p99.9 is nearly the worst one; see --full.")
     lines += [
         "Allocation time replays the recorded calls alone, in one thread, and writes "
         + {"page": "one byte in each page of each block, so that page faults count.",

@@ -13,7 +13,8 @@ job --smoke --json run.json --publish || fail "smoke run: $(cat "$TEST_TMPDIR/er
 grep -q 'framealloc mmap' "$TEST_TMPDIR/out" || fail "no table"
 grep -q $'\033' "$TEST_TMPDIR/out" && fail "colour without a terminal"
 [[ -s $BUILD_WORKSPACE_DIRECTORY/results/README.md ]] || fail "nothing published"
-grep -rqFe "$TEST_TMPDIR" -e "$PWD" "$BUILD_WORKSPACE_DIRECTORY/results" && fail "a path of this machine"
+grep -rqFe "$TEST_TMPDIR" -e "$PWD" "$BUILD_WORKSPACE_DIRECTORY/results" &&
+    fail "a path of this machine"
 
 job --from run.json --bars
 [[ $? == [01] ]] || fail "--from with --bars: $(cat "$TEST_TMPDIR/err")"

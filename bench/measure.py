@@ -171,7 +171,7 @@ def run_job(job, number, folder):
 
 
 def _check_malloc(row, context):
-    """The library that really provides malloc in the process is the one that the row is named for."""
+    """The library that really provides malloc in the process is the one that the row names."""
     if row.preload and os.path.basename(row.preload) not in context["malloc"]:
         raise RunFailed(f"{row.name}: malloc came from {context['malloc']}")
 
@@ -210,7 +210,7 @@ class Progress:
 def run_rounds(groups, rounds, deadline, folder):
     """All jobs, `rounds` times. Within a group the rows take turns (A B C A B C), and each round
     starts with another one. Past the deadline (seconds of time.monotonic, None: no limit) no round
-    is begun that would not end before it. Returns (runs, rounds run, what there was no time for)."""
+    is begun that would not end before it. Returns (runs, rounds, what was left out)."""
     jobs = sum(len(group) for group in groups)
     progress = Progress(jobs * rounds)
     runs, left, longest = [], [], 0.0

@@ -79,7 +79,8 @@ class Summary(unittest.TestCase):
         self.assertEqual(summary["trace"]["contacts/500"]["glibc"]["worst"], 80)
 
     def test_threads_go_by_the_wall_clock(self):
-        summary = figures.summarize([micro_run("glibc", 0, {"threads_pool/real_time/threads:2": 3})])
+        run = micro_run("glibc", 0, {"threads_pool/real_time/threads:2": 3})
+        summary = figures.summarize([run])
         self.assertEqual(summary["micro"]["threads_pool/2"]["glibc"], 6)
 
     def test_unequal_checksums_are_found(self):

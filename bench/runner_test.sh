@@ -10,7 +10,8 @@ check() { # WHAT COMMAND...: prints JSON without an error
     local what=$1
     shift
     if ! "$@" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" ||
-        ! grep -q '"real_time"' "$TEST_TMPDIR/out" || grep -q error_occurred "$TEST_TMPDIR/out"; then
+        ! grep -q '"real_time"' "$TEST_TMPDIR/out" ||
+        grep -q error_occurred "$TEST_TMPDIR/out"; then
         echo "FAILED: $what"
         cat "$TEST_TMPDIR/out" "$TEST_TMPDIR/err"
         failed=1
