@@ -69,8 +69,8 @@ static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, boo
 /* ---- the cursor ---- */
 
 static void set_cursor(fai_thread *thread, char *cursor, char *end) {
-    thread->head.frame.cursor = cursor;
-    thread->head.frame.limit = thread->allocator->watched ? cursor : end;
+    thread->frame->cursor = cursor;
+    thread->frame->limit = thread->allocator->watched ? cursor : end;
 }
 
 void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
@@ -99,8 +99,7 @@ size_t fai_arena_used(const fai_thread *thread) {
     const fai_arena *arena = thread->arena;
     if (arena->current == NULL)
         return arena->bytes_before;
-    return arena->bytes_before +
-           (size_t)(thread->head.frame.cursor - fai_chunk_start(arena->current));
+    return arena->bytes_before + (size_t)(thread->frame->cursor - fai_chunk_start(arena->current));
 }
 
 /* Moves the cursor to the start of chunk, which follows the current one. */
@@ -108,7 +107,7 @@ static void advance(fai_thread *thread, fai_chunk *chunk) {
     fai_arena *arena = thread->arena;
     if (arena->current != NULL) {
         arena->bytes_before = fai_arena_used(thread);
-        arena->current->used_end = thread->head.frame.cursor;
+        arena->current->used_end = thread->frame->cursor;
     }
     arena->current = chunk;
     set_cursor(thread, fai_chunk_start(chunk), chunk->end);
@@ -119,7 +118,7 @@ static void *bump(fai_thread *thread, size_t bytes, size_t align) {
     const fai_chunk *chunk = thread->arena->current;
     if (chunk == NULL)
         return NULL;
-    char *block = fai_align_up(thread->head.frame.cursor, align);
+    char *block = fai_align_up(thread->frame->cursor, align);
     if (block > chunk->end || bytes > (size_t)(chunk->end - block))
         return NULL;
     set_cursor(thread, block + bytes, chunk->end);

@@ -25,8 +25,9 @@ FA_EXTERN_C_BEGIN
 typedef struct fa_frame {
     char *cursor;
     char *limit;
-    uint64_t alloc_count;      /* by this thread; stays 0 with FA_MINIMAL */
-    uint64_t alloc_count_base; /* its value when the frame began */
+    uint64_t alloc_count;           /* by this thread; stays 0 with FA_MINIMAL */
+    uint64_t alloc_count_base;      /* its value when the frame began */
+    struct fai_thread_head *thread; /* whose frame this is */
 } fa_frame;
 
 /* Objects of one class that a thread keeps ready; their addresses follow the structure.
@@ -59,7 +60,6 @@ typedef struct fai_magazine {
 
 /* The first words of a thread's state. */
 typedef struct fai_thread_head {
-    fa_frame frame;
     char *frame_start; /* cursor and limit of the next frame as it begins; NULL: begin and... */
     char *frame_limit; /* ...end must look closer */
     uintptr_t segment_mask; /* address & mask: the segment of a pool object */
@@ -82,9 +82,14 @@ typedef struct fai_slab_head {
 /* No allocator has this address, not even NULL, so that one compare covers "not attached". */
 #define FAI_NOBODY ((fa_allocator *)1)
 
-/* The allocator that the calling thread used last, and its state in it. owner is also reset by a
- * thread that destroys that allocator. */
+/* What a thread keeps at hand. frame_owner and owner are also reset by a thread that destroys that
+ * allocator. */
 typedef struct fai_thread_slot {
+    /* The allocator that the thread attached to first, and its frame: an address that needs no
+     * look-up. In further allocators the frame is part of the thread's state. */
+    fa_allocator *frame_owner; /* FAI_NOBODY until then */
+    fa_frame frame;
+    /* The allocator that the thread used last, and its state in it. */
     fa_allocator *owner; /* FAI_NOBODY until the first use */
     fai_thread_head *head;
     const fa_site *site; /* where the call in progress was written, when it says so (site.h) */

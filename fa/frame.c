@@ -10,7 +10,7 @@
 #define GROW_ALIGN_MAX ((size_t)4096)
 #define NOTE_BYTES ((sizeof(fai_frame_note) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
 
-static fai_thread *thread_of(fa_frame *frame) { return (fai_thread *)(void *)frame; }
+static fai_thread *thread_of(const fa_frame *frame) { return (fai_thread *)frame->thread; }
 
 /* ---- what checks and sanitizers add to a block ----
  * note | block | rest of its last 16 bytes and 16 guard bytes */
@@ -93,7 +93,7 @@ static void bury(fai_thread *thread, fai_arena *arena) {
 char fai_frame_closed[FA_ALIGN_MIN] __attribute__((aligned(16)));
 
 static void close_frame(fai_thread *thread) {
-    thread->head.frame.cursor = thread->head.frame.limit = fai_frame_closed;
+    thread->frame->cursor = thread->frame->limit = fai_frame_closed;
 }
 
 /* After how many more frames to look at what a thread holds. */
@@ -108,8 +108,9 @@ static uint64_t due(const fai_thread *thread, uint32_t frames) {
 
 void fai_frame_attach(fai_thread *thread) {
     const fa_alloc_config *config = &thread->allocator->config;
+    thread->frame->thread = &thread->head;
     thread->frame_count = thread->frame_alloc_count = thread->frame_bytes = 0;
-    thread->head.frame.alloc_count = 0;
+    thread->frame->alloc_count = 0;
     thread->frame_trim_at = due(thread, config->frame_trim_after);
     thread->pool_trim_at = due(thread, config->pool_trim_after);
     schedule(thread);
@@ -137,7 +138,7 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
         return NULL;
     }
     if (fai_frame_is_open(thread)) {
-        fai_report(allocator, FA_DIAG_FA004, FA_ERROR_FRAME_OPEN, 0, 0, &thread->head.frame);
+        fai_report(allocator, FA_DIAG_FA004, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
         return NULL;
     }
     uint32_t in_flight = allocator->config.frames_in_flight;
@@ -148,25 +149,38 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
         fai_arena_rebuild(thread, arena);
     if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
         fai_pool_drain(thread);
-    thread->head.frame.alloc_count_base = thread->head.frame.alloc_count;
+    thread->frame->alloc_count_base = thread->frame->alloc_count;
     fai_arena_enter(thread, arena);
-    return &thread->head.frame;
+    return thread->frame;
+}
+
+/* Two stores: joined in one of 16 bytes, as the compiler likes to, they would be slower to read
+ * back one by one in the next allocation. */
+static inline void set_cursor(fa_frame *frame, char *cursor, char *limit) {
+    FAI_STORE_RELAXED(&frame->cursor, cursor);
+    FAI_STORE_RELAXED(&frame->limit, limit);
+}
+
+/* The frame of the calling thread in an allocator that it used before, by the shortest way. */
+static inline fa_frame *frame_at_hand(fa_allocator *allocator) {
+    if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.frame_owner) == allocator))
+        return &fai_slot.frame;
+    const fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
+    return thread ? thread->frame : NULL;
 }
 
 fa_frame *(fa_frame_begin)(fa_allocator *allocator) {
-    if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator)) {
-        fai_thread *thread = (fai_thread *)fai_slot.head;
-        fa_frame *frame = &thread->head.frame;
-        char *start = thread->head.frame_start;
-        if (FA_LIKELY(start != NULL && !fai_frame_is_open(thread) &&
-                      FAI_LOAD_RELAXED(&thread->deferred) == NULL)) {
-            frame->cursor = start;
-            frame->limit = thread->head.frame_limit;
-            frame->alloc_count_base = frame->alloc_count;
-            return frame;
-        }
-    }
-    return begin_slow(allocator);
+    fa_frame *frame = frame_at_hand(allocator);
+    if (FA_UNLIKELY(frame == NULL))
+        return begin_slow(allocator);
+    const fai_thread *thread = thread_of(frame);
+    char *start = thread->head.frame_start;
+    if (FA_UNLIKELY(start == NULL || frame->cursor != fai_frame_closed ||
+                    FAI_LOAD_RELAXED(&thread->deferred) != NULL))
+        return begin_slow(allocator);
+    set_cursor(frame, start, thread->head.frame_limit);
+    frame->alloc_count_base = frame->alloc_count;
+    return frame;
 }
 
 /* What is due every so many frames. */
@@ -189,13 +203,14 @@ FA_COLD static void settle(fai_thread *thread) {
 }
 
 /* The numbers of a frame that is over. Returns true when something is due. */
-static inline bool account(fai_thread *thread, size_t used) {
+static inline bool account(fai_thread *thread, const fa_frame *frame, size_t used) {
+    uint64_t count = thread->frame_count + 1;
     FAI_BUMP(&thread->frame_bytes, used);
-    FAI_BUMP(&thread->frame_count, 1);
+    FAI_STORE_RELAXED(&thread->frame_count, count);
 #ifndef FA_MINIMAL
-    FAI_STORE_RELAXED(&thread->frame_alloc_count, thread->head.frame.alloc_count);
+    FAI_STORE_RELAXED(&thread->frame_alloc_count, frame->alloc_count);
 #endif
-    return thread->frame_count >= thread->settle_at;
+    return count >= thread->settle_at;
 }
 
 static inline void note_peak(fai_thread *thread, fai_arena *arena, size_t used) {
@@ -211,7 +226,7 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     bool at_once = allocator->config.frames_in_flight == 1;
     size_t used = fai_arena_used(thread);
     if (arena->current != NULL)
-        arena->current->used_end = thread->head.frame.cursor;
+        arena->current->used_end = thread->frame->cursor;
     close_frame(thread);
     note_peak(thread, arena, used);
     if (allocator->watched && at_once)
@@ -220,22 +235,22 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
         fai_arena_outgrown(thread, arena, used);
         thread->frame_trim_at = due(thread, allocator->config.frame_trim_after);
     }
-    if (account(thread, used) || arena->stale)
+    if (account(thread, thread->frame, used) || arena->stale)
         settle(thread);
     if (at_once)
         fai_arena_rest(thread, arena);
     return FA_OK;
 }
 
-/* The frame never left its first chunk: nothing to look at but the cursor. */
-static inline fa_status end(fai_thread *thread) {
+/* Where the frame never left its first chunk there is nothing to look at but the cursor. */
+static inline fa_status end(fai_thread *thread, fa_frame *frame) {
     char *start = thread->head.frame_start;
     if (FA_UNLIKELY(start == NULL))
         return end_slow(thread);
-    size_t used = (size_t)(thread->head.frame.cursor - start);
-    close_frame(thread);
+    size_t used = (size_t)(frame->cursor - start);
+    set_cursor(frame, fai_frame_closed, fai_frame_closed);
     note_peak(thread, thread->arena, used);
-    if (FA_UNLIKELY(account(thread, used)))
+    if (FA_UNLIKELY(account(thread, frame, used)))
         settle(thread);
     return FA_OK;
 }
@@ -252,16 +267,16 @@ fa_status(fa_frame_end_in)(fa_frame *frame) {
     if (FA_UNLIKELY(frame == NULL))
         return end_refused(NULL, NULL);
     fai_thread *thread = thread_of(frame);
-    if (FA_UNLIKELY(thread->slot != &fai_slot || !fai_frame_is_open(thread)))
+    if (FA_UNLIKELY(thread->slot != &fai_slot || frame->cursor == fai_frame_closed))
         return end_refused(thread->allocator, thread);
-    return end(thread);
+    return end(thread, frame);
 }
 
 fa_status(fa_frame_end)(fa_allocator *allocator) {
-    fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
-    if (FA_UNLIKELY(thread == NULL || !fai_frame_is_open(thread)))
-        return end_refused(allocator, thread);
-    return end(thread);
+    fa_frame *frame = frame_at_hand(allocator);
+    if (FA_UNLIKELY(frame == NULL || frame->cursor == fai_frame_closed))
+        return end_refused(allocator, frame ? thread_of(frame) : NULL);
+    return end(thread_of(frame), frame);
 }
 
 uint64_t fa_frame_count_in(const fa_frame *frame) {
@@ -271,13 +286,13 @@ uint64_t fa_frame_count_in(const fa_frame *frame) {
 
 fa_frame *fa_frame_current(fa_allocator *allocator) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
-    return thread != NULL && fai_frame_is_open(thread) ? &thread->head.frame : NULL;
+    return thread != NULL && fai_frame_is_open(thread) ? thread->frame : NULL;
 }
 
 size_t fa_frame_bytes_in(const fa_frame *frame) {
     if (frame == NULL)
         return 0;
-    const fai_thread *thread = (const fai_thread *)(const void *)frame;
+    const fai_thread *thread = thread_of(frame);
     return fai_frame_is_open(thread) ? fai_arena_used(thread) : 0;
 }
 
@@ -291,7 +306,7 @@ size_t fa_frame_bytes(fa_allocator *allocator) {
 static fa_frame *find(fa_allocator *allocator, size_t size) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
     if (thread != NULL)
-        return &thread->head.frame;
+        return thread->frame;
     if (allocator == NULL)
         fai_fail(FA_ERROR_INVALID, size);
     else
@@ -375,8 +390,7 @@ bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
     if (!fai_frame_is_open(thread))
         return false;
     for (const fai_chunk *chunk = thread->arena->first; chunk; chunk = chunk->next) {
-        const char *end =
-            chunk == thread->arena->current ? thread->head.frame.cursor : chunk->used_end;
+        const char *end = chunk == thread->arena->current ? thread->frame->cursor : chunk->used_end;
         if (byte >= fai_chunk_start(chunk) && byte < end)
             return true;
         if (chunk == thread->arena->current)
@@ -390,9 +404,9 @@ static bool move_end(fai_thread *thread, char *end) {
     const fai_chunk *chunk = thread->arena->current;
     if (end > chunk->end)
         return false;
-    thread->head.frame.cursor = end;
+    thread->frame->cursor = end;
     if (thread->allocator->watched)
-        thread->head.frame.limit = end;
+        thread->frame->limit = end;
     return true;
 }
 
@@ -403,7 +417,7 @@ static void *grow_watched(fai_thread *thread, char *block, size_t size_new) {
     char *end_old = watched_end(note);
     note->size = size_new;
     bool fits = size_new <= (size_t)(thread->arena->current->end - block) &&
-                note == thread->arena->newest_note && end_old == thread->head.frame.cursor &&
+                note == thread->arena->newest_note && end_old == thread->frame->cursor &&
                 move_end(thread, watched_end(note));
     if (!fits)
         note->size = size_old;
@@ -547,7 +561,7 @@ const void *fai_frame_validate(const fai_thread *thread) {
             current_seen |= chunk == thread->arena->current;
         }
     }
-    const fa_frame *frame = &thread->head.frame;
+    const fa_frame *frame = thread->frame;
     if (bytes != thread->chunk_bytes || frame->cursor > frame->limit)
         return thread;
     if (!fai_frame_is_open(thread))

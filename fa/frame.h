@@ -114,7 +114,7 @@ FA_API FA_RETURNS_BLOCK char *fa_frame_copy_string_in(fa_frame *frame, const cha
 /* ------------------------------------------------------------------------------------------------
  * Inline functions: the fast paths.
  * fa_frame_alloc_in succeeds here when 0 < size and size, rounded up to 16, fits below the limit.
- * fa_frame_alloc also needs the calling thread to have used this allocator last. */
+ * fa_frame_alloc also needs this allocator to be the first that the calling thread attached to. */
 
 /* Slow paths: everything else. Return a block or NULL with the error set. */
 FA_API FA_COLD void *fai_frame_alloc_slow(fa_frame *frame, size_t size);
@@ -203,7 +203,7 @@ FA_API FA_RETURNS_BLOCK char *fa_frame_copy_string_in(fa_frame *frame, const cha
 /* ------------------------------------------------------------------------------------------------
  * Inline functions: the fast paths.
  * fa_frame_alloc_in succeeds here when 0 < size and size, rounded up to 16, fits below the limit.
- * fa_frame_alloc also needs the calling thread to have used this allocator last. */
+ * fa_frame_alloc also needs this allocator to be the first that the calling thread attached to. */
 
 /* Slow paths: everything else. Return a block or NULL with the error set. */
 FA_API FA_COLD void *fai_frame_alloc_slow(fa_frame *frame, size_t size);
@@ -240,9 +240,9 @@ inline void *fa_frame_alloc_in(fa_frame *frame, size_t size) {
 }
 
 inline void *fa_frame_alloc(fa_allocator *allocator, size_t size) {
-    if (FA_UNLIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) != allocator))
+    if (FA_UNLIKELY(FAI_LOAD_RELAXED(&fai_slot.frame_owner) != allocator))
         return fai_frame_alloc_find(allocator, size);
-    return fa_frame_alloc_in(&fai_slot.head->frame, size);
+    return fa_frame_alloc_in(&fai_slot.frame, size);
 }
 
 inline void *fa_frame_alloc_batch_in(fa_frame *frame, size_t count, size_t size) {

@@ -14,7 +14,7 @@
 #include <limits.h>
 #include <string.h>
 
-__thread fai_thread_slot fai_slot = {FAI_NOBODY, NULL, NULL};
+__thread fai_thread_slot fai_slot = {.frame_owner = FAI_NOBODY, .owner = FAI_NOBODY};
 
 static __thread fai_thread *t_states;   /* guarded by k_lock */
 static __thread unsigned t_exit_rounds; /* how often this thread's exit has been seen */
@@ -113,12 +113,11 @@ void fai_registry_add(fa_allocator *allocator) {
     pthread_mutex_unlock(&k_lock);
 }
 
-static void forget(fai_thread *thread) {
-    fai_thread_slot *slot = thread->slot;
-    fa_allocator *owner = thread->allocator;
-    /* The thread may be switching to another allocator at this moment: take only our own away. */
-    while (!FAI_CAS_RELAXED(&slot->owner, &owner, FAI_NOBODY))
-        if (owner != thread->allocator)
+/* Takes an allocator away from a place that its thread may be writing at this moment. */
+static void take_away(fa_allocator **place, fa_allocator *allocator) {
+    fa_allocator *seen = allocator;
+    while (!FAI_CAS_RELAXED(place, &seen, FAI_NOBODY))
+        if (seen != allocator)
             break;
 }
 
@@ -129,7 +128,9 @@ void fai_registry_remove(fa_allocator *allocator) {
         while (*link != thread)
             link = &(*link)->next_on_thread;
         *link = thread->next_on_thread;
-        forget(thread);
+        take_away(&thread->slot->owner, allocator);
+        take_away(&thread->slot->frame_owner, allocator);
+        thread->frame = &thread->frame_beside; /* the slot is the other thread's alone */
     }
     if (allocator->prev)
         allocator->prev->next = allocator->next;
@@ -198,9 +199,13 @@ static fai_thread *attach(fa_allocator *allocator) {
         fai_report(allocator, FA_DIAG_FA202, FA_ERROR_NO_MEMORY, 0, 0, NULL);
         return NULL;
     }
+    bool first = FAI_LOAD_RELAXED(&fai_slot.frame_owner) == FAI_NOBODY;
+    thread->frame = first ? &fai_slot.frame : &thread->frame_beside;
     fai_frame_attach(thread);
     fai_pool_attach(thread);
     pthread_mutex_lock(&k_lock);
+    if (first)
+        FAI_STORE_RELAXED(&fai_slot.frame_owner, allocator);
     thread->slot = &fai_slot;
     thread->on_thread = &t_states;
     thread->next_on_thread = t_states;
@@ -245,8 +250,10 @@ static void detach_locked(fai_thread *thread) {
     *link = thread->next_on_thread;
     if (FAI_LOAD_RELAXED(&fai_slot.owner) == allocator)
         FAI_STORE_RELAXED(&fai_slot.owner, FAI_NOBODY);
-
     fai_frame_detach(thread);
+    if (thread->frame == &fai_slot.frame)
+        FAI_STORE_RELAXED(&fai_slot.frame_owner, FAI_NOBODY);
+    thread->frame = &thread->frame_beside;
     fai_lock(allocator);
     fai_pool_detach(thread);
     allocator->frame_count += thread->frame_count;
@@ -271,7 +278,7 @@ fa_status fa_thread_detach(fa_allocator *allocator) {
     if (thread == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
     if (fai_frame_is_open(thread))
-        (void)(fa_frame_end_in)(&thread->head.frame);
+        (void)(fa_frame_end_in)(thread->frame);
     pthread_mutex_lock(&k_lock);
     detach_locked(thread);
     pthread_mutex_unlock(&k_lock);

@@ -58,6 +58,8 @@ struct fai_thread {
     uint64_t settle_at;     /* frame_count at which something below is due */
     uint64_t frame_trim_at; /* the arenas may have grown too large */
     uint64_t pool_trim_at;  /* the pools may hold too much */
+    fa_frame *frame;        /* in the slot of the thread, or frame_beside */
+    fa_frame frame_beside;  /* where the slot's frame belongs to another allocator */
     fai_arena *arena;       /* of the open frame, else of the last one */
     size_t chunk_bytes;     /* held in chunks, spills left out */
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
@@ -78,7 +80,7 @@ struct fai_thread {
 extern char fai_frame_closed[FA_ALIGN_MIN];
 
 static inline bool fai_frame_is_open(const fai_thread *thread) {
-    return thread->head.frame.cursor != fai_frame_closed;
+    return thread->frame->cursor != fai_frame_closed;
 }
 
 /* The calling thread's state: when it was used last, at once; else after a search, or attached.
