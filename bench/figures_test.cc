@@ -44,11 +44,11 @@ TEST(System, AnswersAreReal) {
     uint64_t peak = peak_rss_bytes();
     Events events = events_now(), sum{0, 0, 0};
     std::vector<char> memory(size_t{64} << 20, 1);
+    asm volatile("" : : "r"(memory.data()) : "memory"); /* else it need not be there */
     EXPECT_GE(clock_ns(), before);
     EXPECT_GE(peak_rss_bytes(), peak + (size_t{32} << 20));
     add_events(sum, events);
     EXPECT_GT(sum.minor_faults + sum.major_faults, 0u);
-    EXPECT_EQ(1, memory[12345]);
 }
 
 } // namespace
