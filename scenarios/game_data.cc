@@ -99,7 +99,7 @@ struct Sprite {
 std::map<std::string, Sprite> sprites_list(const fs::path &images) {
     std::map<std::string, Sprite> sprites;
     for (const fs::path &file : files_below(images / "effect")) {
-        std::string name = fs::relative(file, images).replace_extension().generic_string();
+        std::string name = file.lexically_relative(images).replace_extension().generic_string();
         size_t digits = name.find_last_not_of("0123456789") + 1;
         bool numbered = digits > 1 && digits < name.size();
         Blend blend = numbered && name[digits - 1] == '-' ? Blend::kAlpha : Blend::kAdditive;
@@ -223,7 +223,10 @@ static std::vector<Asset> assets_generated(size_t count) {
 
 static bool read_asset(const fs::path &path, size_t pixel_bytes_max, Asset *asset) {
     std::ifstream file(path, std::ios::binary);
-    asset->bytes.assign(std::istreambuf_iterator<char>(file), {});
+    asset->bytes.resize(fs::file_size(path));
+    if (!file.read(reinterpret_cast<char *>(asset->bytes.data()),
+                   static_cast<std::streamsize>(asset->bytes.size())))
+        return false;
     Image image = image_info(asset->bytes.data(), asset->bytes.size());
     asset->width = image.width;
     asset->height = image.height;
@@ -249,7 +252,7 @@ std::vector<Asset> assets_load(const std::string &found, const AssetLimits &limi
         Asset asset;
         if (index >= paths.size() || !read_asset(paths[index], limits.pixel_bytes_max, &asset))
             continue;
-        asset.name = fs::relative(paths[index], images).generic_string();
+        asset.name = paths[index].lexically_relative(images).generic_string();
         assets.push_back(std::move(asset));
     }
     if (assets.empty())

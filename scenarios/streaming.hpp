@@ -81,7 +81,7 @@ struct StreamingTypes {
             "a camera flies through images: read, decode, keep under a budget, evict, reload",
             "assets",
             {400, 800, 1600},
-            100,
+            40,
             1600};
         return info;
     }
@@ -161,8 +161,8 @@ Streaming<M>::Streaming(M &memory, const ScenarioSetup &setup)
     for (size_t i = 0; i < object_count; i++)
         objects_.push_back({random.unit() * world_, random.unit() * world_,
                             static_cast<uint32_t>(i % assets_.size())});
-    /* Until the budget is used up, at least. */
-    for (int i = 0; i < 240; i++)
+    /* Until the budget is used up. */
+    for (int i = 0; i < 200; i++)
         frame();
 }
 
