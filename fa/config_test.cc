@@ -77,6 +77,7 @@ TEST(Config, Presets) {
     EXPECT_EQ(d.pool_magazine_bytes, 128 * kKib);
     EXPECT_EQ(d.pool_magazine_count_max, 1024u);
     EXPECT_EQ(d.pool_trim_after, 120u);
+    EXPECT_EQ(d.heap_region_bytes, 4 * kMib);
     EXPECT_EQ(d.heap_cache_bytes, 16 * kMib);
     EXPECT_EQ(d.thread_count_max, 0u);
     EXPECT_EQ(d.checks, kDebug ? uint32_t{FA_CHECK_ALL} : 0u);
@@ -208,6 +209,12 @@ TEST(Config, OtherFieldsAtTheirEdges) {
     VALID(c->bytes_max = FA_SIZE_MAX);
     VALID(c->bytes_max = SIZE_MAX);
     VALID(c->bytes_max = 16 * kMib);
+    VALID(c->heap_region_bytes = 0);
+    VALID(c->heap_region_bytes = 256 * kKib);
+    VALID(c->heap_region_bytes = 256 * kKib + 1);
+    VALID(c->heap_region_bytes = 64 * kMib);
+    INVALID("heap_region_bytes", "262143", c->heap_region_bytes = 256 * kKib - 1);
+    INVALID("heap_region_bytes", "67108865", c->heap_region_bytes = 64 * kMib + 1);
     VALID(c->heap_cache_bytes = 0);
     VALID(c->heap_cache_bytes = SIZE_MAX);
     VALID(c->thread_count_max = 1);

@@ -122,7 +122,8 @@ TEST_F(DiagTest, CapsAndLimits) {
     fa_event event = ExpectOne(FA_DIAG_FA003, FA_ERROR_LIMIT);
     EXPECT_EQ(event.size, 100000u);
     EXPECT_EQ(event.limit, config.frame_bytes_max);
-    EXPECT_EQ(fa_heap_alloc(allocator, 4 << 20), nullptr); const int line = __LINE__;
+    EXPECT_EQ(fa_heap_alloc(allocator, 4 << 20), nullptr);
+    const int line = __LINE__ - 1;
     event = ExpectOne(FA_DIAG_FA301, FA_ERROR_LIMIT);
     EXPECT_EQ(event.limit, 3u << 20);
     if (kCounted) {

@@ -193,9 +193,9 @@ class Model {
 };
 
 void Play(const Variant &variant, Random *random, int steps) {
-    SCOPED_TRACE(testing::Message() << variant.name << ", in flight "
-                                    << variant.config.frames_in_flight << ", checks "
-                                    << variant.config.checks << ", FA_TEST_SEED=" << random->Seed());
+    SCOPED_TRACE(testing::Message()
+                 << variant.name << ", in flight " << variant.config.frames_in_flight << ", checks "
+                 << variant.config.checks << ", FA_TEST_SEED=" << random->Seed());
     Source source;
     {
         Allocator allocator(variant.config, source);

@@ -87,18 +87,13 @@ TEST_F(FrameTest, TypedForms) {
     fa_frame *frame = fa_frame_begin(allocator);
     ASSERT_NE(fa_frame_alloc(allocator, 16), nullptr); // nothing is aligned by luck
     for (int i = 0; i < 2; i++) {
-        Wide *wide[] = {fa_frame_new(allocator, Wide),
-                        fa_frame_new_2(allocator, Wide),
-                        fa_frame_new_4(allocator, Wide),
-                        fa_frame_new_8(allocator, Wide),
-                        fa_frame_array(allocator, Wide, 3),
-                        fa_frame_array_zeroed(allocator, Wide, 3),
-                        fa_frame_new_in(frame, Wide),
-                        fa_frame_new_2_in(frame, Wide),
-                        fa_frame_new_4_in(frame, Wide),
-                        fa_frame_new_8_in(frame, Wide),
-                        fa_frame_array_in(frame, Wide, 3),
-                        fa_frame_array_zeroed_in(frame, Wide, 3)};
+        Wide *wide[] = {
+            fa_frame_new(allocator, Wide),      fa_frame_new_2(allocator, Wide),
+            fa_frame_new_4(allocator, Wide),    fa_frame_new_8(allocator, Wide),
+            fa_frame_array(allocator, Wide, 3), fa_frame_array_zeroed(allocator, Wide, 3),
+            fa_frame_new_in(frame, Wide),       fa_frame_new_2_in(frame, Wide),
+            fa_frame_new_4_in(frame, Wide),     fa_frame_new_8_in(frame, Wide),
+            fa_frame_array_in(frame, Wide, 3),  fa_frame_array_zeroed_in(frame, Wide, 3)};
         EXPECT_TRUE(IsFilled(wide[5], 0, 3 * sizeof(Wide)));
         EXPECT_TRUE(IsFilled(wide[11], 0, 3 * sizeof(Wide)));
         const size_t counts[] = {1, 2, 4, 8, 3, 3};
@@ -144,10 +139,18 @@ TEST_F(FrameTest, ProductsThatWrapAreRefused) {
     const size_t before = fa_frame_bytes_in(frame);
     const struct {
         size_t count, size;
-    } products[] = {
-        {SIZE_MAX, 2},           {2, SIZE_MAX},       {SIZE_MAX, SIZE_MAX}, {SIZE_MAX / 2 + 1, 2},
-        {(size_t)1 << 33, (size_t)1 << 33},           {SIZE_MAX / 16 + 2, 16}, {SIZE_MAX, 1},
-        {FA_SIZE_MAX + 1, 1},    {FA_SIZE_MAX / 2 + 1, 2}, {0, 8},          {8, 0}, {0, 0}};
+    } products[] = {{SIZE_MAX, 2},
+                    {2, SIZE_MAX},
+                    {SIZE_MAX, SIZE_MAX},
+                    {SIZE_MAX / 2 + 1, 2},
+                    {(size_t)1 << 33, (size_t)1 << 33},
+                    {SIZE_MAX / 16 + 2, 16},
+                    {SIZE_MAX, 1},
+                    {FA_SIZE_MAX + 1, 1},
+                    {FA_SIZE_MAX / 2 + 1, 2},
+                    {0, 8},
+                    {8, 0},
+                    {0, 0}};
     for (const auto &p : products) {
         SCOPED_TRACE(testing::Message() << p.count << " * " << p.size);
         EXPECT_EQ(fa_frame_alloc_batch(allocator, p.count, p.size), nullptr);

@@ -133,9 +133,9 @@ class Model {
     }
 
     std::map<const unsigned char *, Block>::iterator Any() {
-        auto it = blocks_.lower_bound(std::next(blocks_.begin(), static_cast<ptrdiff_t>(
-                                                                     random_->Below(blocks_.size())))
-                                          ->first);
+        auto it = blocks_.lower_bound(
+            std::next(blocks_.begin(), static_cast<ptrdiff_t>(random_->Below(blocks_.size())))
+                ->first);
         EXPECT_TRUE(IsPainted(it->first, it->second.mark, it->second.size));
         return it;
     }
@@ -181,9 +181,10 @@ class Model {
 };
 
 void Play(fa_alloc_config config, Random *random, bool may_fail, bool seal) {
-    SCOPED_TRACE(testing::Message() << "cache " << config.heap_cache_bytes << ", checks "
-                                    << config.checks << ", limit " << config.bytes_max << ", seal "
-                                    << seal << ", FA_TEST_SEED=" << random->Seed());
+    SCOPED_TRACE(testing::Message()
+                 << "cache " << config.heap_cache_bytes << ", regions " << config.heap_region_bytes
+                 << ", checks " << config.checks << ", limit " << config.bytes_max << ", seal "
+                 << seal << ", FA_TEST_SEED=" << random->Seed());
     Events events;
     events.Watch(&config);
     Source source;
@@ -217,6 +218,7 @@ TEST(HeapModel, EveryCheckWithAndWithoutCache) {
     for (uint32_t checks : AllChecks())
         for (size_t cache : {size_t{0}, size_t{100000}, size_t{16} << 20}) {
             fa_alloc_config config = Plain();
+            config.heap_region_bytes = cache == 0 ? 256 << 10 : cache == 100000 ? 0 : 4 << 20;
             config.checks = checks;
             config.heap_cache_bytes = cache;
             Play(config, &random, false, false);
@@ -230,6 +232,7 @@ TEST(HeapModel, SealedAndLimited) {
     for (uint32_t checks : {0, 7})
         for (size_t cache : {size_t{0}, size_t{16} << 20}) {
             fa_alloc_config config = Plain();
+            config.heap_region_bytes = cache == 0 ? 256 << 10 : 0;
             config.checks = checks;
             config.heap_cache_bytes = cache;
             Play(config, &random, true, true);

@@ -40,6 +40,7 @@ class HeapTest : public testing::Test {
 TEST_F(HeapTest, BlocksOfEverySize) {
     for (uint32_t checks : AllChecks()) {
         config.checks = checks;
+        config.heap_region_bytes = checks % 2 ? 0 : 256 << 10;
         Allocator allocator(config, source);
         std::vector<void *> blocks;
         for (size_t size = 1; size <= 5000000; size = size * 2 + 1) {
@@ -68,37 +69,44 @@ TEST_F(HeapTest, BlocksOfEverySize) {
 }
 
 TEST_F(HeapTest, TheUsableSizeMayBeUsed) {
-    for (uint32_t checks : {0u, static_cast<uint32_t>(FA_CHECK_GUARD)}) {
-        config.checks = checks;
-        Allocator allocator(config, source);
-        for (size_t size : {1u, 100u, 70000u}) {
-            void *block = fa_heap_alloc(allocator, size);
-            Paint(block, 1, fa_usable_size(allocator, block));
-            ExpectValid(allocator);
-            fa_heap_free(allocator, block);
+    for (size_t region : {0u, 4u << 20})
+        for (uint32_t checks : {0u, static_cast<uint32_t>(FA_CHECK_GUARD)}) {
+            config.heap_region_bytes = region;
+            config.checks = checks;
+            Allocator allocator(config, source);
+            for (size_t size : {1u, 100u, 70000u}) {
+                void *block = fa_heap_alloc(allocator, size);
+                Paint(block, 1, fa_usable_size(allocator, block));
+                ExpectValid(allocator);
+                fa_heap_free(allocator, block);
+            }
         }
-    }
 }
 
 TEST_F(HeapTest, EveryAlignment) {
-    Allocator allocator(config, source);
-    std::vector<void *> blocks;
-    for (int turn = 0; turn < 2; turn++) { // the second time from the cache
-        for (size_t align = 1; align <= FA_ALIGN_MAX; align *= 2) {
-            void *block = fa_heap_alloc_aligned(allocator, 5000, align);
-            ASSERT_NE(block, nullptr) << align;
-            EXPECT_TRUE(IsAligned(block, align < 16 ? 16 : align));
-            Paint(block, align, 5000);
-            blocks.push_back(block);
+    for (size_t region : {0u, 256u << 10, 4u << 20}) {
+        config.heap_region_bytes = region;
+        Allocator allocator(config, source);
+        std::vector<void *> blocks;
+        for (int turn = 0; turn < 2; turn++) { // the second time from what was freed
+            for (size_t align = 1; align <= FA_ALIGN_MAX; align *= 2) {
+                void *block = fa_heap_alloc_aligned(allocator, 5000, align);
+                ASSERT_NE(block, nullptr) << align;
+                EXPECT_TRUE(IsAligned(block, align < 16 ? 16 : align));
+                Paint(block, align, 5000);
+                blocks.push_back(block);
+            }
+            ExpectValid(allocator);
+            for (void *block : blocks)
+                fa_heap_free(allocator, block);
+            blocks.clear();
         }
-        for (void *block : blocks)
-            fa_heap_free(allocator, block);
-        blocks.clear();
     }
 }
 
 TEST_F(HeapTest, ReallocKeepsTheAlignmentThatWasAskedFor) {
     for (bool cached : {false, true}) {
+        config.heap_region_bytes = cached ? 0 : 4 << 20;
         Allocator allocator(config, source);
         std::vector<void *> blocks;
         if (cached) { // blocks that happen to lie well
@@ -125,30 +133,33 @@ TEST_F(HeapTest, ReallocKeepsTheAlignmentThatWasAskedFor) {
 }
 
 TEST_F(HeapTest, ZeroedAlsoFromTheCache) {
-    Allocator allocator(config, source);
-    for (int i = 0; i < 20; i++) {
-        auto *block = static_cast<unsigned char *>(fa_heap_alloc_zeroed(allocator, 3, 3001));
-        ASSERT_NE(block, nullptr);
-        EXPECT_TRUE(IsFilled(block, 0, 9003));
-        std::memset(block, 0xFF, fa_usable_size(allocator, block));
-        fa_heap_free(allocator, block);
-    }
-    EXPECT_GT(Stats(allocator).heap_cache_hit_count, 0u);
-    double *zeros = fa_heap_array_zeroed(allocator, double, 1000);
-    EXPECT_TRUE(IsFilled(zeros, 0, 8000));
-    fa_heap_free(allocator, zeros);
-    const struct {
-        size_t count, size;
-    } products[] = {{SIZE_MAX, 2}, {2, SIZE_MAX}, {SIZE_MAX / 2 + 1, 2}, {FA_SIZE_MAX, 2}, {0, 1},
-                    {1, 0}};
-    for (const auto &p : products) {
-        fa_last_error_clear();
-        EXPECT_EQ(fa_heap_alloc_zeroed(allocator, p.count, p.size), nullptr);
-        EXPECT_EQ(fa_last_error().status, FA_ERROR_INVALID);
+    for (size_t region : {0u, 4u << 20}) {
+        config.heap_region_bytes = region;
+        Allocator allocator(config, source);
+        for (int i = 0; i < 20; i++) {
+            auto *block = static_cast<unsigned char *>(fa_heap_alloc_zeroed(allocator, 3, 3001));
+            ASSERT_NE(block, nullptr);
+            EXPECT_TRUE(IsFilled(block, 0, 9003));
+            std::memset(block, 0xFF, fa_usable_size(allocator, block));
+            fa_heap_free(allocator, block);
+        }
+        double *zeros = fa_heap_array_zeroed(allocator, double, 1000);
+        EXPECT_TRUE(IsFilled(zeros, 0, 8000));
+        fa_heap_free(allocator, zeros);
+        const struct {
+            size_t count, size;
+        } products[] = {{SIZE_MAX, 2},    {2, SIZE_MAX}, {SIZE_MAX / 2 + 1, 2},
+                        {FA_SIZE_MAX, 2}, {0, 1},        {1, 0}};
+        for (const auto &p : products) {
+            fa_last_error_clear();
+            EXPECT_EQ(fa_heap_alloc_zeroed(allocator, p.count, p.size), nullptr);
+            EXPECT_EQ(fa_last_error().status, FA_ERROR_INVALID);
+        }
     }
 }
 
 TEST_F(HeapTest, TheCacheSavesBackendCallsAndKeepsToItsLimit) {
+    config.heap_region_bytes = 0;
     config.heap_cache_bytes = 1 << 20;
     Allocator allocator(config, source);
     std::vector<void *> blocks;
@@ -164,15 +175,11 @@ TEST_F(HeapTest, TheCacheSavesBackendCallsAndKeepsToItsLimit) {
         fa_heap_free(allocator, fa_heap_alloc(allocator, 50000 - i));
     EXPECT_EQ(source.Calls(), calls);
     EXPECT_EQ(Stats(allocator).heap_cache_hit_count, 1000u);
-    // Blocks below 4 KiB and above the whole cache are not kept.
-    for (size_t size : {100u, 4000u, 2u << 20}) {
-        void *block = fa_heap_alloc(allocator, size);
-        const size_t cached = Stats(allocator).heap_cache_bytes;
-        const uint64_t frees = source.Frees(FA_SPAN_HEAP);
-        fa_heap_free(allocator, block);
-        EXPECT_EQ(Stats(allocator).heap_cache_bytes, cached);
-        EXPECT_EQ(source.Frees(FA_SPAN_HEAP), frees + 1);
-    }
+    // A block that is larger than the whole cache is not kept.
+    void *large = fa_heap_alloc(allocator, 2 << 20);
+    const uint64_t frees = source.Frees(FA_SPAN_HEAP);
+    fa_heap_free(allocator, large);
+    EXPECT_EQ(source.Frees(FA_SPAN_HEAP), frees + 1);
     const size_t cached = Stats(allocator).heap_cache_bytes;
     EXPECT_EQ(fa_allocator_trim(allocator), cached);
     EXPECT_EQ(Stats(allocator).heap_cache_bytes, 0u);
@@ -181,6 +188,7 @@ TEST_F(HeapTest, TheCacheSavesBackendCallsAndKeepsToItsLimit) {
 }
 
 TEST_F(HeapTest, WithoutACacheEachFreeReachesTheBackend) {
+    config.heap_region_bytes = 0;
     config.heap_cache_bytes = 0;
     Allocator allocator(config, source);
     for (int i = 0; i < 100; i++)
@@ -189,12 +197,45 @@ TEST_F(HeapTest, WithoutACacheEachFreeReachesTheBackend) {
     EXPECT_EQ(Stats(allocator).heap_cache_hit_count, 0u);
 }
 
+TEST_F(HeapTest, SmallerBlocksShareRegionsThatGrowTogetherAgain) {
+    config.heap_region_bytes = 1 << 20;
+    config.heap_cache_bytes = 0;
+    Allocator allocator(config, source);
+    std::vector<void *> blocks;
+    for (size_t i = 0; i < 500; i++)
+        blocks.push_back(fa_heap_alloc(allocator, 1 + i * 613 % 20000));
+    EXPECT_GE(source.Allocs(FA_SPAN_HEAP), 5u);
+    EXPECT_LE(source.Allocs(FA_SPAN_HEAP), 8u);
+    EXPECT_EQ(Stats(allocator).heap_region_count, source.Allocs(FA_SPAN_HEAP));
+    for (size_t i = 0; i < 500; i++)
+        fa_heap_free(allocator, blocks[i * 7 % 500]);
+    EXPECT_LE(Stats(allocator).heap_region_count, 1u) << "one stays ready";
+    ExpectValid(allocator);
+    ExpectIdentities(allocator);
+    // All of it is one piece again: the largest block that a region gives fits three times.
+    const uint64_t spans = source.Allocs(FA_SPAN_HEAP);
+    for (int i = 0; i < 3; i++)
+        blocks[i] = fa_heap_alloc(allocator, (1 << 18) - 64);
+    EXPECT_EQ(source.Allocs(FA_SPAN_HEAP), spans);
+    void *large = fa_heap_alloc(allocator, (1 << 18) + 64);
+    EXPECT_EQ(source.Allocs(FA_SPAN_HEAP), spans + 1) << "a span of its own";
+    EXPECT_EQ(Stats(allocator).heap_region_count, 1u);
+    for (void *block : {blocks[0], blocks[1], blocks[2], large})
+        fa_heap_free(allocator, block);
+    fa_allocator_trim(allocator);
+    EXPECT_EQ(Stats(allocator).bytes_held_by_kind[FA_SPAN_HEAP], 0u);
+}
+
 TEST_F(HeapTest, VisitShowsEachBlockWithItsPlace) {
     Allocator allocator(config, source);
-    void *first = fa_heap_alloc(allocator, 100); const int line_first = __LINE__;
-    void *second = fa_heap_alloc_aligned(allocator, 200, 256); const int line_second = __LINE__;
-    void *third = fa_heap_alloc_zeroed(allocator, 3, 100); const int line_third = __LINE__;
-    void *fourth = fa_heap_realloc(allocator, nullptr, 400); const int line_fourth = __LINE__;
+    void *first = fa_heap_alloc(allocator, 100);
+    const int line_first = __LINE__ - 1;
+    void *second = fa_heap_alloc_aligned(allocator, 200, 256);
+    const int line_second = __LINE__ - 1;
+    void *third = fa_heap_alloc_zeroed(allocator, 3, 100);
+    const int line_third = __LINE__ - 1;
+    void *fourth = fa_heap_realloc(allocator, nullptr, 400);
+    const int line_fourth = __LINE__ - 1;
     void *hidden = (fa_heap_alloc)(allocator, 5);
     auto blocks = Live(allocator);
     ASSERT_EQ(blocks.size(), 5u);
@@ -209,9 +250,11 @@ TEST_F(HeapTest, VisitShowsEachBlockWithItsPlace) {
     EXPECT_TRUE(IsHere(blocks[fourth].site, line_fourth)) << blocks[fourth].site.line;
     EXPECT_EQ(blocks[hidden].site.file, nullptr) << "called without the macro";
     // The last call that gave a block its size has its place, in place or not.
-    first = fa_heap_realloc(allocator, first, 101); const int line_near = __LINE__;
+    first = fa_heap_realloc(allocator, first, 101);
+    const int line_near = __LINE__ - 1;
     EXPECT_TRUE(IsHere(Live(allocator)[first].site, line_near));
-    first = fa_heap_realloc(allocator, first, 1 << 20); const int line_far = __LINE__;
+    first = fa_heap_realloc(allocator, first, 1 << 20);
+    const int line_far = __LINE__ - 1;
     EXPECT_TRUE(IsHere(Live(allocator)[first].site, line_far));
     for (void *block : {first, second, third, fourth, hidden})
         fa_heap_free(allocator, block);
@@ -259,7 +302,8 @@ TEST_F(HeapTest, AVisitorThatSealsLosesNothing) {
 TEST_F(HeapTest, LeaksAreNamed) {
     {
         Allocator allocator(config, source);
-        ASSERT_NE(fa_heap_alloc(allocator, 111), nullptr); const int line = __LINE__;
+        ASSERT_NE(fa_heap_alloc(allocator, 111), nullptr);
+        const int line = __LINE__ - 1;
         for (int i = 0; i < 20; i++)
             ASSERT_NE(fa_heap_alloc(allocator, 222), nullptr);
         ASSERT_NE(fa_pool_alloc(allocator, 32), nullptr);
@@ -303,8 +347,8 @@ TEST_F(HeapTest, ForeignPointersAreRefused) {
     Allocator allocator(config, source), other(config, source);
     void *mine = fa_heap_alloc(allocator, 100), *theirs = fa_heap_alloc(other, 100);
     int local = 0;
-    for (void *wrong : {theirs, static_cast<void *>(&local), static_cast<void *>(
-                                                                 static_cast<char *>(mine) + 16)}) {
+    for (void *wrong : {theirs, static_cast<void *>(&local),
+                        static_cast<void *>(static_cast<char *>(mine) + 16)}) {
         fa_last_error_clear();
         fa_heap_free(allocator, wrong);
         EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
@@ -325,17 +369,21 @@ TEST_F(HeapTest, ForeignPointersAreRefused) {
 }
 
 TEST_F(HeapTest, OutOfMemoryLeavesTheBlockUntouched) {
+    config.heap_region_bytes = 0;
     Allocator allocator(config, source);
     void *block = fa_heap_alloc(allocator, 10000);
     Paint(block, 1, 10000);
     source.Fail(1);
     const fa_stats before = Stats(allocator);
-    EXPECT_EQ(fa_heap_alloc(allocator, 100), nullptr); const int line = __LINE__;
+    EXPECT_EQ(fa_heap_alloc(allocator, 100), nullptr);
+    const int line = __LINE__ - 1;
     EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
     EXPECT_TRUE(IsHere(events.Last(FA_DIAG_FA701).site, line));
     EXPECT_EQ(fa_heap_realloc(allocator, block, 1000000), nullptr);
     EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
-    EXPECT_EQ(fa_heap_visit(allocator, [](void *, const fa_heap_block *) {}, nullptr), SIZE_MAX);
+    EXPECT_EQ(fa_heap_visit(
+                  allocator, [](void *, const fa_heap_block *) {}, nullptr),
+              SIZE_MAX);
     source.Fail(0);
     EXPECT_TRUE(IsPainted(block, 1, 10000));
     const fa_stats after = Stats(allocator);
