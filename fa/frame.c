@@ -209,6 +209,8 @@ static inline bool account(fai_thread *thread, const fa_frame *frame, size_t use
     FAI_STORE_RELAXED(&thread->frame_count, count);
 #ifndef FA_MINIMAL
     FAI_STORE_RELAXED(&thread->frame_alloc_count, frame->alloc_count);
+#else
+    (void)frame;
 #endif
     return count >= thread->settle_at;
 }

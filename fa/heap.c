@@ -130,6 +130,8 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
         fai_store_take(allocator, bytes_for(allocator, size), align, &entry.span, zeroed);
     if (status != FA_OK)
         return NULL;
+    /* Whole before it stands in the table: the child of a fork may look at it there. */
+    dress(allocator, &entry.span, size, 0);
     pthread_mutex_lock(&heap->lock);
     status = reserve(allocator);
     if (status == FA_OK) {
@@ -145,7 +147,6 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
         return NULL;
     }
     fai_slot.site = NULL;
-    dress(allocator, &entry.span, size, 0);
     return entry.span.address;
 }
 
@@ -263,8 +264,8 @@ static bool resize_in_place(fa_allocator *allocator, fai_heap_entry *copy, size_
         entry->site = fai_take_site();
     heap->live_bytes -= copy->size;
     account(heap, size);
-    pthread_mutex_unlock(&heap->lock);
     dress(allocator, &copy->span, size, kept);
+    pthread_mutex_unlock(&heap->lock);
     return true;
 }
 
