@@ -16,7 +16,7 @@ from bench import bars, contenders, figures, machine, measure, publish, tables
 
 SCHEMA = "framealloc-bench-1"
 SCENARIOS = ("particles", "contacts", "streaming")  # frames and warm-ups below are in this order
-# Micro-benchmarks that bars are about; the quick run takes no others.
+# Micro-benchmarks that bars are about; the quick run takes no others unless they are asked for.
 QUICK_MICRO = ("^(frame/64|frame_written/64|frame_allocator/64|batch/1000|begin_end|pair/64|"
                "many_1000/64|many_10000/64)$")
 DEBUG_NOTE = ("Debian builds Google Benchmark as DEBUG, and it warns of that; the timed loops are "
@@ -29,7 +29,8 @@ class Usage(Exception):
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
-        raise Usage(message)
+        names = " ".join(action.option_strings[-1] for action in self._actions)
+        raise Usage(f"{message}; options: {names}")
 
 
 def make_parser():
@@ -116,7 +117,8 @@ def make_settings(options, infos, points, micro):
             "rounds": options.rounds or rounds,
             "passes": passes, "touch": options.touch, "data_dir": options.data_dir,
             "micro_seconds": seconds if micro else 0,
-            "micro": "" if options.full or options.smoke else QUICK_MICRO, "seconds": limit}
+            "micro": "" if options.full or options.smoke or options.scenario else QUICK_MICRO,
+            "seconds": limit}
 
 
 def choose_rows(options):

@@ -45,7 +45,7 @@ refused 'mimalloc' --backend nonsense
 refused 'tcmalloc' --allocator nonsense
 refused 'particles' --scenario nonsense
 refused '500' --scenario contacts/many
-refused 'unrecognized' --nonsense
+refused '--scenario' --nonsense
 refused 'page' --touch all
 refused 'more than 0' --rounds 0
 refused 'invalid int' --rounds many
