@@ -266,23 +266,40 @@ static size_t plan_for(const fai_thread *thread, size_t bytes) {
     return config->frame_bytes_max != 0 && bytes > share ? 0 : bytes;
 }
 
+static bool is_lazy(const fai_thread *thread) {
+    return thread->allocator->spans.info[0].commits_lazily;
+}
+
 void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used) {
-    /* Room for the next frame to need more: as much again where untouched pages cost nothing. */
-    bool lazy = thread->allocator->spans.info[0].commits_lazily;
-    arena->bytes_plan = plan_for(thread, used + (lazy ? used : used / 4));
+    /* Room for the next frames to need more: much of it where untouched pages cost nothing. */
+    size_t plan = is_lazy(thread) ? plan_for(thread, used * 4) : 0;
+    arena->bytes_plan = plan != 0 ? plan : plan_for(thread, used + used / 4);
     arena->stale = true;
     arena->window_peak = 0;
+    arena->touched = used;
 }
 
 void fai_arena_trim(fai_thread *thread, fai_arena *arena) {
     size_t peak = arena->window_peak;
     arena->window_peak = 0;
-    if (arena->first == NULL || arena->stale || peak > arena->first->span.size / 4)
+    if (peak > arena->touched)
+        arena->touched = peak;
+    fai_chunk *chunk = arena->first;
+    size_t least = thread->allocator->config.frame_chunk_bytes_first;
+    if (chunk == NULL || arena->stale || chunk->span.size <= least)
         return;
-    size_t plan = plan_for(thread, peak * 2);
-    if (plan != 0 && plan < arena->first->span.size) {
-        arena->bytes_plan = plan;
-        arena->stale = true;
+    if (!is_lazy(thread)) {
+        size_t plan = plan_for(thread, peak * 2);
+        if (peak <= chunk->span.size / 4 && plan != 0 && plan < chunk->span.size) {
+            arena->bytes_plan = plan;
+            arena->stale = true;
+        }
+    } else if (peak <= arena->touched / 4 && arena->touched > least) {
+        /* The addresses stay, the pages behind them go. */
+        size_t kept = fai_round_up(peak * 2 + FAI_CHUNK_HEADER, PAGE_BYTES);
+        fai_span_purge(&thread->allocator->spans, &chunk->span, (char *)chunk + kept,
+                       chunk->span.size - kept);
+        arena->touched = peak * 2;
     }
 }
 

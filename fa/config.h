@@ -57,8 +57,8 @@ typedef struct fa_alloc_config {
     /* A frame's memory stays as it is until that many frames have begun after it: 1 means until
      * the end of the frame itself. 1 to FA_FRAMES_IN_FLIGHT_MAX. Default 1. */
     uint32_t frames_in_flight;
-    /* After so many frames in a row that needed at most a quarter of their arena, the arena shrinks
-     * to twice what they needed. 0: never. Default 120. */
+    /* After so many frames in a row that needed at most a quarter of what an arena has used, it
+     * gives back all but twice what they needed. 0: never. Default 120. */
     uint32_t frame_trim_after;
 
     /* Object sizes of the pools: ascending multiples of 16, from 16 to FA_POOL_CLASS_BYTES_MAX,
@@ -81,8 +81,9 @@ typedef struct fa_alloc_config {
      * span of their own. 256 KiB to 64 MiB, or 0: every block gets its own (as guard pages of the
      * backend want). Default 4 MiB. */
     size_t heap_region_bytes;
-    /* Freed spans of such larger blocks that are kept for reuse, in bytes, oldest given back first.
-     * 0: none. Default 16 MiB. */
+    /* Freed memory of heap blocks of 4 KiB and more that is kept for reuse as it is, in bytes, the
+     * oldest given back first: so much of spans, and a quarter of it of blocks in regions. 0: none.
+     * Default 16 MiB. */
     size_t heap_cache_bytes;
 
     /* Threads attached at once. 0: no limit, the default. Past it: FA_ERROR_LIMIT, FA202. */

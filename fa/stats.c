@@ -55,8 +55,8 @@ static void add_heap(fa_allocator *allocator, fa_stats *stats) {
     pthread_mutex_unlock(&heap->lock);
     fai_store *store = &allocator->store;
     pthread_mutex_lock(&store->lock);
-    stats->heap_cache_bytes = store->cache_bytes;
-    stats->heap_cache_hit_count = store->cache_hit_count;
+    stats->heap_cache_bytes = store->cuts.bytes + store->spans.bytes;
+    stats->heap_cache_hit_count = store->cuts.hit_count + store->spans.hit_count;
     stats->heap_region_count = store->regions.region_count;
     stats->heap_free_bytes = store->regions.free_bytes;
     pthread_mutex_unlock(&store->lock);

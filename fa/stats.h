@@ -55,7 +55,7 @@ typedef struct fa_stats {
     size_t heap_bytes_peak;   /* most of these at once */
     size_t heap_region_count; /* spans that smaller blocks are cut from */
     size_t heap_free_bytes;   /* free in them */
-    size_t heap_cache_bytes;  /* freed spans of larger blocks, kept for reuse */
+    size_t heap_cache_bytes;  /* freed and kept for reuse */
     uint64_t heap_cache_hit_count;
 
     /* Threads. */

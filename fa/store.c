@@ -18,6 +18,7 @@ struct fai_cached {
 };
 
 #define BYTES_MIN ((size_t)128) /* a freed span must hold its node */
+#define CACHED_BYTES_MIN ((size_t)4 << 10)
 #define ROUNDED_BYTES_MIN ((size_t)64 << 10)
 #define BIN_SHIFT_MIN 7                     /* log2 of BYTES_MIN */
 #define PURGED_BYTES_MIN ((size_t)64 << 10) /* free blocks in regions whose pages are dropped */
@@ -26,7 +27,7 @@ _Static_assert(sizeof(fai_cached) <= BYTES_MIN, "the node must fit into the smal
 static void lock(fai_store *store) { pthread_mutex_lock(&store->lock); }
 static void unlock(fai_store *store) { pthread_mutex_unlock(&store->lock); }
 
-/* ---- spans kept for reuse ---- */
+/* ---- what is kept for reuse ---- */
 
 static size_t bin_of(size_t bytes) {
     size_t log2 = 63 - (size_t)__builtin_clzll(bytes);
@@ -34,48 +35,48 @@ static size_t bin_of(size_t bytes) {
     return bin < FAI_STORE_BIN_COUNT ? bin : FAI_STORE_BIN_COUNT - 1;
 }
 
-static void cache_remove(fai_store *store, fai_cached *node) {
+static void cache_remove(fai_cache *cache, fai_cached *node) {
     size_t bin = bin_of(node->span.size);
     if (node->prev)
         node->prev->next = node->next;
     else
-        store->bin[bin] = node->next;
+        cache->bin[bin] = node->next;
     if (node->next)
         node->next->prev = node->prev;
-    if (store->bin[bin] == NULL)
-        store->bin_used[bin / 64] &= ~((uint64_t)1 << bin % 64);
+    if (cache->bin[bin] == NULL)
+        cache->bin_used[bin / 64] &= ~((uint64_t)1 << bin % 64);
     if (node->newer)
         node->newer->older = node->older;
     else
-        store->newest = node->older;
+        cache->newest = node->older;
     if (node->older)
         node->older->newer = node->newer;
     else
-        store->oldest = node->newer;
-    store->cache_bytes -= node->span.size;
+        cache->oldest = node->newer;
+    cache->bytes -= node->span.size;
 }
 
-static void cache_add(fai_store *store, const fai_span *span) {
+static void cache_add(fai_cache *cache, const fai_span *span) {
     fai_cached *node = (fai_cached *)span->address;
     size_t bin = bin_of(span->size);
     fai_unpoison(node, sizeof *node);
-    *node = (fai_cached){.next = store->bin[bin], .older = store->newest, .span = *span};
+    *node = (fai_cached){.next = cache->bin[bin], .older = cache->newest, .span = *span};
     if (node->next)
         node->next->prev = node;
-    store->bin[bin] = node;
-    store->bin_used[bin / 64] |= (uint64_t)1 << bin % 64;
+    cache->bin[bin] = node;
+    cache->bin_used[bin / 64] |= (uint64_t)1 << bin % 64;
     if (node->older)
         node->older->newer = node;
     else
-        store->oldest = node;
-    store->newest = node;
-    store->cache_bytes += span->size;
+        cache->oldest = node;
+    cache->newest = node;
+    cache->bytes += span->size;
 }
 
 /* First bin from `bin` on that is not empty, or FAI_STORE_BIN_COUNT. */
-static size_t next_bin(const fai_store *store, size_t bin) {
+static size_t next_bin(const fai_cache *cache, size_t bin) {
     for (size_t word = bin / 64; word < FAI_STORE_BIN_COUNT / 64; word++) {
-        uint64_t used = store->bin_used[word];
+        uint64_t used = cache->bin_used[word];
         if (word == bin / 64)
             used &= ~(uint64_t)0 << bin % 64;
         if (used != 0)
@@ -85,87 +86,29 @@ static size_t next_bin(const fai_store *store, size_t bin) {
 }
 
 /* Finds a kept span of bytes up to bytes_most, aligned to align. Looks at few of each bin. */
-static bool cache_take(fai_store *store, size_t bytes, size_t bytes_most, size_t align,
+static bool cache_take(fai_cache *cache, size_t bytes, size_t bytes_most, size_t align,
                        fai_span *span) {
-    for (size_t bin = next_bin(store, bin_of(bytes)); bin < FAI_STORE_BIN_COUNT;
-         bin = next_bin(store, bin + 1)) {
+    for (size_t bin = next_bin(cache, bin_of(bytes)); bin < FAI_STORE_BIN_COUNT;
+         bin = next_bin(cache, bin + 1)) {
         size_t looks = 8;
-        for (fai_cached *node = store->bin[bin]; node && looks; node = node->next, looks--) {
+        for (fai_cached *node = cache->bin[bin]; node && looks; node = node->next, looks--) {
             if (node->span.size > bytes_most && bin > bin_of(bytes_most))
                 return false;
             if (node->span.size < bytes || node->span.size > bytes_most ||
                 ((uintptr_t)node & (align - 1)) != 0)
                 continue;
             *span = node->span;
-            cache_remove(store, node);
-            store->cache_hit_count++;
+            cache_remove(cache, node);
+            cache->hit_count++;
             return true;
         }
     }
     return false;
 }
 
-static void give_span(fa_allocator *allocator, const fai_span *span) {
-    fai_span copy = *span;
-    fai_unpoison(copy.address, copy.size);
-    if (!fai_span_free(&allocator->spans, &copy)) { /* sealed: it is all that there will be */
-        lock(&allocator->store);
-        cache_add(&allocator->store, &copy);
-        unlock(&allocator->store);
-    }
-}
-
-/* Gives the oldest kept blocks back until at most bytes are kept. */
-static size_t cache_shrink(fa_allocator *allocator, size_t bytes) {
-    fai_store *store = &allocator->store;
-    size_t given = 0;
-    while (!FAI_LOAD_RELAXED(&allocator->spans.sealed)) {
-        lock(store);
-        fai_cached *node = store->cache_bytes > bytes ? store->oldest : NULL;
-        fai_span span = {0};
-        if (node != NULL) {
-            span = node->span;
-            cache_remove(store, node);
-        }
-        unlock(store);
-        if (node == NULL)
-            break;
-        give_span(allocator, &span);
-        given += span.size;
-    }
-    return given;
-}
-
 /* ---- regions ---- */
 
 static bool is_cut(const fai_span *span) { return span->backend == FAI_STORE_CUT; }
-
-static bool cut(fai_store *store, size_t bytes, size_t align, fai_span *span) {
-    lock(store);
-    void *block = fai_regions_take(&store->regions, bytes, align);
-    if (block != NULL)
-        *span = (fai_span){block, fai_regions_usable(block), (uint32_t)align, FAI_STORE_CUT,
-                           FA_SPAN_HEAP};
-    unlock(store);
-    return block != NULL;
-}
-
-/* Cuts a block from what is held, or from a new region. */
-static bool take_cut(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span) {
-    fai_store *store = &allocator->store;
-    if (bytes > store->regions.block_bytes_max || align > bytes + store->regions.block_bytes_max)
-        return false;
-    if (cut(store, bytes, align, span))
-        return true;
-    fai_span region;
-    if (fai_span_alloc(&allocator->spans, store->regions.region_bytes, FA_CACHE_LINE, FA_SPAN_HEAP,
-                       &region, NULL) != FA_OK)
-        return false;
-    lock(store);
-    fai_regions_add(&store->regions, &region);
-    unlock(store);
-    return cut(store, bytes, align, span);
-}
 
 static void give_cut(fa_allocator *allocator, const fai_span *span) {
     fai_store *store = &allocator->store;
@@ -181,6 +124,73 @@ static void give_cut(fa_allocator *allocator, const fai_span *span) {
     lock(store); /* sealed */
     fai_regions_add(&store->regions, &empty);
     unlock(store);
+}
+
+static void give_span(fa_allocator *allocator, const fai_span *span) {
+    fai_span copy = *span;
+    fai_unpoison(copy.address, copy.size);
+    if (!fai_span_free(&allocator->spans, &copy)) { /* sealed: it is all that there will be */
+        lock(&allocator->store);
+        cache_add(&allocator->store.spans, &copy);
+        unlock(&allocator->store);
+    }
+}
+
+/* Gives the oldest of a cache back until at most bytes are kept. Returns the bytes given. */
+static size_t cache_shrink(fa_allocator *allocator, fai_cache *cache, size_t bytes) {
+    fai_store *store = &allocator->store;
+    size_t given = 0;
+    for (;;) {
+        if (cache == &store->spans && FAI_LOAD_RELAXED(&allocator->spans.sealed))
+            return given; /* they would come back */
+        lock(store);
+        fai_cached *node = cache->bytes > bytes ? cache->oldest : NULL;
+        fai_span span = {0};
+        if (node != NULL) {
+            span = node->span;
+            cache_remove(cache, node);
+        }
+        unlock(store);
+        if (node == NULL)
+            return given;
+        if (is_cut(&span))
+            give_cut(allocator, &span);
+        else
+            give_span(allocator, &span);
+        given += span.size;
+    }
+}
+
+static bool cut(fai_store *store, size_t bytes, size_t align, fai_span *span) {
+    lock(store);
+    bool done = bytes >= CACHED_BYTES_MIN &&
+                cache_take(&store->cuts, bytes, bytes + bytes / 8, align, span);
+    void *block = done ? NULL : fai_regions_take(&store->regions, bytes, align);
+    if (block != NULL) {
+        *span = (fai_span){block, fai_regions_usable(block), (uint32_t)align, FAI_STORE_CUT,
+                           FA_SPAN_HEAP};
+        done = true;
+    }
+    unlock(store);
+    return done;
+}
+
+/* Cuts a block from what is held, or from a new region. */
+static bool take_cut(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span) {
+    fai_store *store = &allocator->store;
+    if (cut(store, bytes, align, span))
+        return true;
+    /* What is kept may grow together to what is missing. */
+    if (cache_shrink(allocator, &store->cuts, 0) != 0 && cut(store, bytes, align, span))
+        return true;
+    fai_span region;
+    if (fai_span_alloc(&allocator->spans, store->regions.region_bytes, FA_CACHE_LINE, FA_SPAN_HEAP,
+                       &region, NULL) != FA_OK)
+        return false;
+    lock(store);
+    fai_regions_add(&store->regions, &region);
+    unlock(store);
+    return cut(store, bytes, align, span);
 }
 
 /* ---- both ---- */
@@ -199,14 +209,15 @@ static size_t span_bytes_for(const fa_allocator *allocator, size_t bytes) {
 
 fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span,
                          bool *zeroed) {
-    *zeroed = false;
-    if (take_cut(allocator, bytes, align, span))
-        return FA_OK;
     fai_store *store = &allocator->store;
+    size_t cut_max = store->regions.block_bytes_max;
+    *zeroed = false;
+    if (bytes <= cut_max && align <= cut_max && take_cut(allocator, bytes, align, span))
+        return FA_OK;
     bytes = span_bytes_for(allocator, bytes);
     size_t most = FAI_LOAD_RELAXED(&allocator->spans.sealed) ? SIZE_MAX : bytes + bytes / 4;
     lock(store);
-    bool cached = cache_take(store, bytes, most, align, span);
+    bool cached = cache_take(&store->spans, bytes, most, align, span);
     unlock(store);
     if (cached)
         return FA_OK;
@@ -216,23 +227,21 @@ fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fa
 }
 
 void fai_store_give(fa_allocator *allocator, const fai_span *span) {
-    if (is_cut(span)) {
-        give_cut(allocator, span);
-        return;
-    }
-    bool sealed = FAI_LOAD_RELAXED(&allocator->spans.sealed);
-    size_t limit = allocator->config.heap_cache_bytes;
-    if (!sealed && span->size > limit) {
-        give_span(allocator, span);
-        return;
-    }
     fai_store *store = &allocator->store;
+    fai_cache *cache = is_cut(span) ? &store->cuts : &store->spans;
+    if (span->size < CACHED_BYTES_MIN || span->size > cache->bytes_max) {
+        if (is_cut(span))
+            give_cut(allocator, span);
+        else
+            give_span(allocator, span);
+        return;
+    }
     lock(store);
-    cache_add(store, span);
-    bool over = store->cache_bytes > limit;
+    cache_add(cache, span);
+    bool over = cache->bytes > cache->bytes_max;
     unlock(store);
-    if (over && !sealed)
-        cache_shrink(allocator, limit);
+    if (over && (is_cut(span) || !FAI_LOAD_RELAXED(&allocator->spans.sealed)))
+        cache_shrink(allocator, cache, cache->bytes_max);
 }
 
 bool fai_store_resize(fa_allocator *allocator, fai_span *span, size_t bytes) {
@@ -252,8 +261,11 @@ bool fai_store_resize(fa_allocator *allocator, fai_span *span, size_t bytes) {
 /* ---- life ---- */
 
 bool fai_store_create(fa_allocator *allocator) {
+    const fa_alloc_config *config = &allocator->config;
     fai_store *store = &allocator->store;
-    fai_regions_create(&store->regions, allocator->config.heap_region_bytes);
+    fai_regions_create(&store->regions, config->heap_region_bytes);
+    store->cuts.bytes_max = config->heap_cache_bytes / 4;
+    store->spans.bytes_max = config->heap_cache_bytes;
     return pthread_mutex_init(&store->lock, NULL) == 0;
 }
 
@@ -264,8 +276,11 @@ static void purge(void *user, const fai_span *span, void *address, size_t size) 
 
 size_t fai_store_trim(fa_allocator *allocator) {
     fai_store *store = &allocator->store;
-    size_t bytes = cache_shrink(allocator, 0);
-    while (!FAI_LOAD_RELAXED(&allocator->spans.sealed)) {
+    cache_shrink(allocator, &store->cuts, 0);
+    if (FAI_LOAD_RELAXED(&allocator->spans.sealed))
+        return 0;
+    size_t bytes = cache_shrink(allocator, &store->spans, 0);
+    for (;;) {
         fai_span empty;
         lock(store);
         bool found = fai_regions_remove_empty(&store->regions, &empty);
@@ -290,7 +305,8 @@ size_t fai_store_trim(fa_allocator *allocator) {
 void fai_store_destroy(fa_allocator *allocator) {
     fai_store *store = &allocator->store;
     fai_span span;
-    cache_shrink(allocator, 0);
+    cache_shrink(allocator, &store->cuts, 0);
+    cache_shrink(allocator, &store->spans, 0);
     while (fai_regions_remove_any(&store->regions, &span)) {
         fai_unpoison(span.address, span.size);
         fai_span_free(&allocator->spans, &span);
@@ -298,18 +314,24 @@ void fai_store_destroy(fa_allocator *allocator) {
     pthread_mutex_destroy(&store->lock);
 }
 
+static bool cache_is_sound(const fai_cache *cache) {
+    size_t bytes = 0;
+    for (const fai_cached *node = cache->oldest; node; node = node->newer) {
+        if ((const void *)node != node->span.address)
+            return false;
+        bytes += node->span.size;
+    }
+    return bytes == cache->bytes;
+}
+
 const void *fai_store_validate(fa_allocator *allocator) {
     fai_store *store = &allocator->store;
-    size_t cached = 0;
     lock(store);
     const void *wrong = fai_regions_validate(&store->regions);
-    for (const fai_cached *node = store->oldest; node; node = node->newer) {
-        cached += node->span.size;
-        if ((const void *)node != node->span.address)
-            wrong = node;
-    }
-    if (cached != store->cache_bytes)
-        wrong = store;
+    if (!cache_is_sound(&store->cuts))
+        wrong = &store->cuts;
+    if (!cache_is_sound(&store->spans))
+        wrong = &store->spans;
     unlock(store);
     return wrong;
 }

@@ -11,15 +11,21 @@ typedef struct fai_cached fai_cached;
 #define FAI_STORE_BIN_COUNT 512
 #define FAI_STORE_CUT 0xFFFF /* in fai_span.backend: cut from a region */
 
+/* Freed memory kept for the next block of about its size. */
+typedef struct fai_cache {
+    fai_cached *bin[FAI_STORE_BIN_COUNT]; /* by size, newest first */
+    uint64_t bin_used[FAI_STORE_BIN_COUNT / 64];
+    fai_cached *oldest, *newest;
+    size_t bytes, bytes_max;
+    uint64_t hit_count;
+} fai_cache;
+
 /* Guarded by its lock, which is taken last of all. */
 typedef struct fai_store {
     pthread_mutex_t lock;
     fai_regions regions;
-    fai_cached *bin[FAI_STORE_BIN_COUNT]; /* freed spans by size, newest first */
-    uint64_t bin_used[FAI_STORE_BIN_COUNT / 64];
-    fai_cached *oldest, *newest;
-    size_t cache_bytes;
-    uint64_t cache_hit_count;
+    fai_cache cuts;  /* blocks of regions, not yet grown together with their neighbours */
+    fai_cache spans; /* of blocks too large for a region */
 } fai_store;
 
 /* Takes memory for a block: *span gets its address and size (at least bytes), *zeroed whether it is

@@ -22,6 +22,7 @@ typedef struct fai_arena {
     size_t bytes_before; /* used in chunks other than current */
     size_t bytes_plan;   /* size of the one chunk to have from the next use on; 0: as it is */
     size_t window_peak;  /* most bytes in a frame since the window began */
+    size_t touched;      /* most bytes since pages were last dropped */
     bool outgrown;       /* more than one chunk in this frame, counted once */
     bool stale;          /* chunks to be rebuilt before the next use */
     struct fai_frame_note *newest_note;
