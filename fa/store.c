@@ -110,20 +110,22 @@ static bool cache_take(fai_cache *cache, size_t bytes, size_t bytes_most, size_t
 
 static bool is_cut(const fai_span *span) { return span->backend == FAI_STORE_CUT; }
 
-static void give_cut(fa_allocator *allocator, const fai_span *span) {
+/* Returns the bytes of the region that went to the backend with it, or 0. */
+static size_t give_cut(fa_allocator *allocator, const fai_span *span) {
     fai_store *store = &allocator->store;
     fai_span empty;
     lock(store);
     bool spare = fai_regions_give(&store->regions, span->address, &empty);
     unlock(store);
     if (!spare)
-        return;
+        return 0;
     fai_unpoison(empty.address, empty.size);
     if (fai_span_free(&allocator->spans, &empty))
-        return;
+        return empty.size;
     lock(store); /* sealed */
     fai_regions_add(&store->regions, &empty);
     unlock(store);
+    return 0;
 }
 
 static void give_span(fa_allocator *allocator, const fai_span *span) {
@@ -136,7 +138,7 @@ static void give_span(fa_allocator *allocator, const fai_span *span) {
     }
 }
 
-/* Gives the oldest of a cache back until at most bytes are kept. Returns the bytes given. */
+/* Gives the oldest of a cache back until at most bytes are kept. Returns what reached the backend. */
 static size_t cache_shrink(fa_allocator *allocator, fai_cache *cache, size_t bytes) {
     fai_store *store = &allocator->store;
     size_t given = 0;
@@ -153,11 +155,12 @@ static size_t cache_shrink(fa_allocator *allocator, fai_cache *cache, size_t byt
         unlock(store);
         if (node == NULL)
             return given;
-        if (is_cut(&span))
-            give_cut(allocator, &span);
-        else
+        if (is_cut(&span)) {
+            given += give_cut(allocator, &span);
+        } else {
             give_span(allocator, &span);
-        given += span.size;
+            given += span.size;
+        }
     }
 }
 
@@ -276,10 +279,10 @@ static void purge(void *user, const fai_span *span, void *address, size_t size) 
 
 size_t fai_store_trim(fa_allocator *allocator) {
     fai_store *store = &allocator->store;
-    cache_shrink(allocator, &store->cuts, 0);
+    size_t bytes = cache_shrink(allocator, &store->cuts, 0);
     if (FAI_LOAD_RELAXED(&allocator->spans.sealed))
-        return 0;
-    size_t bytes = cache_shrink(allocator, &store->spans, 0);
+        return bytes;
+    bytes += cache_shrink(allocator, &store->spans, 0);
     for (;;) {
         fai_span empty;
         lock(store);
