@@ -184,7 +184,8 @@ static bool take_cut(fa_allocator *allocator, size_t bytes, size_t align, fai_sp
     if (cut(store, bytes, align, span))
         return true;
     /* What is kept may grow together to what is missing. */
-    if (cache_shrink(allocator, &store->cuts, 0) != 0 && cut(store, bytes, align, span))
+    cache_shrink(allocator, &store->cuts, 0);
+    if (cut(store, bytes, align, span))
         return true;
     fai_span region;
     if (fai_span_alloc(&allocator->spans, store->regions.region_bytes, FA_CACHE_LINE, FA_SPAN_HEAP,
