@@ -159,11 +159,12 @@ def caveats(document, options):
         + {"page": "one byte in each page of each block, so that page faults count.",
            "line": "one byte in each cache line of each block.",
            "none": "nothing into the blocks."}[options.touch]
-        + " The row limit is the replay loop itself, on memory that costs nothing.",
+        + " Its row limit is limit/replay: the replay loop itself, on memory that costs nothing.",
         "Region allocators use malloc for what outlives a frame (mi_heap: mimalloc).",
         "Peak RSS is of the whole process, program and data of the scenario included.",
         "Micro-benchmarks of framealloc run over its first backend; those of malloc keep and free "
-        "each pointer, as a program must; limit rows serve no other size and count nothing.",
+        "each pointer, as a program must. Their limit is limit/bump for frames and limit/magazine "
+        "for pools: hand-written for one size, counting nothing.",
         DEBUG_NOTE + "."]
     if document["machine"]["build"] != "optimized":
         lines.insert(0, "The programs were built without optimization: the times mean nothing.")
@@ -188,6 +189,7 @@ def assemble(runs, rounds, rows, points, skipped, infos, options, settings):
     for name, size in points:
         if name not in bench_points or size == infos[name]["size_bench"]:
             bench_points[name] = measure.point_name((name, size))
+    document["main_points"] = list(bench_points.values())
     document["bars"] = [bar.as_dict() for bar in bars.check_bars(document["summary"],
                                                                  bench_points)]
     document["caveats"] = caveats(document, options)

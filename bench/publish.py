@@ -56,24 +56,29 @@ def readme_block(document):
     us = framealloc_row(document["order"])
     names = [name for name in (us, "glibc", "mimalloc", "tcmalloc", "jemalloc")
              if name in document["order"]]
-    table = tables.Table("", ["µs per frame"] + names)
-    for kind, figure, text in (("trace", "p50", "allocation, p50"),
-                               ("trace", "p99_9", "allocation, p99.9"),
-                               ("scenario", "p50", "whole frame, p50"),
-                               ("scenario", "p99", "whole frame, p99")):
-        for point in document["points"]:
+    table = tables.Table("", [""] + names)
+    for point in document["main_points"]:
+        for kind, figure, text in (("trace", "p50", "allocation, p50"),
+                                   ("trace", "p99_9", "allocation, p99.9"),
+                                   ("scenario", "p50", "whole frame, p50"),
+                                   ("scenario", "p99", "whole frame, p99")):
             rows = document["summary"][kind].get(point, {})
             cells = [tables.number(rows[name][figure] / 1000) if name in rows else "-"
                      for name in names]
-            table.add([f"{point}: {text}"] + cells)
+            table.add([f"{point}: {text}, µs"] + cells)
+    for name in ("frame/64", "pair/64", "many_1000/64"):
+        rows = document["summary"]["micro"].get(name, {})
+        table.add([f"{tables.micro_label(name)}, ns"]
+                  + [tables.number(rows.get(row)) for row in names])
     met = sum(bar["verdict"] == "met" for bar in document["bars"])
     lines = tables.markdown(table).splitlines()[2:]
     machine = document["machine"]
-    return "\n".join(
-        [f"One run on {machine['cpu']}, {machine['cpu_count']} processors, {machine['compiler']}, "
-         f"medians of {document['rounds']} rounds; {met} of {len(document['bars'])} bars met. "
-         "Raw data, caveats and all rows: [results/](results/README.md).", ""] + lines + [
-             "", "Caveats:", ""] + [f"- {text}" for text in document["caveats"]])
+    text = [f"One run on {machine['cpu']}, {machine['cpu_count']} processors, "
+            f"{machine['compiler']}, medians of {document['rounds']} rounds; {met} of "
+            f"{len(document['bars'])} bars met. Raw data, all rows and plots: "
+            "[results/](results/README.md). Caveats:", ""]
+    text += [f"- {caveat}" for caveat in document["caveats"]]
+    return "\n".join(text + [""] + lines)
 
 
 def insert_block(path, block):

@@ -6,6 +6,7 @@ import sys
 TEXT, NUMBER, LIST, MAP = str, (int, float), list, dict
 DOCUMENT = {"schema": TEXT, "settings": MAP, "runs": LIST, "rounds": NUMBER, "command": TEXT,
             "date": TEXT, "commit": TEXT, "machine": MAP, "scenarios": LIST, "points": LIST,
+            "main_points": LIST,
             "order": LIST, "skipped": LIST, "data_notes": LIST, "summary": MAP, "bars": LIST,
             "caveats": LIST}
 RUN = {"kind": TEXT, "point": TEXT, "row": TEXT, "round": NUMBER, "options": LIST, "context": MAP,
