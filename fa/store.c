@@ -268,7 +268,7 @@ bool fai_store_create(fa_allocator *allocator) {
     const fa_alloc_config *config = &allocator->config;
     fai_store *store = &allocator->store;
     fai_regions_create(&store->regions, config->heap_region_bytes);
-    store->cuts.bytes_max = config->heap_cache_bytes / 4;
+    store->cuts.bytes_max = config->heap_cache_bytes / 8;
     store->spans.bytes_max = config->heap_cache_bytes;
     return pthread_mutex_init(&store->lock, NULL) == 0;
 }

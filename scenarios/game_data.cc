@@ -57,7 +57,7 @@ static std::vector<std::string> split(const std::string &line, size_t at) {
     }
 }
 
-std::vector<DataNode> data_parse(std::istream &stream) {
+void data_parse(std::istream &stream, const std::function<void(const DataNode &)> &visit) {
     DataNode root;
     /* Indentation and children of the nodes that the next line may lie below. Pointers stay valid:
      * only the innermost list grows while it is on the stack. */
@@ -71,11 +71,16 @@ std::vector<DataNode> data_parse(std::istream &stream) {
             continue;
         while (open.size() > 1 && open.back().first > indent)
             open.pop_back();
+        if (open.size() == 1 && !root.children.empty()) {
+            visit(root.children.back());
+            root.children.clear();
+        }
         std::vector<DataNode> &siblings = *open.back().second;
         siblings.push_back({std::move(tokens), {}});
         open.push_back({indent + 1, &siblings.back().children});
     }
-    return root.children;
+    if (!root.children.empty())
+        visit(root.children.back());
 }
 
 static std::vector<fs::path> files_below(const fs::path &folder) {
@@ -184,9 +189,10 @@ std::vector<Effect> effects_load(const std::string &found) {
     std::vector<Effect> effects;
     for (const fs::path &path : files_below(fs::path(found) / "data")) {
         std::ifstream file(path);
-        for (const DataNode &node : data_parse(file))
+        data_parse(file, [&](const DataNode &node) {
             if (node.is("effect") && node.tokens.size() > 1)
                 effects.push_back(read_effect(node, sprites));
+        });
     }
     if (effects.empty())
         throw std::runtime_error("no effect is defined in " + found);

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <istream>
 #include <string>
 #include <vector>
@@ -34,8 +35,10 @@ struct DataNode {
     float number(size_t index, float otherwise) const;
 };
 
-/* Reads a data file. Tolerant: what it does not understand becomes nodes that nobody asks for. */
-std::vector<DataNode> data_parse(std::istream &stream);
+/* Reads a data file and visits its outermost nodes one after the other: only one is held at a time,
+ * so that set-up leaves no large free heap to the allocator that is measured. Tolerant: what it does
+ * not understand becomes nodes that nobody asks for. */
+void data_parse(std::istream &stream, const std::function<void(const DataNode &)> &visit);
 
 enum class Blend : uint8_t { kAlpha, kAdditive };
 

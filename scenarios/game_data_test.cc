@@ -12,6 +12,12 @@ using namespace scenarios;
 
 namespace {
 
+std::vector<DataNode> parse_all(std::istream &stream) {
+    std::vector<DataNode> nodes;
+    data_parse(stream, [&](const DataNode &node) { nodes.push_back(node); });
+    return nodes;
+}
+
 TEST(DataParse, NestsByIndentation) {
     std::istringstream text("# a comment\n"
                             "effect \"blue smoke\"\n"
@@ -21,7 +27,7 @@ TEST(DataParse, NestsByIndentation) {
                             "\tlifetime 30\r\n"
                             "effect `with \" inside`\n"
                             "\t\"velocity scale\" -.05\n");
-    std::vector<DataNode> nodes = data_parse(text);
+    std::vector<DataNode> nodes = parse_all(text);
     ASSERT_EQ(2u, nodes.size());
     EXPECT_EQ((std::vector<std::string>{"effect", "blue smoke"}), nodes[0].tokens);
     ASSERT_EQ(2u, nodes[0].children.size());
@@ -37,7 +43,7 @@ TEST(DataParse, NestsByIndentation) {
 TEST(DataParse, ToleratesWhatItDoesNotKnow) {
     std::istringstream text(
         "\t\tdeep first\n\tless\nname \"never closed\n  blanks 1 two nan\n\"\"\n");
-    std::vector<DataNode> nodes = data_parse(text);
+    std::vector<DataNode> nodes = parse_all(text);
     ASSERT_EQ(4u, nodes.size());
     EXPECT_EQ("never closed", nodes[2].tokens[1]);
     ASSERT_EQ(1u, nodes[2].children.size());
