@@ -293,12 +293,17 @@ def run(arguments):
 
 def main():
     try:
-        return run(sys.argv[1:])
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+        return status
     except Usage as error:
         print(f"frame_vs_malloc: {error}", file=sys.stderr)
         return 2
     except measure.RunFailed as error:
         print(f"frame_vs_malloc: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # such as `| head`; keeps the interpreter from complaining once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("frame_vs_malloc: stopped", file=sys.stderr)
