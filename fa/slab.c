@@ -28,7 +28,7 @@ static bool table_grow(fa_allocator *allocator) {
     fai_span span;
     size_t bytes = sizeof(fai_segment_table) + capacity * sizeof(uintptr_t);
     if (fai_span_alloc(&allocator->spans, bytes, 64, FA_SPAN_META, &span, NULL) != FA_OK)
-        return false;
+        return old != NULL && pools->table_used + 1 < old->capacity; /* crowded, but it works */
     fai_segment_table *table = (fai_segment_table *)span.address;
     memset(table, 0, bytes);
     table->capacity = capacity;
@@ -235,9 +235,17 @@ fai_slab *fai_slab_acquire(fai_thread *thread, uint32_t class_index) {
     fa_allocator *allocator = thread->allocator;
     fai_lock(allocator);
     fai_slab *slab = acquire_held(thread, class_index);
+    /* The table grows first: a segment that came just before a seal could not be given back. */
+    bool room = slab != NULL || table_grow(allocator);
     fai_unlock(allocator);
     if (slab != NULL)
         return slab;
+    if (!room) {
+        bool sealed = FAI_LOAD_RELAXED(&allocator->spans.sealed);
+        fai_report_span(allocator, sealed ? FA_ERROR_SEALED : FA_ERROR_NO_MEMORY,
+                        allocator->config.pool_segment_bytes);
+        return NULL;
+    }
     /* The backend is asked without the lock: other threads go on with what is held. */
     size_t bytes = allocator->config.pool_segment_bytes;
     fai_span span;
