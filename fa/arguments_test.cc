@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -425,11 +424,18 @@ std::set<std::string> Declared() {
         std::stringstream text;
         text << std::ifstream("fa/" + file).rdbuf();
         const std::string source = text.str();
-        const std::regex declaration(
-            "\nFA_API[^;{(]*?(\\([^()]*\\)[^;{(]*?)?\\b(fa_[a-z0-9_]+)\\(");
-        for (std::sregex_iterator it(source.begin(), source.end(), declaration), end; it != end;
-             ++it)
-            names.insert((*it)[2]);
+        // From "FA_API" at the start of a line the first word fa_... before a parenthesis.
+        const std::string word = "abcdefghijklmnopqrstuvwxyz0123456789_";
+        for (size_t at = 0; (at = source.find("\nFA_API ", at)) != std::string::npos; at++)
+            for (size_t name = at; (name = source.find("fa_", name)) != std::string::npos;) {
+                const size_t end = source.find_first_not_of(word, name);
+                const bool whole = word.find(source[name - 1]) == std::string::npos;
+                if (whole && end != std::string::npos && source[end] == '(') {
+                    names.insert(source.substr(name, end - name));
+                    break;
+                }
+                name = end;
+            }
     }
     closedir(folder);
     return names;
