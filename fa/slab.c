@@ -349,6 +349,10 @@ static bool slab_is_sound(const fa_allocator *allocator, const fai_segment *segm
     if (slab->class_index >= allocator->pools.class_count ||
         slab->class_bytes != allocator->pools.class_bytes[slab->class_index])
         return false;
+    /* A thread that did not survive a fork may have been at work on its bits. */
+    const fai_thread *owner = (const fai_thread *)slab->head.owner;
+    if (owner != NULL && owner->slot == NULL)
+        return true;
     const uint64_t *bits = fai_slab_bits(segment, slab);
     uint32_t words = ((uint32_t)slab->capacity + 63) / 64, free_count = 0;
     for (uint32_t i = 0; i < words; i++) {
