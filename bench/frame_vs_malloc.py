@@ -40,7 +40,7 @@ def make_parser():
                     "region allocators, each in a process of its own, in interleaved rounds.")
     add = parser.add_argument
     add("--full", action="store_true",
-        help="thorough: more frames, sizes, rounds and micro-benchmarks; about half an hour")
+        help="thorough: more frames, sizes, rounds and micro-benchmarks; about 20 minutes")
     add("--scenario", action="append", metavar="NAME[/SIZE]",
         help="only this scenario, or 'micro'; may be repeated")
     add("--allocator", action="append", metavar="NAME",
@@ -106,7 +106,7 @@ def make_settings(options, infos, points, micro):
     if options.smoke:
         frames, warmup, rounds, passes, seconds = (3, 3, 3), (2, 2, 2), 1, 2, 0.001
     elif options.full:
-        frames, warmup, rounds, passes, seconds = (600, 300, 600), (120, 30, 60), 7, 4, 0.1
+        frames, warmup, rounds, passes, seconds = (600, 300, 600), (120, 30, 60), 5, 2, 0.1
     else:
         frames, warmup, rounds, passes, seconds = (60, 40, 60), (30, 10, 20), 9, 4, 0.02
     limit = options.seconds or (None if options.full or options.smoke else 55.0)
