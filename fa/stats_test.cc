@@ -69,9 +69,11 @@ TEST(Stats, AddUpAfterRandomWork) {
                 EXPECT_EQ(stats.backend_alloc_count, allocs);
                 EXPECT_EQ(stats.backend_free_count, frees);
                 EXPECT_EQ(stats.bytes_held, counts.bytes_live);
-                EXPECT_EQ(stats.frame_count, 30u);
                 EXPECT_EQ(stats.thread_count, 1u);
-                EXPECT_EQ(stats.thread_attach_count, 2u);
+                if (limit == 0) { // else the second thread may have found no room
+                    EXPECT_EQ(stats.frame_count, 30u);
+                    EXPECT_EQ(stats.thread_attach_count, 2u);
+                }
                 EXPECT_EQ(stats.heap_live_count, 0u);
                 EXPECT_EQ(stats.heap_live_bytes, 0u);
                 EXPECT_EQ(stats.pool_live_count, 0u);
