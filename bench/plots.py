@@ -4,6 +4,7 @@ import os
 
 from bench.contenders import LIMIT, STOCK
 from bench.figures import percentile
+from bench.tables import number
 
 # Framealloc in one colour family, stock allocators and regions in quieter ones.
 COLOURS = {"framealloc": "#0b6e4f", "stock": "#8d6e63", "region": "#5c7cfa", "limit": "#9e9e9e"}
@@ -63,7 +64,7 @@ def _frames_plot(pyplot, document, kind, title, path):
             panel.plot([p50, tail], [place, place], color=_colour(name), linewidth=1.5)
             panel.plot([tail], [place], "|", color=_colour(name), markersize=8)
             panel.plot([p50], [place], "o", color=_colour(name), markersize=6)
-            panel.annotate(f"{p50:,.3g}", (p50, place), xytext=(0, 5), fontsize=7, ha="center",
+            panel.annotate(number(p50), (p50, place), xytext=(0, 5), fontsize=7, ha="center",
                            textcoords="offset points")
         panel.set_xscale("log")
         panel.set_yticks(list(places), names)
