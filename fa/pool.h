@@ -47,8 +47,8 @@ FA_API inline void fa_pool_free_sized(fa_allocator *allocator, void *block, size
 /* Frees count blocks; NULLs among them are ignored. */
 FA_API void fa_pool_free_batch(fa_allocator *allocator, void *const *blocks, size_t count);
 
-/* Size of the blocks that serve requests of size bytes: what fa_usable_size will say. For sizes
- * that fall through to the heap the size itself; 0 for 0. Any thread, O(log classes). */
+/* Size of the blocks that serve requests of size bytes. For sizes that fall through to the heap,
+ * and with FA_CHECK_GUARD, the size itself; 0 for 0. Any thread, O(classes). */
 FA_API size_t fa_pool_class_size(const fa_allocator *allocator, size_t size);
 
 /* Typed forms: one object, an array in one block, a zeroed array, and the free for a pointer to one

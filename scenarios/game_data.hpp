@@ -36,8 +36,8 @@ struct DataNode {
 };
 
 /* Reads a data file and visits its outermost nodes one after the other: only one is held at a time,
- * so that set-up leaves no large free heap to the allocator that is measured. Tolerant: what it does
- * not understand becomes nodes that nobody asks for. */
+ * so that set-up leaves no large free heap to the allocator that is measured. Tolerant: what it
+ * does not understand becomes nodes that nobody asks for. */
 void data_parse(std::istream &stream, const std::function<void(const DataNode &)> &visit);
 
 enum class Blend : uint8_t { kAlpha, kAdditive };
