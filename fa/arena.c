@@ -3,6 +3,7 @@
 #include "fa/internal/poison.h"
 
 #define PAGE_BYTES ((size_t)4096)
+#define LAZY_BYTES_MIN ((size_t)16 << 20) /* of addresses, not of memory */
 
 char fai_arena_nowhere[FA_ALIGN_MIN] __attribute__((aligned(16)));
 
@@ -271,8 +272,11 @@ static bool is_lazy(const fai_thread *thread) {
 }
 
 void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used) {
-    /* Room for the next frames to need more: much of it where untouched pages cost nothing. */
-    size_t plan = is_lazy(thread) ? plan_for(thread, used * 4) : 0;
+    /* Room for the next frames to need more: much of it where untouched pages cost nothing, for
+     * every page of a larger chunk must be faulted in again. */
+    size_t more = used * 4 > LAZY_BYTES_MIN ? used * 4 : LAZY_BYTES_MIN;
+    bool lazy = is_lazy(thread) && thread->allocator->config.bytes_max == 0;
+    size_t plan = lazy ? plan_for(thread, more) : 0;
     arena->bytes_plan = plan != 0 ? plan : plan_for(thread, used + used / 4);
     arena->stale = true;
     arena->window_peak = 0;

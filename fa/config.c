@@ -42,7 +42,7 @@ void fai_config_default(fa_alloc_config *config, size_t config_bytes) {
         .frames_in_flight = 1,
         .frame_trim_after = 120,
         .pool_segment_bytes = 4 * MIB,
-        .pool_magazine_bytes = 128 * KIB,
+        .pool_magazine_bytes = 256 * KIB,
         .pool_magazine_count_max = 1024,
         .pool_trim_after = 120,
         .heap_region_bytes = 4 * MIB,

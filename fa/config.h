@@ -69,7 +69,7 @@ typedef struct fa_alloc_config {
      * 64 MiB. Default 4 MiB. */
     size_t pool_segment_bytes;
     /* Objects that one thread keeps ready of one class: so many bytes of them, at least 8 objects
-     * and at most pool_magazine_count_max. 0 to 64 MiB. Default 128 KiB. */
+     * and at most pool_magazine_count_max. 0 to 64 MiB. Default 256 KiB. */
     size_t pool_magazine_bytes;
     /* 8 to 32768. Default 1024. */
     uint32_t pool_magazine_count_max;

@@ -74,7 +74,7 @@ TEST(Config, Presets) {
     EXPECT_EQ(d.frames_in_flight, 1u);
     EXPECT_EQ(d.frame_trim_after, 120u);
     EXPECT_EQ(d.pool_segment_bytes, 4 * kMib);
-    EXPECT_EQ(d.pool_magazine_bytes, 128 * kKib);
+    EXPECT_EQ(d.pool_magazine_bytes, 256 * kKib);
     EXPECT_EQ(d.pool_magazine_count_max, 1024u);
     EXPECT_EQ(d.pool_trim_after, 120u);
     EXPECT_EQ(d.heap_region_bytes, 4 * kMib);

@@ -40,13 +40,13 @@ FA_API fa_status fa_frame_end_in(fa_frame *frame);
 /* The calling thread's open frame, or NULL without reporting anything. */
 FA_API fa_frame *fa_frame_current(fa_allocator *allocator);
 
-/* What an open frame holds so far: bytes handed out (rounded up to 16, with what chunks' ends
- * wasted), and allocations (0 with FA_MINIMAL). 0 when none is open. */
+/* What an open frame holds so far: bytes handed out, rounded up to 16, and allocations (0 with
+ * FA_MINIMAL). 0 when none is open. */
 FA_API size_t fa_frame_bytes(fa_allocator *allocator);
 FA_API size_t fa_frame_bytes_in(const fa_frame *frame);
 FA_API uint64_t fa_frame_count_in(const fa_frame *frame);
 
-/* Allocates size bytes. */
+/* Allocates size bytes. The handle must not be NULL: the fast path does not look. */
 FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc(fa_allocator *allocator, size_t size);
 FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_in(fa_frame *frame, size_t size);
 

@@ -504,15 +504,20 @@ void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
         fai_heap_give(allocator, block, size);
 }
 
+#define NO_SEGMENT ((uintptr_t)1) /* no address of one, not even of NULL's */
+
 /* As the inline path of fa_pool_free_sized, with the segment looked up instead of the size known.
- */
-static inline bool free_ready(fa_allocator *allocator, void *block) {
+ * segment_seen: one that is known already, so that a row of frees looks it up once. */
+static inline bool free_ready(fa_allocator *allocator, void *block, uintptr_t *segment_seen) {
     if (FAI_LOAD_RELAXED(&fai_slot.owner) != allocator)
         return false;
     const fai_thread_head *head = fai_slot.head;
     uintptr_t address = (uintptr_t)block, segment = address & head->segment_mask;
-    if (segment == 0 || !fai_segment_known(allocator, segment))
-        return false;
+    if (segment != *segment_seen) {
+        if (segment == 0 || !fai_segment_known(allocator, segment))
+            return false;
+        *segment_seen = segment;
+    }
     /* The records in front of the first slab have no thread for an owner. */
     const fai_slab_head *slab = FAI_SLAB_HEAD_OF(head, address);
     if (FAI_LOAD_RELAXED(&slab->owner) != head)
@@ -526,7 +531,8 @@ static inline bool free_ready(fa_allocator *allocator, void *block) {
 }
 
 void(fa_pool_free)(fa_allocator *allocator, void *block) {
-    if (!free_ready(allocator, block))
+    uintptr_t none = NO_SEGMENT;
+    if (!free_ready(allocator, block, &none))
         fai_pool_free_slow(allocator, block, SIZE_MAX);
 }
 
@@ -535,8 +541,13 @@ void(fa_pool_free_batch)(fa_allocator *allocator, void *const *blocks, size_t co
         fai_fail(FA_ERROR_INVALID, 0);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        (fa_pool_free)(allocator, blocks[i]);
+    uintptr_t segment_seen = NO_SEGMENT;
+    for (size_t i = 0; i < count; i++) {
+        if (blocks[i] == NULL || free_ready(allocator, blocks[i], &segment_seen))
+            continue;
+        fai_pool_free_slow(allocator, blocks[i], SIZE_MAX);
+        segment_seen = NO_SEGMENT; /* a segment may have been given back */
+    }
 }
 
 /* ---- questions ---- */

@@ -41,7 +41,8 @@ FA_API void fa_pool_free(fa_allocator *allocator, void *block);
 
 /* The same, faster, for callers that know the size they asked for. With FA_CHECK_FREE a size of
  * another class is reported (FA603), and the block is freed all the same. For blocks of
- * fa_pool_alloc_zeroed it is count * size. */
+ * fa_pool_alloc_zeroed it is count * size. Not for blocks of fa_heap_alloc: without checks nobody
+ * looks. */
 FA_API inline void fa_pool_free_sized(fa_allocator *allocator, void *block, size_t size);
 
 /* Frees count blocks; NULLs among them are ignored. */

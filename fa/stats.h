@@ -16,7 +16,8 @@ FA_EXTERN_C_BEGIN
  * Counters of allocations are 0 with FA_MINIMAL, and what is computed from them likewise. Frame
  * numbers of a thread are those of its ended frames. */
 typedef struct fa_stats {
-    /* Backend memory. */
+    /* Backend memory. Where a backend commits lazily these are addresses: the memory behind them is
+     * what was touched. */
     size_t bytes_held;
     size_t bytes_held_peak;
     size_t bytes_held_by_kind[FA_SPAN_KIND_COUNT];
