@@ -224,6 +224,21 @@ fa_status fa_backend_describe(const fa_allocator *allocator, size_t index, fa_ba
     return FA_OK;
 }
 
+fa_status fa_backend_bind(fa_allocator *allocator, void *block, size_t size, int node) {
+    if (allocator == NULL || block == NULL || size == 0 || node < 0)
+        return fai_fail(FA_ERROR_INVALID, size);
+    fa_status status = fai_spans_bind(&allocator->spans, block, size, node);
+    return status == FA_OK ? FA_OK : fai_fail(status, size);
+}
+
+fa_status fa_backend_locate(fa_allocator *allocator, void *block, size_t size, int *nodes,
+                            size_t count) {
+    if (allocator == NULL || block == NULL || size == 0 || nodes == NULL || count == 0)
+        return fai_fail(FA_ERROR_INVALID, size);
+    fa_status status = fai_spans_locate(&allocator->spans, block, size, nodes, count);
+    return status == FA_OK ? FA_OK : fai_fail(status, size);
+}
+
 size_t fa_allocator_trim(fa_allocator *allocator) {
     if (allocator == NULL) {
         fai_fail(FA_ERROR_INVALID, 0);

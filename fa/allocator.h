@@ -44,6 +44,16 @@ FA_API bool fa_backend_is_sealed(const fa_allocator *allocator);
 FA_API fa_status fa_backend_describe(const fa_allocator *allocator, size_t index,
                                      fa_backend_info *info);
 
+/* NUMA placement of memory that this allocator gave out, through the first backend of the chain
+ * that can: see bind and locate in backend.h. bind prefers node for the pages of [block, block +
+ * size) that were not touched yet; locate writes where the pages lie, nodes having room for count
+ * values. Pages are whole: neighbours of a small block move with it. Return FA_ERROR_INVALID (NULL,
+ * size 0, negative node), FA_ERROR_SEALED, FA_ERROR_UNSUPPORTED (no backend of the chain can, or
+ * the system forbids it). Any thread, a system call. */
+FA_API fa_status fa_backend_bind(fa_allocator *allocator, void *block, size_t size, int node);
+FA_API fa_status fa_backend_locate(fa_allocator *allocator, void *block, size_t size, int *nodes,
+                                   size_t count);
+
 /* Gives back what the calling thread and the shared caches hold without need: ready pool objects,
  * empty slabs and segments, the heap cache. Frame memory of an open frame is not touched.
  * Returns the bytes given to the backend. O(what is held), locks. */

@@ -166,3 +166,46 @@ TEST(Allocator, ManyAtOnceAndInAnyOrder) {
     }
     EXPECT_EQ(source.BytesLive(), 0u);
 }
+
+TEST(Allocator, PlacementThroughTheChain) {
+    fa_alloc_config config = Plain();
+    fa_allocator *allocator;
+    int nodes[4] = {-9, -9, -9, -9};
+    ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+    void *block = fa_heap_alloc(allocator, 20000);
+    EXPECT_EQ(fa_backend_locate(allocator, block, 20000, nodes, 4), FA_ERROR_UNSUPPORTED)
+        << "libc can't tell";
+    EXPECT_EQ(fa_backend_bind(allocator, block, 20000, 0), FA_ERROR_UNSUPPORTED);
+    fa_heap_free(allocator, block);
+    EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
+
+    config.backend_spec = "system+numa";
+    ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+    block = fa_heap_alloc(allocator, 20000);
+    std::memset(block, 1, 20000);
+    fa_status status = fa_backend_locate(allocator, block, 20000, nodes, 4);
+    if (status == FA_OK) { /* the second of the chain answers for any address */
+        for (int node : nodes)
+            EXPECT_GE(node, 0);
+    } else {
+        EXPECT_EQ(status, FA_ERROR_UNSUPPORTED);
+    }
+    fa_backend_seal(allocator);
+    EXPECT_EQ(fa_backend_locate(allocator, block, 20000, nodes, 4), FA_ERROR_SEALED);
+    EXPECT_EQ(fa_backend_bind(allocator, block, 20000, 0), FA_ERROR_SEALED);
+    fa_heap_free(allocator, block);
+    EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
+}
+
+TEST(Allocator, CountsOfTheOpenFrame) {
+    Source source;
+    Allocator allocator(Plain(), source);
+    EXPECT_EQ(fa_frame_count(allocator), 0u);
+    fa_frame *frame = fa_frame_begin(allocator);
+    for (int i = 0; i < 5; i++)
+        EXPECT_NE(fa_frame_alloc(allocator, 10), nullptr);
+    EXPECT_EQ(fa_frame_count(allocator), kCounted ? 5u : 0u);
+    EXPECT_EQ(fa_frame_count_in(frame), fa_frame_count(allocator));
+    EXPECT_EQ(fa_frame_end(allocator), FA_OK);
+    EXPECT_EQ(fa_frame_count(allocator), 0u);
+}

@@ -156,6 +156,25 @@ const Call kCalls[] = {
          EACH_PRODUCT(REFUSED(fa_frame_alloc_zeroed_in(f, size, count)))
      }},
     {"fa_frame_begin", [](fa_allocator *, fa_frame *) { REFUSED(fa_frame_begin(nullptr)); }},
+    {"fa_backend_bind",
+     [](fa_allocator *a, fa_frame *) {
+         int here;
+         INVALID(fa_backend_bind(nullptr, &here, sizeof here, 0));
+         INVALID(fa_backend_bind(a, nullptr, 1, 0));
+         INVALID(fa_backend_bind(a, &here, 0, 0));
+         INVALID(fa_backend_bind(a, &here, sizeof here, -1));
+     }},
+    {"fa_backend_locate",
+     [](fa_allocator *a, fa_frame *) {
+         int here;
+         INVALID(fa_backend_locate(nullptr, &here, sizeof here, &here, 1));
+         INVALID(fa_backend_locate(a, nullptr, 1, &here, 1));
+         INVALID(fa_backend_locate(a, &here, 0, &here, 1));
+         INVALID(fa_backend_locate(a, &here, sizeof here, nullptr, 1));
+         INVALID(fa_backend_locate(a, &here, sizeof here, &here, 0));
+     }},
+    {"fa_frame_count",
+     [](fa_allocator *, fa_frame *) { EXPECT_EQ(fa_frame_count(nullptr), 0u); }},
     {"fa_frame_bytes",
      [](fa_allocator *, fa_frame *) { EXPECT_EQ(fa_frame_bytes(nullptr), 0u); }},
     {"fa_frame_bytes_in",

@@ -302,6 +302,10 @@ size_t fa_frame_bytes(fa_allocator *allocator) {
     return fa_frame_bytes_in(fa_frame_current(allocator));
 }
 
+uint64_t fa_frame_count(fa_allocator *allocator) {
+    return fa_frame_count_in(fa_frame_current(allocator));
+}
+
 /* ---- allocation ---- */
 
 /* Handle for a call through the allocator: the thread's own frame, open or not. */

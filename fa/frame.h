@@ -44,6 +44,7 @@ FA_API fa_frame *fa_frame_current(fa_allocator *allocator);
  * FA_MINIMAL). 0 when none is open. */
 FA_API size_t fa_frame_bytes(fa_allocator *allocator);
 FA_API size_t fa_frame_bytes_in(const fa_frame *frame);
+FA_API uint64_t fa_frame_count(fa_allocator *allocator);
 FA_API uint64_t fa_frame_count_in(const fa_frame *frame);
 
 /* Allocates size bytes. The handle must not be NULL: the fast path does not look. */

@@ -180,3 +180,29 @@ void fai_span_purge(fai_spans *spans, const fai_span *span, void *address, size_
     backend->vtable->purge(backend->context, address, size);
     leave(spans);
 }
+
+fa_status fai_spans_bind(fai_spans *spans, void *address, size_t size, int node) {
+    if (!enter(spans))
+        return FA_ERROR_SEALED;
+    fa_status status = FA_ERROR_UNSUPPORTED;
+    for (uint32_t i = 0; status == FA_ERROR_UNSUPPORTED && i < spans->count; i++) {
+        const fa_backend *backend = &spans->chain[i];
+        if (backend->vtable->bind != NULL)
+            status = backend->vtable->bind(backend->context, address, size, node);
+    }
+    leave(spans);
+    return status;
+}
+
+fa_status fai_spans_locate(fai_spans *spans, void *address, size_t size, int *nodes, size_t count) {
+    if (!enter(spans))
+        return FA_ERROR_SEALED;
+    fa_status status = FA_ERROR_UNSUPPORTED;
+    for (uint32_t i = 0; status == FA_ERROR_UNSUPPORTED && i < spans->count; i++) {
+        const fa_backend *backend = &spans->chain[i];
+        if (backend->vtable->locate != NULL)
+            status = backend->vtable->locate(backend->context, address, size, nodes, count);
+    }
+    leave(spans);
+    return status;
+}

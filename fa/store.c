@@ -189,12 +189,15 @@ static bool take_cut(fa_allocator *allocator, size_t bytes, size_t align, fai_sp
     if (cut(store, bytes, align, span))
         return true;
     fai_span region;
+    uint32_t declined;
     if (fai_span_alloc(&allocator->spans, store->regions.region_bytes, FA_CACHE_LINE, FA_SPAN_HEAP,
-                       &region, NULL) != FA_OK)
+                       &region, &declined) != FA_OK)
         return false;
     lock(store);
     fai_regions_add(&store->regions, &region);
     unlock(store);
+    if (declined != 0)
+        fai_report(allocator, FA_DIAG_FA703, FA_OK, region.size, 0, region.address);
     return cut(store, bytes, align, span);
 }
 

@@ -58,6 +58,10 @@ bool fai_span_resize(fai_spans *spans, fai_span *span, size_t size);
 /* Drops the pages behind [address, address + size), which lies in span. */
 void fai_span_purge(fai_spans *spans, const fai_span *span, void *address, size_t size);
 
+/* The first backend of the chain that can does it; FA_ERROR_SEALED, FA_ERROR_UNSUPPORTED. */
+fa_status fai_spans_bind(fai_spans *spans, void *address, size_t size, int node);
+fa_status fai_spans_locate(fai_spans *spans, void *address, size_t size, int *nodes, size_t count);
+
 static inline bool fai_span_is_zeroed(const fai_spans *spans, const fai_span *span) {
     return spans->info[span->backend].zeroed;
 }
