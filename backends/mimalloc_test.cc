@@ -71,7 +71,7 @@ TEST_F(Mimalloc, DoesNotReplaceTheMallocOfTheProcess) {
     EXPECT_EQ(dlsym(RTLD_DEFAULT, "mi_malloc"), nullptr); // nothing of it is visible
     Dl_info info = {};
     ASSERT_NE(dladdr(dlsym(RTLD_DEFAULT, "malloc"), &info), 0);
-    EXPECT_EQ(std::string(info.dli_fname).find("mimalloc"), std::string::npos);
+    EXPECT_EQ(std::string(info.dli_fname).find("libmimalloc"), std::string::npos);
 }
 
 TEST_F(Mimalloc, HeapIsNotTheDefaultOneOfTheThread) {

@@ -16,10 +16,13 @@
 
 namespace scenarios {
 
+/* glibc's macros align a pointer by adding an offset to NULL. */
+#define FA_OBSTACK_MACROS __attribute__((no_sanitize("undefined")))
+
 class ObstackMemory {
   public:
     static constexpr const char *kName = "obstack";
-    explicit ObstackMemory(const MemoryOptions &) {
+    FA_OBSTACK_MACROS explicit ObstackMemory(const MemoryOptions &) {
         obstack_begin(&stack_, size_t{8} << 20);
         obstack_alignment_mask(&stack_) = 15;
         start_ = obstack_alloc(&stack_, 0);
@@ -28,12 +31,14 @@ class ObstackMemory {
     ObstackMemory &operator=(const ObstackMemory &) = delete;
     ~ObstackMemory() { obstack_free(&stack_, nullptr); }
     void frame_begin() {}
-    void frame_end() {
+    FA_OBSTACK_MACROS void frame_end() {
         obstack_free(&stack_, start_);
         start_ = obstack_alloc(&stack_, 0);
     }
-    void *frame_alloc(size_t size) { return obstack_alloc(&stack_, static_cast<int>(size)); }
-    void *frame_grow(void *block, size_t size_old, size_t size_new) {
+    FA_OBSTACK_MACROS void *frame_alloc(size_t size) {
+        return obstack_alloc(&stack_, static_cast<int>(size));
+    }
+    FA_OBSTACK_MACROS void *frame_grow(void *block, size_t size_old, size_t size_new) {
         size_t rounded_old = (size_old + 15) & ~size_t{15};
         size_t rounded_new = (size_new + 15) & ~size_t{15};
         if (block && static_cast<char *>(block) + rounded_old == obstack_base(&stack_) &&
