@@ -239,19 +239,22 @@ fa_status fa_backend_locate(fa_allocator *allocator, void *block, size_t size, i
     return status == FA_OK ? FA_OK : fai_fail(status, size);
 }
 
+size_t fai_allocator_reclaim(fa_allocator *allocator) {
+    size_t bytes = fai_store_trim(allocator);
+    fai_lock(allocator);
+    bytes += fai_slab_trim(allocator);
+    fai_unlock(allocator);
+    return bytes;
+}
+
 size_t fa_allocator_trim(fa_allocator *allocator) {
     if (allocator == NULL) {
         fai_fail(FA_ERROR_INVALID, 0);
         return 0;
     }
-    size_t bytes = fai_store_trim(allocator);
     fai_thread *thread = fai_thread_find(allocator);
-    if (thread != NULL)
-        return bytes + fai_pool_trim(thread, false);
-    fai_lock(allocator);
-    bytes += fai_slab_trim(allocator);
-    fai_unlock(allocator);
-    return bytes;
+    size_t bytes = thread != NULL ? fai_pool_trim(thread, false) : 0;
+    return bytes + fai_allocator_reclaim(allocator);
 }
 
 fa_status fa_validate(fa_allocator *allocator, const void **place) {
@@ -300,7 +303,10 @@ size_t fa_usable_size(fa_allocator *allocator, const void *block) {
 fa_intent fa_intent_of(fa_allocator *allocator, const void *pointer) {
     if (allocator == NULL || pointer == NULL)
         return FA_INTENT_NONE;
-    if (fai_slab_lookup(allocator, pointer) != NULL)
+    fai_lock(allocator); /* no segment may go while a pointer that need not be live is looked at */
+    bool in_pool = fai_slab_lookup(allocator, pointer) != NULL;
+    fai_unlock(allocator);
+    if (in_pool)
         return FA_INTENT_POOL;
     const fai_thread *thread = fai_thread_find(allocator);
     if (thread != NULL && fai_frame_owns(thread, pointer))

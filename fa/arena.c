@@ -54,7 +54,7 @@ static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, boo
         size_t align = huge != 0 && sizes[i] >= huge ? huge : FA_CACHE_LINE;
         if (align > FA_ALIGN_MAX)
             align = FA_CACHE_LINE;
-        status = fai_span_alloc(&allocator->spans, sizes[i], align, FA_SPAN_CHUNK, &span, NULL);
+        status = fai_allocator_span_quiet(allocator, sizes[i], align, FA_SPAN_CHUNK, &span);
         if (status != FA_OK)
             continue;
         *chunk = chunk_format(&span, is_spill);
@@ -271,38 +271,51 @@ static bool is_lazy(const fai_thread *thread) {
     return thread->allocator->spans.info[0].commits_lazily;
 }
 
+/* Addresses to reserve for frames of that many bytes where untouched pages cost nothing: much, for
+ * every page of a later, larger chunk must be faulted in again; 0 where addresses are counted. */
+static size_t generous_plan(const fai_thread *thread, size_t used) {
+    const fa_alloc_config *config = &thread->allocator->config;
+    if (!is_lazy(thread) || config->bytes_max != 0)
+        return 0;
+    size_t plan = plan_for(thread, used * 4 > LAZY_BYTES_MIN ? used * 4 : LAZY_BYTES_MIN);
+    /* The cap is on addresses: leave half of it to frames that need more. */
+    size_t share = config->frame_bytes_max / config->frames_in_flight;
+    return config->frame_bytes_max != 0 && plan > share / 2 ? 0 : plan;
+}
+
 void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used) {
-    /* Room for the next frames to need more: much of it where untouched pages cost nothing, for
-     * every page of a larger chunk must be faulted in again. */
-    size_t more = used * 4 > LAZY_BYTES_MIN ? used * 4 : LAZY_BYTES_MIN;
-    bool lazy = is_lazy(thread) && thread->allocator->config.bytes_max == 0;
-    size_t plan = lazy ? plan_for(thread, more) : 0;
+    const fai_chunk *first = arena->first;
+    size_t plan = generous_plan(thread, used);
     arena->bytes_plan = plan != 0 ? plan : plan_for(thread, used + used / 4);
-    arena->stale = true;
     arena->window_peak = 0;
-    arena->touched = used;
+    arena->touched = used > arena->touched ? used : arena->touched;
+    /* A request that was refused leaves nothing to rebuild. */
+    arena->stale = first == NULL || first->next != NULL || first->is_spill;
 }
 
 void fai_arena_trim(fai_thread *thread, fai_arena *arena) {
-    size_t peak = arena->window_peak;
+    size_t peak = arena->window_peak, held = 0;
     arena->window_peak = 0;
     if (peak > arena->touched)
         arena->touched = peak;
-    fai_chunk *chunk = arena->first;
+    for (const fai_chunk *chunk = arena->first; chunk; chunk = chunk->next)
+        held += chunk->span.size;
+    const fai_chunk *first = arena->first;
     size_t least = thread->allocator->config.frame_chunk_bytes_first;
-    if (chunk == NULL || arena->stale || chunk->span.size <= least)
+    if (arena->stale || held <= least)
         return;
-    if (!is_lazy(thread)) {
+    if (!is_lazy(thread) || first->next != NULL) {
         size_t plan = plan_for(thread, peak * 2);
-        if (peak <= chunk->span.size / 4 && plan != 0 && plan < chunk->span.size) {
+        if (peak <= held / 4 && plan != 0 && plan < held) {
             arena->bytes_plan = plan;
             arena->stale = true;
         }
     } else if (peak <= arena->touched / 4 && arena->touched > least) {
         /* The addresses stay, the pages behind them go. */
         size_t kept = fai_round_up(peak * 2 + FAI_CHUNK_HEADER, PAGE_BYTES);
-        fai_span_purge(&thread->allocator->spans, &chunk->span, (char *)chunk + kept,
-                       chunk->span.size - kept);
+        if (kept < first->span.size)
+            fai_span_purge(&thread->allocator->spans, &first->span,
+                           (char *)first->span.address + kept, first->span.size - kept);
         arena->touched = peak * 2;
     }
 }

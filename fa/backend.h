@@ -7,7 +7,7 @@
  *
  * Rules for an implementation:
  *  - every function may be called from any thread, several at once;
- *  - none may call back into the allocator that it serves;
+ *  - none may call into framealloc, be it the allocator that it serves or another: locks are held;
  *  - free gets exactly the size and alignment that alloc got (after grow: the new size);
  *  - alloc may decline any request by answering NULL: the next backend of the chain is asked. */
 #ifndef FA_BACKEND_H

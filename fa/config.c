@@ -141,13 +141,14 @@ static bool frames_are_valid(const fa_alloc_config *config, char *message, size_
                     message, bytes) &&
            in_range("frame_chunk_bytes_max", config->frame_chunk_bytes_max,
                     config->frame_chunk_bytes_first, GIB, message, bytes) &&
-           (config->frame_bytes_max == 0 ||
-            in_range("frame_bytes_max", config->frame_bytes_max, config->frame_chunk_bytes_first,
-                     FA_SIZE_MAX, message, bytes)) &&
            in_range("frame_full", (size_t)config->frame_full, FA_FRAME_FULL_FAIL,
                     FA_FRAME_FULL_SPILL, message, bytes) &&
            in_range("frames_in_flight", config->frames_in_flight, 1, FA_FRAMES_IN_FLIGHT_MAX,
-                    message, bytes);
+                    message, bytes) &&
+           (config->frame_bytes_max == 0 ||
+            in_range("frame_bytes_max", config->frame_bytes_max,
+                     config->frame_chunk_bytes_first * config->frames_in_flight, FA_SIZE_MAX,
+                     message, bytes));
 }
 
 static bool backends_are_valid(const fa_alloc_config *config, char *message, size_t bytes) {

@@ -49,8 +49,9 @@ typedef struct fa_alloc_config {
     size_t frame_chunk_bytes_first;
     /* frame_chunk_bytes_first to 1 GiB. Default 1 MiB. */
     size_t frame_chunk_bytes_max;
-    /* Cap on the chunk memory of one thread, over all its frames in flight. At least
-     * frame_chunk_bytes_first, or 0: none. Default 256 MiB. */
+    /* Cap on the chunk memory of one thread, over all its frames in flight; of addresses, where the
+     * backend commits lazily. At least frame_chunk_bytes_first for each of these frames, or 0:
+     * none. Default 256 MiB. */
     size_t frame_bytes_max;
     /* Past the cap: fail or spill. Default FA_FRAME_FULL_FAIL. */
     fa_frame_full frame_full;

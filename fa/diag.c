@@ -102,15 +102,23 @@ fa_status fai_report_span(fa_allocator *allocator, fa_status status, size_t size
     }
 }
 
-fa_status fai_allocator_span(fa_allocator *allocator, size_t size, size_t align, fa_span_kind kind,
-                             fai_span *span) {
+fa_status fai_allocator_span_quiet(fa_allocator *allocator, size_t size, size_t align,
+                                   fa_span_kind kind, fai_span *span) {
     uint32_t declined;
     fa_status status = fai_span_alloc(&allocator->spans, size, align, kind, span, &declined);
-    if (status != FA_OK)
-        return fai_report_span(allocator, status, size);
-    if (declined != 0)
+    /* What lies idle in caches may be what is missing. */
+    if ((status == FA_ERROR_LIMIT || status == FA_ERROR_NO_MEMORY) &&
+        fai_allocator_reclaim(allocator) != 0)
+        status = fai_span_alloc(&allocator->spans, size, align, kind, span, &declined);
+    if (status == FA_OK && declined != 0)
         fai_report(allocator, FA_DIAG_FA703, FA_OK, size, 0, span->address);
-    return FA_OK;
+    return status;
+}
+
+fa_status fai_allocator_span(fa_allocator *allocator, size_t size, size_t align, fa_span_kind kind,
+                             fai_span *span) {
+    fa_status status = fai_allocator_span_quiet(allocator, size, align, kind, span);
+    return status == FA_OK ? FA_OK : fai_report_span(allocator, status, size);
 }
 
 void fai_assert_failed(const char *condition, const char *file, int line) {

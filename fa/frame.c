@@ -145,6 +145,10 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
     fai_arena *arena = &thread->arenas[thread->frame_count % in_flight];
     if (in_flight != 1 && allocator->watched)
         bury(thread, arena);
+    if (arena->trim_due) {
+        arena->trim_due = false;
+        fai_arena_trim(thread, arena);
+    }
     if (arena->stale)
         fai_arena_rebuild(thread, arena);
     if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
@@ -188,8 +192,11 @@ FA_COLD static void settle(fai_thread *thread) {
     const fa_alloc_config *config = &thread->allocator->config;
     if (thread->frame_count >= thread->frame_trim_at) {
         thread->frame_trim_at = due(thread, config->frame_trim_after);
-        for (uint32_t i = 0; i < config->frames_in_flight; i++)
-            fai_arena_trim(thread, &thread->arenas[i]);
+        if (config->frames_in_flight == 1)
+            fai_arena_trim(thread, thread->arena);
+        else /* somebody may still read them: each when it is its turn again */
+            for (uint32_t i = 0; i < config->frames_in_flight; i++)
+                thread->arenas[i].trim_due = true;
     }
     if (thread->frame_count >= thread->pool_trim_at) {
         thread->pool_trim_at = due(thread, config->pool_trim_after);

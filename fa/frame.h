@@ -5,16 +5,19 @@
  * live longer is copied to pool or heap memory before the end.
  *
  * Every call comes in two forms: fa_frame_x(allocator, ...) finds the calling thread's frame by
- * itself, fa_frame_x_in(frame, ...) takes the handle that begin returned, is faster, and works
- * where the thread-local look-up does not (fibers). A handle belongs to the thread that began it.
+ * itself, fa_frame_x_in(frame, ...) takes the handle that begin returned and is faster. A
+ * handle belongs to the thread that began it.
  *
  * All blocks are aligned to at least 16, not initialised unless said otherwise (0xAB with
  * FA_CHECK_FILL), and live until the end of the frame; with frames_in_flight N > 1, until N frames
- * have begun after it. Failures return NULL and set fa_last_error:
- *   FA_ERROR_INVALID   size 0, above FA_SIZE_MAX, product wraps, alignment no power of two or too
- * big FA_ERROR_NO_FRAME  no frame is open (FA001) FA_ERROR_LIMIT     frame_bytes_max (FA003) or
- * bytes_max (FA301) is reached FA_ERROR_NO_MEMORY, FA_ERROR_SEALED  the backend refused (FA701), is
- * sealed (FA702) A failed call changes nothing. */
+ * have begun after it on that thread, or the thread detaches or exits. Failures return NULL, change
+ * nothing, and set fa_last_error:
+ *
+ * - FA_ERROR_INVALID: size 0 or above FA_SIZE_MAX, a product that wraps, a bad alignment
+ * - FA_ERROR_NO_FRAME: no frame is open (FA001)
+ * - FA_ERROR_LIMIT: frame_bytes_max (FA003) or bytes_max (FA301) is reached
+ * - FA_ERROR_NO_MEMORY: the backend refused (FA701)
+ * - FA_ERROR_SEALED: it is sealed (FA702) */
 #ifndef FA_FRAME_H
 #define FA_FRAME_H
 
@@ -26,14 +29,15 @@ FA_EXTERN_C_BEGIN
 /* Opens a frame on the calling thread; attaches it when it is new.
  * Returns the handle, valid until the thread detaches (the same one for each frame), or NULL:
  * FA_ERROR_FRAME_OPEN (FA004; the open frame stays as it is), FA_ERROR_NO_MEMORY, FA_ERROR_LIMIT
- * (thread_count_max). O(1), no lock and no backend call but for a thread's first frames and when
- * the arena grows or shrinks after what earlier frames needed. */
+ * (thread_count_max). O(1) without a lock, but for objects that other threads freed meanwhile and
+ * that are taken in now, and for an arena that changes its size. */
 FA_API fa_frame *fa_frame_begin(fa_allocator *allocator);
 
 /* Ends the calling thread's frame: its memory is dead (poisoned where a sanitizer runs).
  * Returns FA_OK or FA_ERROR_NO_FRAME (FA005); _in also FA_ERROR_INVALID for NULL and
- * FA_ERROR_FOREIGN (FA201) for another thread's handle. O(1); after a frame that spilled O(spills).
- */
+ * FA_ERROR_FOREIGN (FA201) for another thread's handle. O(1) without a lock, but after a frame that
+ * outgrew its chunk, and every frame_trim_after or pool_trim_after frames: then it may call the
+ * backend. */
 FA_API fa_status fa_frame_end(fa_allocator *allocator);
 FA_API fa_status fa_frame_end_in(fa_frame *frame);
 
@@ -50,95 +54,6 @@ FA_API uint64_t fa_frame_count_in(const fa_frame *frame);
 /* Allocates size bytes. The handle must not be NULL: the fast path does not look. */
 FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc(fa_allocator *allocator, size_t size);
 FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_in(fa_frame *frame, size_t size);
-
-/* Allocates size bytes at an address that is a multiple of align: a power of two up to
- * FA_ALIGN_MAX; less than 16 counts as 16. */
-FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_aligned(fa_allocator *allocator, size_t size,
-                                                     size_t align);
-FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_aligned_in(fa_frame *frame, size_t size, size_t align);
-
-/* Allocates count elements of size bytes, side by side, in one step: the cost does not depend on
- * count. Counts as one allocation. */
-FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_batch(fa_allocator *allocator, size_t count,
-                                                          size_t size);
-FA_API FA_RETURNS_BLOCK inline void *fa_frame_alloc_batch_in(fa_frame *frame, size_t count,
-                                                             size_t size);
-
-/* The same, all zero. O(count * size). */
-FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_zeroed(fa_allocator *allocator, size_t count,
-                                                    size_t size);
-FA_API FA_RETURNS_BLOCK void *fa_frame_alloc_zeroed_in(fa_frame *frame, size_t count, size_t size);
-
-/* Fallible form: *block gets the memory or NULL, the result says why.
- * FA_ERROR_INVALID also when block is NULL. */
-FA_API fa_status fa_frame_try_alloc(fa_allocator *allocator, size_t size, size_t align,
-                                    void **block);
-FA_API fa_status fa_frame_try_alloc_in(fa_frame *frame, size_t size, size_t align, void **block);
-
-/* Changes the size of a block of the open frame. The newest block grows and shrinks where it lies,
- * O(1); another one is copied when it grows, its alignment kept up to 4 KiB; the old place stays
- * unused until the end. block NULL allocates; size_new 0 is FA_ERROR_INVALID.
- * size_old: what was asked for.
- * Returns NULL with the block untouched when there is no room, or (FA002) when block does not lie
- * in the frame. */
-FA_API void *fa_frame_grow(fa_allocator *allocator, void *block, size_t size_old, size_t size_new)
-    __attribute__((warn_unused_result));
-FA_API void *fa_frame_grow_in(fa_frame *frame, void *block, size_t size_old, size_t size_new)
-    __attribute__((warn_unused_result));
-
-/* Copies size bytes, or a string with its terminator, into the frame. NULL is FA_ERROR_INVALID. */
-FA_API FA_RETURNS_BLOCK void *fa_frame_copy(fa_allocator *allocator, const void *source,
-                                            size_t size);
-FA_API FA_RETURNS_BLOCK void *fa_frame_copy_in(fa_frame *frame, const void *source, size_t size);
-FA_API FA_RETURNS_BLOCK char *fa_frame_copy_string(fa_allocator *allocator, const char *string);
-FA_API FA_RETURNS_BLOCK char *fa_frame_copy_string_in(fa_frame *frame, const char *string);
-
-/* Typed forms. The result is aligned for the type, whatever its alignment. new_2, new_4, new_8 give
- * an array of so many; new_8 starts on a cache line when it fills one. */
-#define fa_frame_new(allocator, type) FAI_FRAME_TYPED(, allocator, type, 1, FA_ALIGNOF(type))
-#define fa_frame_new_2(allocator, type) FAI_FRAME_TYPED(, allocator, type, 2, FA_ALIGNOF(type))
-#define fa_frame_new_4(allocator, type) FAI_FRAME_TYPED(, allocator, type, 4, FA_ALIGNOF(type))
-#define fa_frame_new_8(allocator, type) FAI_FRAME_TYPED(, allocator, type, 8, FAI_ALIGN_8(type))
-#define fa_frame_array(allocator, type, count)                                                     \
-    FAI_FRAME_TYPED(, allocator, type, count, FA_ALIGNOF(type))
-#define fa_frame_array_zeroed(allocator, type, count)                                              \
-    ((type *)fai_frame_zeroed((allocator), (count), sizeof(type), FA_ALIGNOF(type)))
-#define fa_frame_new_in(frame, type) FAI_FRAME_TYPED(_in, frame, type, 1, FA_ALIGNOF(type))
-#define fa_frame_new_2_in(frame, type) FAI_FRAME_TYPED(_in, frame, type, 2, FA_ALIGNOF(type))
-#define fa_frame_new_4_in(frame, type) FAI_FRAME_TYPED(_in, frame, type, 4, FA_ALIGNOF(type))
-#define fa_frame_new_8_in(frame, type) FAI_FRAME_TYPED(_in, frame, type, 8, FAI_ALIGN_8(type))
-#define fa_frame_array_in(frame, type, count)                                                      \
-    FAI_FRAME_TYPED(_in, frame, type, count, FA_ALIGNOF(type))
-#define fa_frame_array_zeroed_in(frame, type, count)                                               \
-    ((type *)fai_frame_zeroed_in((frame), (count), sizeof(type), FA_ALIGNOF(type)))
-
-/* ------------------------------------------------------------------------------------------------
- * Inline functions: the fast paths.
- * fa_frame_alloc_in succeeds here when 0 < size and size, rounded up to 16, fits below the limit.
- * fa_frame_alloc also needs this allocator to be the first that the calling thread attached to. */
-
-/* Slow paths: everything else. Return a block or NULL with the error set. */
-FA_API FA_COLD void *fai_frame_alloc_slow(fa_frame *frame, size_t size);
-FA_API FA_COLD void *fai_frame_alloc_find(fa_allocator *allocator, size_t size);
-FA_API FA_COLD void *fai_frame_batch_slow(fa_frame *frame, size_t count, size_t size);
-FA_API void *fai_frame_zeroed(fa_allocator *allocator, size_t count, size_t size, size_t align);
-FA_API void *fai_frame_zeroed_in(fa_frame *frame, size_t count, size_t size, size_t align);
-FA_API void *fai_frame_array(fa_allocator *allocator, size_t count, size_t size, size_t align);
-FA_API void *fai_frame_array_in(fa_frame *frame, size_t count, size_t size, size_t align);
-
-#ifdef FA_PREFETCH
-/* The line after the block: the next allocation's, most likely. */
-#define FAI_FRAME_PREFETCH(address) __builtin_prefetch((address), 1, 3)
-#else
-#define FAI_FRAME_PREFETCH(address) ((void)0)
-#endif
-#ifdef FA_MINIMAL
-#define FAI_COUNT_FRAME(frame) ((void)0)
-#else
-#define FAI_COUNT_FRAME(frame) ((frame)->alloc_count++)
-#endif
-
-inline void *fa_frame_alloc_in(fa_frame *frame, size_t size);
 
 /* Allocates size bytes at an address that is a multiple of align: a power of two up to
  * FA_ALIGN_MAX; less than 16 counts as 16. */

@@ -30,7 +30,8 @@ FA_API FA_RETURNS_BLOCK void *fa_heap_alloc_zeroed(fa_allocator *allocator, size
 FA_API void *fa_heap_realloc(fa_allocator *allocator, void *block, size_t size)
     __attribute__((warn_unused_result));
 
-/* Frees a heap block. NULL is ignored. Misuse (FA601, FA602) is reported and changes nothing. */
+/* Frees a heap block. NULL is ignored. A pointer that is no live block, also one freed
+ * before, is reported (FA601) and changes nothing. */
 FA_API void fa_heap_free(fa_allocator *allocator, void *block);
 
 /* A live heap block, as the visitor sees it. */

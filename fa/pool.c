@@ -112,19 +112,8 @@ static uint32_t take_from(fai_thread *thread, fai_pool_class *pool, void **objec
     return taken;
 }
 
-/* Finds a slab of the class with free objects and takes count of them. 0: no memory, reported. */
-static uint32_t take(fai_thread *thread, uint32_t class_index, void **objects, uint32_t count) {
-    fai_pool_class *pool = &thread->pool[class_index];
-    if (pool->partial == NULL) {
-        fai_slab *slab = fai_slab_acquire(thread, class_index);
-        if (slab == NULL)
-            return 0;
-        fai_slab_push(&pool->partial, slab);
-    }
-    return take_from(thread, pool, objects, count);
-}
-
-/* The same for one object of a watched allocator, where any thread may put objects back. */
+/* One object of a watched allocator, where any thread may put objects back. NULL: no memory,
+ * reported. */
 static void *take_watched(fai_thread *thread, uint32_t class_index) {
     fa_allocator *allocator = thread->allocator;
     fai_pool_class *pool = &thread->pool[class_index];
@@ -145,16 +134,25 @@ static void *take_watched(fai_thread *thread, uint32_t class_index) {
 
 /* Fills an empty magazine by half. Returns false when there is no memory. */
 static bool refill(fai_thread *thread, fai_magazine *magazine) {
-    if (FAI_LOAD_RELAXED(&thread->deferred) != NULL) {
+    fai_pool_class *pool = &thread->pool[magazine->class_index];
+    if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
         fai_pool_drain(thread);
-        if (fai_ready(magazine) != 0)
-            return true;
+    if (fai_ready(magazine) == 0 && pool->partial == NULL) {
+        fai_slab *slab = fai_slab_acquire(thread, magazine->class_index);
+        if (slab != NULL)
+            fai_slab_push(&pool->partial, slab);
     }
-    uint32_t count = take(thread, magazine->class_index, FAI_MAGAZINE_SLOTS(magazine),
-                          (uint32_t)magazine->capacity / 2);
-    FAI_BUMP(&magazine->loaded_count, count);
-    FAI_BUMP(&magazine->state, count);
-    return count != 0;
+    if (fai_ready(magazine) != 0) /* an event hook allocated, and so refilled it, meanwhile */
+        return true;
+    size_t want = magazine->capacity / 2;
+    while (fai_ready(magazine) < want && pool->partial != NULL) {
+        size_t ready = fai_ready(magazine);
+        uint32_t count =
+            take_from(thread, pool, FAI_MAGAZINE_SLOTS(magazine) + ready, (uint32_t)(want - ready));
+        FAI_BUMP(&magazine->loaded_count, count);
+        FAI_BUMP(&magazine->state, count);
+    }
+    return fai_ready(magazine) != 0;
 }
 
 /* ---- objects that other threads free ---- */
@@ -285,24 +283,28 @@ size_t fai_pool_trim(fai_thread *thread, bool idle_only) {
     fai_unlock(allocator);
     if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
         fai_pool_drain(thread);
-    bool any = false;
+    bool any = !idle_only;
     for (uint32_t i = 0; i < allocator->pools.class_count; i++) {
         fai_magazine *magazine = thread->magazine[i];
         fai_pool_class *pool = &thread->pool[i];
-        bool idle = magazine->loaded_count == pool->window_loaded;
+        bool idle =
+            magazine->loaded_count == pool->window_loaded && magazine->state == pool->window_state;
         pool->window_loaded = magazine->loaded_count;
-        if (idle_only && !idle)
+        pool->window_state = magazine->state;
+        if ((idle_only && !idle) || (fai_ready(magazine) == 0 && pool->partial == NULL))
             continue;
-        if (fai_ready(magazine) != 0)
+        if (fai_ready(magazine) != 0) {
             flush(thread, magazine, (uint32_t)fai_ready(magazine));
+            any = true;
+        }
         fai_lock(allocator);
         fai_slab *slab = pool->partial;
         if (slab != NULL && slab->next == NULL && slab->free_count == slab->capacity) {
             fai_slab_unlink(&pool->partial, slab);
             fai_slab_release(allocator, slab);
+            any = true;
         }
         fai_unlock(allocator);
-        any = true;
     }
     size_t bytes = 0;
     if (any) {
@@ -482,7 +484,7 @@ static void free_object(fa_allocator *allocator, fai_slab *slab, void *object) {
         return;
     }
     fai_magazine *magazine = thread->magazine[slab->class_index];
-    if (fai_ready(magazine) == magazine->capacity)
+    while (fai_ready(magazine) == magazine->capacity) /* an event hook may fill it again */
         flush(thread, magazine, (uint32_t)magazine->capacity / 2);
     FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
     FAI_BUMP(&magazine->state, 1);

@@ -160,6 +160,24 @@ void *fai_regions_take(fai_regions *regions, size_t size, size_t align) {
     return payload_of(block);
 }
 
+static void unlink_region(fai_regions *regions, fai_region *region, fai_span *span) {
+    *span = region->span;
+    if (region->prev)
+        region->prev->next = region->next;
+    else
+        regions->first = region->next;
+    if (region->next)
+        region->next->prev = region->prev;
+    regions->region_count--;
+}
+
+/* Takes the region off whose only block is free. */
+static void remove_empty(fai_regions *regions, fai_block *block, fai_span *span) {
+    bin_take(regions, block);
+    regions->empty_count--;
+    unlink_region(regions, region_of_first(block), span);
+}
+
 bool fai_regions_give(fai_regions *regions, void *payload, fai_span *span) {
     fai_block *block = block_of(payload), *next = above(block), *below = block->below;
     if (is_free(next)) {
@@ -177,7 +195,10 @@ bool fai_regions_give(fai_regions *regions, void *payload, fai_span *span) {
     if (!is_whole_region(block))
         return false;
     regions->empty_count++;
-    return regions->empty_count > 1 && fai_regions_remove_empty(regions, span);
+    if (regions->empty_count <= 1)
+        return false;
+    remove_empty(regions, block, span);
+    return true;
 }
 
 bool fai_regions_resize(fai_regions *regions, void *payload, size_t size) {
@@ -223,25 +244,12 @@ void fai_regions_add(fai_regions *regions, const fai_span *span) {
     bin_put(regions, block);
 }
 
-static void unlink_region(fai_regions *regions, fai_region *region, fai_span *span) {
-    *span = region->span;
-    if (region->prev)
-        region->prev->next = region->next;
-    else
-        regions->first = region->next;
-    if (region->next)
-        region->next->prev = region->prev;
-    regions->region_count--;
-}
-
 bool fai_regions_remove_empty(fai_regions *regions, fai_span *span) {
     for (fai_region *region = regions->first; region; region = region->next) {
         fai_block *block = first_of(region);
         if (!is_free(block) || !is_whole_region(block))
             continue;
-        bin_take(regions, block);
-        regions->empty_count--;
-        unlink_region(regions, region, span);
+        remove_empty(regions, block, span);
         return true;
     }
     return false;

@@ -1,6 +1,7 @@
 // Defects that allocators of this kind have had, one test each.
 #include "fa/testing_threads.hpp"
 
+#include <algorithm>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -241,4 +242,137 @@ TEST(Regression, ProductsThatWrapAbortOrGiveTooLittle) {
     }
     fa_frame_end(allocator);
     EXPECT_EQ(allocator.Live(), 0u);
+}
+
+TEST(Regression, TrimDropsThePagesOfAFrameInFlight) {
+    fa_alloc_config config = Plain();
+    config.backend_spec = "mmap";
+    config.frames_in_flight = 2;
+    config.frame_trim_after = 1;
+    Allocator allocator(config);
+    constexpr size_t kBytes = 1 << 20;
+    unsigned char *previous = nullptr;
+    for (int i = 1; i < 40; i++) {
+        fa_frame *frame = fa_frame_begin(allocator);
+        auto *block = static_cast<unsigned char *>(fa_frame_alloc_in(frame, kBytes));
+        ASSERT_NE(block, nullptr);
+        memset(block, i, kBytes);
+        EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+        EXPECT_TRUE(IsFilled(block, static_cast<unsigned char>(i), kBytes));
+        if (previous != nullptr) {
+            EXPECT_TRUE(IsFilled(previous, static_cast<unsigned char>(i - 1), kBytes)) << i;
+        }
+        previous = block;
+    }
+}
+
+namespace {
+
+// Declines pool segments, so that the second backend of a chain serves them and FA703 is reported.
+void *DecliningAlloc(void *, size_t size, size_t align, fa_span_kind kind) {
+    const fa_backend libc = fa_backend_system();
+    return kind == FA_SPAN_SEGMENT ? nullptr : libc.vtable->alloc(libc.context, size, align, kind);
+}
+void DecliningFree(void *, void *ptr, size_t size, size_t align, fa_span_kind kind) {
+    const fa_backend libc = fa_backend_system();
+    libc.vtable->free(libc.context, ptr, size, align, kind);
+}
+void DecliningDescribe(void *, fa_backend_info *info) {
+    const fa_backend libc = fa_backend_system();
+    libc.vtable->describe(libc.context, info);
+}
+
+struct HookState {
+    fa_allocator *allocator = nullptr;
+    std::vector<void *> objects;
+};
+
+void AllocatingHook(void *user, const fa_event *) {
+    auto *state = static_cast<HookState *>(user);
+    if (state->allocator != nullptr)
+        state->objects.push_back(fa_pool_alloc(state->allocator, 64));
+}
+
+} // namespace
+
+TEST(Regression, AHookThatAllocatesRefillsTheMagazineTwice) {
+    static const fa_backend_vtable declining = {"declining", DecliningAlloc,    DecliningFree,
+                                                nullptr,     nullptr,           nullptr,
+                                                nullptr,     DecliningDescribe, nullptr};
+    HookState state;
+    fa_alloc_config config = Plain();
+    config.backends[0] = {&declining, nullptr};
+    config.backends[1] = fa_backend_system();
+    config.on_event = AllocatingHook;
+    config.on_event_user = &state;
+    Allocator allocator(config);
+    state.allocator = allocator;
+    std::vector<void *> objects;
+    for (int i = 0; i < 3000; i++) {
+        objects.push_back(fa_pool_alloc(allocator, 64));
+        ASSERT_NE(objects.back(), nullptr);
+    }
+    state.allocator = nullptr;
+    EXPECT_FALSE(state.objects.empty()) << "FA703 was not reported";
+    objects.insert(objects.end(), state.objects.begin(), state.objects.end());
+    std::sort(objects.begin(), objects.end());
+    EXPECT_EQ(std::unique(objects.begin(), objects.end()), objects.end()) << "given out twice";
+    if (kCounted) {
+        EXPECT_EQ(Stats(allocator).pool_live_count, objects.size());
+    }
+    for (void *object : objects)
+        fa_pool_free(allocator, object);
+    EXPECT_EQ(fa_validate(allocator, nullptr), FA_OK);
+}
+
+TEST(Regression, IdleCachesKeepAllocationsFromTheLimit) {
+    fa_alloc_config config = Plain();
+    config.heap_region_bytes = 1 << 20;
+    config.heap_cache_bytes = 64 << 20;
+    config.bytes_max = 24 << 20;
+    Allocator allocator(config);
+    std::vector<void *> blocks;
+    for (int i = 0; i < 4; i++)
+        blocks.push_back(fa_heap_alloc(allocator, 4 << 20));
+    for (void *block : blocks)
+        fa_heap_free(allocator, block);
+    EXPECT_GT(Stats(allocator).heap_cache_bytes, 0u);
+    void *large = fa_heap_alloc(allocator, 12 << 20);
+    EXPECT_NE(large, nullptr) << "the memory was there, in the cache";
+    fa_heap_free(allocator, large);
+}
+
+TEST(Regression, ARefusedRequestRebuildsTheArenaEachFrame) {
+    Source source;
+    fa_alloc_config config = Plain();
+    config.frame_bytes_max = 8 << 20;
+    Allocator allocator(config, source);
+    uint64_t calls = 0;
+    for (int i = 0; i < 20; i++) {
+        fa_frame *frame = fa_frame_begin(allocator);
+        EXPECT_NE(fa_frame_alloc_in(frame, 1000), nullptr);
+        EXPECT_EQ(fa_frame_alloc_in(frame, 64 << 20), nullptr);
+        EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+        if (i == 4)
+            calls = source.Calls();
+    }
+    EXPECT_EQ(source.Calls(), calls);
+}
+
+TEST(Regression, ThePeakCountsWhatWasRefused) {
+    Allocator allocator(Plain());
+    size_t peak = Stats(allocator).bytes_held_peak;
+    EXPECT_EQ(fa_heap_alloc(allocator, size_t{1} << 45), nullptr);
+    EXPECT_LT(Stats(allocator).bytes_held_peak, peak + (64u << 20));
+}
+
+TEST(Regression, ASealedAllocatorRefusesWhatItsRegionsHold) {
+    fa_alloc_config config = Plain();
+    config.heap_region_bytes = 4 << 20;
+    Allocator allocator(config);
+    fa_heap_free(allocator, fa_heap_alloc(allocator, 1000));
+    fa_backend_seal(allocator);
+    void *block = fa_heap_alloc(allocator, 1500000);
+    EXPECT_NE(block, nullptr);
+    fa_heap_free(allocator, block);
 }

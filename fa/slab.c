@@ -106,6 +106,8 @@ static bool segment_remove(fa_allocator *allocator, fai_segment *segment) {
         pools->table_used += table_put(pools->table, (uintptr_t)segment);
         return false;
     }
+    if (pools->segment_hint == segment)
+        pools->segment_hint = NULL;
     if (prev)
         prev->next = next;
     else
@@ -214,9 +216,13 @@ static fai_slab *acquire_held(fai_thread *thread, uint32_t class_index) {
         slab_own(thread, slab);
         return slab;
     }
-    fai_segment *segment = pools->segments;
-    while (segment != NULL && segment->free == NULL)
-        segment = segment->next;
+    fai_segment *segment = pools->segment_hint;
+    if (segment == NULL || segment->free == NULL) {
+        segment = pools->segments;
+        while (segment != NULL && segment->free == NULL)
+            segment = segment->next;
+    }
+    pools->segment_hint = segment;
     if (segment == NULL)
         return NULL;
     if (segment_is_empty(segment))
@@ -249,17 +255,18 @@ fai_slab *fai_slab_acquire(fai_thread *thread, uint32_t class_index) {
     /* The backend is asked without the lock: other threads go on with what is held. */
     size_t bytes = allocator->config.pool_segment_bytes;
     fai_span span;
-    if (fai_allocator_span(allocator, bytes, bytes, FA_SPAN_SEGMENT, &span) != FA_OK)
-        return NULL;
+    fa_status status = fai_allocator_span_quiet(allocator, bytes, bytes, FA_SPAN_SEGMENT, &span);
+    bool got = status == FA_OK;
     fai_lock(allocator);
-    bool added = segment_add(allocator, &span);
-    if (added)
-        slab = acquire_held(thread, class_index);
+    bool added = got && segment_add(allocator, &span);
+    slab = acquire_held(thread, class_index); /* perhaps from what another thread brought */
     fai_unlock(allocator);
-    if (!added) {
+    if (got && !added) {
         fai_span_free(&allocator->spans, &span);
-        fai_report_span(allocator, FA_ERROR_NO_MEMORY, bytes);
+        status = FA_ERROR_NO_MEMORY;
     }
+    if (slab == NULL)
+        fai_report_span(allocator, status, bytes);
     return slab;
 }
 
@@ -273,6 +280,7 @@ void fai_slab_release(fa_allocator *allocator, fai_slab *slab) {
     segment->free = slab;
     segment->free_count++;
     allocator->pools.slab_count--;
+    allocator->pools.segment_hint = segment;
     if (segment_is_empty(segment) && ++allocator->pools.segment_empty_count > 1)
         segment_remove(allocator, segment);
 }

@@ -96,10 +96,14 @@ static bool charge(fai_spans *spans, size_t size, fa_span_kind kind) {
             return false;
     } while (!FAI_CAS_RELAXED(&spans->held, &held, held + size));
     FAI_ADD_RELAXED(&spans->held_by_kind[kind], size);
-    size_t now = held + size, peak = FAI_LOAD_RELAXED(&spans->held_peak);
+    return true;
+}
+
+/* After success: what was charged and then refused was never held. */
+static void note_peak(fai_spans *spans) {
+    size_t now = FAI_LOAD_RELAXED(&spans->held), peak = FAI_LOAD_RELAXED(&spans->held_peak);
     while (now > peak && !FAI_CAS_RELAXED(&spans->held_peak, &peak, now)) {
     }
-    return true;
 }
 
 static void discharge(fai_spans *spans, size_t size, fa_span_kind kind) {
@@ -129,6 +133,7 @@ fa_status fai_span_alloc(fai_spans *spans, size_t size, size_t align, fa_span_ki
             FA_ASSERT(((uintptr_t)address & (align - 1)) == 0);
             *span = (fai_span){address, size, (uint32_t)align, (uint16_t)i, (uint16_t)kind};
             FAI_ADD_RELAXED(&spans->alloc_count, 1);
+            note_peak(spans);
             if (declined != NULL)
                 *declined = i;
             status = FA_OK;
@@ -167,8 +172,10 @@ bool fai_span_resize(fai_spans *spans, fai_span *span, size_t size) {
         else if (size < span->size)
             discharge(spans, span->size - size, kind);
     }
-    if (done)
+    if (done) {
         span->size = size;
+        note_peak(spans);
+    }
     leave(spans);
     return done;
 }

@@ -218,12 +218,14 @@ static size_t span_bytes_for(const fa_allocator *allocator, size_t bytes) {
 fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span,
                          bool *zeroed) {
     fai_store *store = &allocator->store;
-    size_t cut_max = store->regions.block_bytes_max;
+    bool sealed = FAI_LOAD_RELAXED(&allocator->spans.sealed);
+    size_t cut_max = sealed ? store->regions.region_bytes /* whatever fits */
+                            : store->regions.block_bytes_max;
     *zeroed = false;
     if (bytes <= cut_max && align <= cut_max && take_cut(allocator, bytes, align, span))
         return FA_OK;
     bytes = span_bytes_for(allocator, bytes);
-    size_t most = FAI_LOAD_RELAXED(&allocator->spans.sealed) ? SIZE_MAX : bytes + bytes / 4;
+    size_t most = sealed ? SIZE_MAX : bytes + bytes / 4;
     lock(store);
     bool cached = cache_take(&store->spans, bytes, most, align, span);
     unlock(store);

@@ -99,6 +99,7 @@ static void fork_child(void) {
             unlink_state(&allocator->threads, thread);
             link_state(&allocator->frozen, thread);
             thread->slot = NULL;
+            thread->frame = &thread->frame_beside; /* that thread's memory may be used again */
         }
     }
     fork_release();

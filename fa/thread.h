@@ -12,9 +12,9 @@ FA_EXTERN_C_BEGIN
  */
 FA_API fa_status fa_thread_attach(fa_allocator *allocator);
 
-/* Gives up the calling thread's state, as thread exit would: an open frame ends, ready objects go
- * back, slabs with live objects are left for other threads to adopt. The thread may attach again.
- * Returns FA_ERROR_INVALID when it was not attached. Locks. */
+/* Gives up the calling thread's state, as thread exit would: its frames end, those in flight too;
+ * ready objects go back, slabs with live objects are left for other threads to adopt. The thread
+ * may attach again. Returns FA_ERROR_INVALID when it was not attached. Locks. */
 FA_API fa_status fa_thread_detach(fa_allocator *allocator);
 
 /* Threads attached at this moment. Any thread. */

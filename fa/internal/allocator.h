@@ -42,6 +42,7 @@ typedef struct fai_pools {
     uint8_t class_of_bin[FAI_BIN_COUNT];          /* FAI_NO_CLASS above the last class */
     size_t bytes_max;                             /* the last class */
     fai_segment *segments;                        /* all */
+    fai_segment *segment_hint;                    /* one with a free slab, most likely */
     fai_slab *abandoned[FA_POOL_CLASS_COUNT_MAX]; /* owner exited, with free objects */
     fai_segment_table *table;                     /* atomic: written under the lock, read without */
     size_t table_used;                            /* entries that are not empty */
@@ -130,6 +131,15 @@ FA_COLD fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status
 
 /* Reports why a span could not be had (FA301, FA701, FA702). */
 FA_COLD fa_status fai_report_span(fa_allocator *allocator, fa_status status, size_t size);
+
+/* Gives back what the shared caches hold without need: freed heap memory, empty regions and
+ * segments. Returns the bytes. No lock may be held. */
+size_t fai_allocator_reclaim(fa_allocator *allocator);
+
+/* Takes a span; where there is none, once more after reclaiming. Reports FA703, but no refusal. No
+ * lock may be held. */
+fa_status fai_allocator_span_quiet(fa_allocator *allocator, size_t size, size_t align,
+                                   fa_span_kind kind, fai_span *span);
 
 /* Takes a span and reports a refusal. No lock may be held. */
 fa_status fai_allocator_span(fa_allocator *allocator, size_t size, size_t align, fa_span_kind kind,

@@ -27,7 +27,8 @@ size_t fai_arena_used(const fai_thread *thread);
 /* Plans one chunk for what the frame that has just ended needed: it left its first chunk. */
 void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used);
 
-/* Plans a smaller chunk where the frames since the last call needed little of it. */
+/* Where the frames since the last call needed little of the arena: plans a smaller chunk, or drops
+ * pages. No frame in it may be alive. */
 void fai_arena_trim(fai_thread *thread, fai_arena *arena);
 
 /* Gives spills back, and replaces the chunks by the planned one. */

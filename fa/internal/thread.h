@@ -24,6 +24,7 @@ typedef struct fai_arena {
     size_t window_peak;  /* most bytes in a frame since the window began */
     size_t touched;      /* most bytes since pages were last dropped */
     bool outgrown;       /* more than one chunk in this frame, counted once */
+    bool trim_due;       /* look whether it is too large before its next use */
     bool stale;          /* chunks to be rebuilt before the next use */
     struct fai_frame_note *newest_note;
 } fai_arena;
@@ -41,6 +42,7 @@ typedef struct fai_frame_note {
 typedef struct fai_pool_class {
     fai_slab *partial;      /* with free objects */
     fai_slab *full;         /* without */
+    uint64_t window_state;  /* the magazine's state then */
     uint64_t window_loaded; /* the magazine's loaded_count when the trim window began */
 } fai_pool_class;
 
