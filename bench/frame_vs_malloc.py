@@ -247,7 +247,7 @@ def show_list():
     print("  micro      the micro-benchmarks")
     print("allocators (--allocator): " + " ".join(contenders.ALLOCATORS))
     print("backends (--backend), by default: " + " ".join(contenders.BACKENDS))
-    print("  others: " + measure.backend_help())
+    print("  all: " + measure.backend_help().split("there are: ")[-1])
 
 
 def read(path):
