@@ -17,7 +17,7 @@ typedef enum fa_severity {
 } fa_severity;
 
 /* One list: enumeration, texts, help and tests are made from it.
- * Ranges: 0xx frame, 2xx threads, 3xx limits, 6xx blocks, 7xx backends, 9xx internal.
+ * Ranges: 0xx frame, 2xx threads, 3xx limits, 4xx tags, 6xx blocks, 7xx backends, 9xx internal.
  * X(code, severity, text, help) */
 #define FA_DIAG_LIST(X)                                                                            \
     X(FA001, FA_SEVERITY_ERROR, "frame memory was asked for while no frame is open",               \
@@ -34,12 +34,30 @@ typedef enum fa_severity {
       "it learns by itself; set frame_chunk_bytes_first to what the stats name to avoid it")       \
     X(FA007, FA_SEVERITY_WARNING, "a frame spilled past its cap into blocks of its own",           \
       "raise frame_bytes_max to what the stats name")                                              \
+    X(FA008, FA_SEVERITY_ERROR, "a mark was refused: stale, or of another frame",                  \
+      "rewind in the order of nesting, within the frame and on the thread that set the mark")      \
+    X(FA009, FA_SEVERITY_ERROR, "a frame was ended or rewound inside of one of its clean-ups",     \
+      "a clean-up may allocate, but must leave the frame itself alone")                            \
+    X(FA010, FA_SEVERITY_ERROR, "a phase was ended while none is open on this thread",             \
+      "pair each fa_phase_end with one fa_phase_begin in the same frame")                          \
+    X(FA011, FA_SEVERITY_WARNING, "a phase was still open when its frame ended",                   \
+      "it was closed for you; end phases before their frame")                                      \
     X(FA201, FA_SEVERITY_ERROR, "a frame was used by a thread that does not own it",               \
       "each thread begins its own frame and allocates from that")                                  \
     X(FA202, FA_SEVERITY_WARNING, "a thread could not be attached",                                \
       "raise thread_count_max, or attach before the backend is sealed and before thread exit")     \
     X(FA301, FA_SEVERITY_WARNING, "the allocator reached its limit of backend memory",             \
       "raise bytes_max, or free something and retry")                                              \
+    X(FA302, FA_SEVERITY_WARNING, "a budget is used up",                                           \
+      "free something, raise its hard limit, or choose another policy")                            \
+    X(FA303, FA_SEVERITY_WARNING, "a budget passed its soft limit",                                \
+      "the hard limit comes next: see who holds the memory")                                       \
+    X(FA304, FA_SEVERITY_NOTE, "a budget saw a new peak",                                          \
+      "nothing to do; the size is what a hard limit would have to allow")                          \
+    X(FA401, FA_SEVERITY_ERROR, "a tag was left that was not entered on this thread",              \
+      "pair each fa_tag_leave with one fa_tag_enter on the same thread")                           \
+    X(FA402, FA_SEVERITY_WARNING, "a tag could not be made or entered",                            \
+      "raise tag_count_max, or nest less deeply")                                                  \
     X(FA601, FA_SEVERITY_ERROR, "a pointer that this allocator never gave out was freed",          \
       "free each block with the allocator that made it; frame memory is never freed")              \
     X(FA602, FA_SEVERITY_ERROR, "a block was freed twice", "look for two owners of one block")     \
@@ -57,6 +75,10 @@ typedef enum fa_severity {
       "reserve more before fa_backend_seal")                                                       \
     X(FA703, FA_SEVERITY_NOTE, "a backend declined and a later one of the chain served",           \
       "nothing to do if that is what the chain is for")                                            \
+    X(FA704, FA_SEVERITY_WARNING, "memory ran out and the reserve was released",                   \
+      "free what you can, then take the reserve again with fa_reserve_refill")                     \
+    X(FA705, FA_SEVERITY_NOTE, "memory ran out and a callback gave some back",                     \
+      "nothing to do; if it happens often, lower what the program keeps")                          \
     X(FA901, FA_SEVERITY_ERROR, "internal error: a structure does not validate",                   \
       "please report this, with the address that it names")
 
