@@ -1,0 +1,130 @@
+// Accounts by themselves: sums up the tree, limits, and rolling back.
+#include "fa/testing_threads.hpp"
+
+#include <atomic>
+
+extern "C" {
+#include "fa/internal/account.h"
+}
+
+using namespace fa_testing;
+
+namespace {
+
+constexpr fa_intent kIntents[] = {FA_INTENT_FRAME, FA_INTENT_POOL, FA_INTENT_HEAP};
+
+// root <- middle <- leaf, and a second leaf beside it.
+struct Tree {
+    fai_account root = {}, middle = {}, leaf = {}, other = {};
+    Allocator allocator{Plain()};
+    Tree() {
+        middle.parent = &root;
+        leaf.parent = other.parent = &middle;
+    }
+    bool Charge(fai_account *account, fa_intent intent, size_t bytes) {
+        return fai_account_charge(allocator, account, intent, bytes) == FAI_CHARGE_OK;
+    }
+    size_t Used(const fai_account &account, fa_intent intent = FA_INTENT_NONE) {
+        return fai_account_used(&account, intent);
+    }
+};
+
+} // namespace
+
+TEST(Account, ParentsCountWhatIsBelowThem) {
+    Tree tree;
+    EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_POOL, 100));
+    EXPECT_TRUE(tree.Charge(&tree.other, FA_INTENT_HEAP, 30));
+    EXPECT_TRUE(tree.Charge(&tree.root, FA_INTENT_FRAME, 5));
+    EXPECT_EQ(tree.Used(tree.leaf), 100u);
+    EXPECT_EQ(tree.Used(tree.leaf, FA_INTENT_POOL), 100u);
+    EXPECT_EQ(tree.Used(tree.leaf, FA_INTENT_HEAP), 0u);
+    EXPECT_EQ(tree.Used(tree.middle), 130u);
+    EXPECT_EQ(tree.Used(tree.middle, FA_INTENT_HEAP), 30u);
+    EXPECT_EQ(tree.Used(tree.root), 135u);
+    EXPECT_EQ(fai_account_room(&tree.leaf, FA_INTENT_POOL), SIZE_MAX);
+    fai_account_discharge(&tree.leaf, FA_INTENT_POOL, 100);
+    EXPECT_EQ(tree.Used(tree.leaf), 0u);
+    EXPECT_EQ(tree.Used(tree.root), 35u);
+    EXPECT_EQ(fai_account_peak(&tree.root, FA_INTENT_NONE), 135u);
+    EXPECT_EQ(fai_account_peak(&tree.leaf, FA_INTENT_POOL), 100u);
+}
+
+TEST(Account, ARefusalChangesNothing) {
+    for (fa_intent ledger : {FA_INTENT_NONE, FA_INTENT_POOL})
+        for (size_t level = 0; level < 3; level++) {
+            Tree tree;
+            fai_account *accounts[] = {&tree.leaf, &tree.middle, &tree.root};
+            fai_rule rule = {};
+            rule.hard_bytes = 100;
+            accounts[level]->ledger[ledger].rule = &rule;
+            EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_POOL, 60));
+            EXPECT_EQ(fai_account_room(&tree.leaf, FA_INTENT_POOL), 40u);
+            EXPECT_FALSE(tree.Charge(&tree.leaf, FA_INTENT_POOL, 41));
+            EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA302);
+            EXPECT_EQ(fa_last_error().status, FA_ERROR_LIMIT);
+            for (const fai_account *account : accounts) {
+                EXPECT_EQ(tree.Used(*account), 60u);
+                EXPECT_EQ(tree.Used(*account, FA_INTENT_POOL), 60u);
+                EXPECT_EQ(fai_account_peak(account, FA_INTENT_NONE), 60u);
+            }
+            EXPECT_EQ(fai_account_charge_some(tree.allocator, &tree.leaf, FA_INTENT_POOL, 16, 8),
+                      2u);
+            EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_POOL, 8)) << "every byte can be used";
+            EXPECT_EQ(fai_account_charge_some(tree.allocator, &tree.leaf, FA_INTENT_POOL, 16, 8),
+                      0u);
+            EXPECT_FALSE(tree.Charge(&tree.leaf, FA_INTENT_POOL, FA_SIZE_MAX));
+            fai_account_add(&tree.leaf, FA_INTENT_POOL, 50);
+            EXPECT_EQ(tree.Used(*accounts[level]), 150u) << "what exists is counted past the limit";
+            EXPECT_EQ(fai_account_room(&tree.leaf, FA_INTENT_POOL), 0u);
+            fai_account_discharge(&tree.leaf, FA_INTENT_POOL, 150);
+            EXPECT_EQ(tree.Used(tree.root), 0u);
+        }
+}
+
+TEST(Account, ThreadsNeverPassALimit) {
+    Tree tree;
+    fai_rule rule = {};
+    rule.hard_bytes = 1000;
+    tree.middle.ledger[FA_INTENT_NONE].rule = &rule;
+    std::atomic<bool> stop{false};
+    std::atomic<size_t> refused{0};
+    Random random;
+    std::vector<std::thread> threads;
+    for (uint64_t t = 0; t < 4; t++)
+        threads.emplace_back([&, t] {
+            Engine engine(random.Seed() + t);
+            fai_account *account = t % 2 ? &tree.leaf : &tree.other;
+            size_t held[4] = {};
+            for (size_t i = 0; i < Rounds(200000); i++) {
+                const fa_intent intent = kIntents[Pick(engine, 0, 2)];
+                const size_t bytes = Pick(engine, 1, 200);
+                if (Pick(engine, 0, 1) && held[intent] >= bytes) {
+                    fai_account_discharge(account, intent, bytes);
+                    held[intent] -= bytes;
+                } else {
+                    held[intent] +=
+                        bytes * fai_account_charge_some(tree.allocator, account, intent, bytes, 2);
+                }
+                if (tree.Charge(account, intent, bytes))
+                    held[intent] += bytes;
+                else
+                    refused++;
+            }
+            for (fa_intent intent : kIntents)
+                fai_account_discharge(account, intent, held[intent]);
+        });
+    std::thread sampler([&] {
+        while (!stop)
+            EXPECT_LE(tree.Used(tree.middle), 1000u);
+    });
+    for (std::thread &thread : threads)
+        thread.join();
+    stop = true;
+    sampler.join();
+    EXPECT_GT(refused, 0u);
+    for (const fai_account *account : {&tree.root, &tree.middle, &tree.leaf, &tree.other})
+        for (const fai_ledger &ledger : account->ledger)
+            EXPECT_EQ(ledger.used, 0u);
+    EXPECT_LE(fai_account_peak(&tree.middle, FA_INTENT_NONE), 1000u);
+}
