@@ -145,6 +145,18 @@ const Call kCalls[] = {
      }},
     {"fa_frame_alloc_in",
      [](fa_allocator *, fa_frame *f) { EACH_SIZE(REFUSED(fa_frame_alloc_in(f, size))) }},
+    {"fa_frame_alloc_lines",
+     [](fa_allocator *a, fa_frame *) {
+         REFUSED(fa_frame_alloc_lines(nullptr, 16, 16));
+         EACH_SIZE(REFUSED(fa_frame_alloc_lines(a, size, 64)))
+         EACH_ALIGN(REFUSED(fa_frame_alloc_lines(a, 16, align)))
+     }},
+    {"fa_frame_alloc_lines_in",
+     [](fa_allocator *, fa_frame *f) {
+         REFUSED(fa_frame_alloc_lines_in(nullptr, 16, 16));
+         EACH_SIZE(REFUSED(fa_frame_alloc_lines_in(f, size, 64)))
+         EACH_ALIGN(REFUSED(fa_frame_alloc_lines_in(f, 16, align)))
+     }},
     {"fa_frame_alloc_zeroed",
      [](fa_allocator *a, fa_frame *) {
          REFUSED(fa_frame_alloc_zeroed(nullptr, 2, 16));
@@ -154,6 +166,24 @@ const Call kCalls[] = {
      [](fa_allocator *, fa_frame *f) {
          REFUSED(fa_frame_alloc_zeroed_in(nullptr, 2, 16));
          EACH_PRODUCT(REFUSED(fa_frame_alloc_zeroed_in(f, size, count)))
+     }},
+    {"fa_batch_each",
+     [](fa_allocator *, fa_frame *) {
+         INVALID(fa_batch_each(10, 1, nullptr, nullptr));
+         INVALID(fa_batch_each(0, 1, nullptr, nullptr));
+         INVALID(fa_batch_each(
+             10, 0, [](void *, size_t, size_t) { ADD_FAILURE(); }, nullptr));
+     }},
+    {"fa_batch_first",
+     [](fa_allocator *, fa_frame *) {
+         fa_last_error_clear();
+         EXPECT_EQ(fa_batch_first(10, 0).count, 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
+    {"fa_batch_next",
+     [](fa_allocator *, fa_frame *) {
+         EXPECT_EQ(fa_batch_next(fa_batch_first(10, 10)).count, 0u);
+         EXPECT_EQ(fa_batch_next(fa_batch{}).count, 0u);
      }},
     {"fa_frame_begin", [](fa_allocator *, fa_frame *) { REFUSED(fa_frame_begin(nullptr)); }},
     {"fa_backend_bind",
@@ -376,6 +406,46 @@ const Call kCalls[] = {
              fa_pool_free_sized(nullptr, &local, size);
              EXPECT_EQ(Taken(), FA_ERROR_INVALID);
          }
+     }},
+    {"fa_soa_alloc",
+     [](fa_allocator *a, fa_frame *) {
+         const fa_soa_column column = {4, 0};
+         void *arrays[1] = {};
+         INVALID(fa_soa_alloc(nullptr, &column, 1, 10, arrays));
+         INVALID(fa_soa_alloc(a, nullptr, 1, 10, arrays));
+         INVALID(fa_soa_alloc(a, &column, 1, 10, nullptr));
+         INVALID(fa_soa_alloc(a, &column, 0, 10, arrays));
+         EACH_SIZE(INVALID(fa_soa_alloc(a, &column, 1, size, arrays)))
+         EXPECT_EQ(arrays[0], nullptr);
+     }},
+    {"fa_soa_alloc_in",
+     [](fa_allocator *, fa_frame *f) {
+         const fa_soa_column column = {4, 0};
+         void *arrays[1] = {};
+         INVALID(fa_soa_alloc_in(nullptr, &column, 1, 10, arrays));
+         INVALID(fa_soa_alloc_in(f, nullptr, 1, 10, arrays));
+         INVALID(fa_soa_alloc_in(f, &column, 1, 10, nullptr));
+         INVALID(fa_soa_alloc_in(f, &column, FA_SOA_COLUMN_COUNT_MAX + 1, 10, arrays));
+         EACH_SIZE(INVALID(fa_soa_alloc_in(f, &column, 1, size, arrays)))
+         EXPECT_EQ(arrays[0], nullptr);
+     }},
+    {"fa_soa_measure",
+     [](fa_allocator *, fa_frame *) {
+         size_t offset = 77;
+         fa_soa_layout layout = {77, 77};
+         fa_soa_column column = {4, 0};
+         INVALID(fa_soa_measure(nullptr, 1, 10, &offset, &layout));
+         INVALID(fa_soa_measure(&column, 1, 10, nullptr, &layout));
+         INVALID(fa_soa_measure(&column, 1, 10, &offset, nullptr));
+         INVALID(fa_soa_measure(&column, 0, 10, &offset, &layout));
+         INVALID(fa_soa_measure(&column, SIZE_MAX, 10, &offset, &layout));
+         EACH_SIZE(INVALID(fa_soa_measure(&column, 1, size, &offset, &layout)))
+         EACH_SIZE(column.size = size; INVALID(fa_soa_measure(&column, 1, 1, &offset, &layout)))
+         column.size = 4;
+         EACH_ALIGN(column.align = align;
+                    if (align != 0) INVALID(fa_soa_measure(&column, 1, 10, &offset, &layout)))
+         EXPECT_EQ(offset, 77u);
+         EXPECT_EQ(layout.bytes, 77u);
      }},
     {"fa_stats_format",
      [](fa_allocator *, fa_frame *) {

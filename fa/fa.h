@@ -7,6 +7,7 @@
  *   config     what can be chosen
  *   allocator  create, destroy, seal, validate, free by address
  *   frame      memory that dies with the frame
+ *   soa        several arrays in one block, batches, cache lines
  *   pool       small objects, freed one by one
  *   heap       large blocks, tracked
  *   thread     attach and detach by hand
@@ -23,6 +24,7 @@
 #include "fa/frame.h"
 #include "fa/heap.h"
 #include "fa/pool.h"
+#include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"
 #include "fa/thread.h"

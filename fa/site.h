@@ -3,8 +3,8 @@
  *
  * Heap calls note it always (their cost does not show), all others where the program is built with
  * FA_DEBUG, nothing with FA_MINIMAL. The functions themselves stay reachable through their address
- * or as (fa_heap_alloc)(...). Included last by frame.h, pool.h and heap.h; no include guard, each
- * block has its own. */
+ * or as (fa_heap_alloc)(...). Included last by frame.h, soa.h, pool.h and heap.h; no include guard,
+ * each block has its own. */
 #include "fa/fast.h"
 
 #ifndef FAI_AT
@@ -80,6 +80,19 @@
     FAI_AT(fai_frame_array((allocator), (count), (size), (align)))
 #define fai_frame_array_in(frame, count, size, align)                                              \
     FAI_AT(fai_frame_array_in((frame), (count), (size), (align)))
+#endif
+
+/* soa.h includes frame.h: only its own include of this file stands behind its declarations. */
+#if defined(FAI_SOA_DECLARED) && !defined(FAI_SOA_SITES)
+#define FAI_SOA_SITES
+#define fa_soa_alloc(allocator, columns, column_count, count, arrays)                              \
+    FAI_AT(fa_soa_alloc((allocator), (columns), (column_count), (count), (arrays)))
+#define fa_soa_alloc_in(frame, columns, column_count, count, arrays)                               \
+    FAI_AT(fa_soa_alloc_in((frame), (columns), (column_count), (count), (arrays)))
+#define fa_frame_alloc_lines(allocator, size, align)                                               \
+    FAI_AT(fa_frame_alloc_lines((allocator), (size), (align)))
+#define fa_frame_alloc_lines_in(frame, size, align)                                                \
+    FAI_AT(fa_frame_alloc_lines_in((frame), (size), (align)))
 #endif
 
 #if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)
