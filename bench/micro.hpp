@@ -2,9 +2,9 @@
  * the calls. An allocator takes part with a small policy object: the loops keep it in a local
  * variable, as a program would keep its handle, so that its members live in registers.
  *
- *   Frame policy:  begin(), alloc<Size>(), end()      a frame's worth of blocks, then all of them
- * dead Pool policy:   alloc<Size>(), free<Size>(block)   blocks that are freed one by one Grow
- * policy:   begin(), grow(block, size_old, size_new), end(block)
+ * - Frame policy: begin(), alloc<Size>(), end(): a frame's worth of blocks, then all of them dead
+ * - Pool policy: alloc<Size>(), free<Size>(block): blocks that are freed one by one
+ * - Grow policy: begin(), grow(block, size_old, size_new), end(block, block)
  *
  * The reset of the frame is inside of the timed loop. An allocator that starts to fail would look
  * fast: the last block of each frame is checked. Every figure is the time of one iteration divided
@@ -25,6 +25,30 @@ namespace bench {
 
 /* Registers the micro-benchmarks of the allocator that this program was built for. */
 void register_micros(const std::string &backend);
+
+/* More of them may stand in files of their own, which say so with one line at namespace scope:
+ *
+ *   static bench::MoreMicros more([](const std::string &backend) { RegisterBenchmark ...; });
+ *
+ * BUILD adds by their names: micro_framealloc_*.cc to the runner of framealloc, micro_malloc_*.cc
+ * to that of malloc (and so to all stock allocators), likewise for mi_heap, obstack, apr, pmr and
+ * limit, and every micro_*.hpp to all. Benchmarks that are compared have the same name in each
+ * runner: NAME or NAME/SIZE. tables.py knows how to write a name, bars.py which ones have bars. */
+class MoreMicros {
+  public:
+    using Register = void (*)(const std::string &backend);
+    explicit MoreMicros(Register function) { all().push_back(function); }
+    static void register_all(const std::string &backend) {
+        for (Register function : all())
+            function(backend);
+    }
+
+  private:
+    static std::vector<Register> &all() {
+        static std::vector<Register> functions;
+        return functions;
+    }
+};
 
 /* Makes the compiler believe that the block is looked at and that all memory may have changed. */
 inline void keep(void *block) { asm volatile("" : : "r"(block) : "memory"); }

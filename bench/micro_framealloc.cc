@@ -1,10 +1,6 @@
 /* Micro-benchmarks of framealloc: through the handle, and (frame_allocator) through the allocator.
  */
-#include "bench/micro.hpp"
-
-#include "fa/fa.h"
-
-#include <stdexcept>
+#include "bench/micro_framealloc.hpp"
 
 namespace {
 
@@ -85,13 +81,7 @@ void pool_batch(benchmark::State &state, fa_allocator *allocator) {
 } // namespace
 
 void bench::register_micros(const std::string &backend) {
-    fa_alloc_config config = fa_alloc_config_default();
-    config.backend_spec = backend.c_str();
-    fa_allocator *allocator = nullptr; /* lives until the process ends, like an engine's */
-    fa_status status = fa_allocator_create(&config, &allocator);
-    if (status != FA_OK)
-        throw std::runtime_error(std::string("can't create the allocator: ") +
-                                 fa_status_text(status));
+    fa_allocator *allocator = micro_allocator(backend);
     register_frame("frame", ByHandle{allocator, nullptr});
     register_frame("frame_allocator", ByAllocator{allocator});
     benchmark::RegisterBenchmark("batch/1000", batch, allocator);

@@ -1,6 +1,6 @@
 /* The physical limit that an allocator can be compared with: hand-written loops that do nothing but
  * what the answer needs. They count nothing, know one size, and could serve no other caller. */
-#include "bench/micro.hpp"
+#include "bench/micro_soa.hpp"
 
 namespace {
 
@@ -53,4 +53,5 @@ void bench::register_micros(const std::string &) {
     register_frame("frame", Bump{&region});
     benchmark::RegisterBenchmark("begin_end", begin_end_loop<Bump>, Bump{&region});
     register_pool(Magazine{&ready});
+    benchmark::RegisterBenchmark("soa_alloc/eight_calls", soa_eight_calls<Bump>, Bump{&region});
 }

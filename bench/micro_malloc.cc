@@ -1,6 +1,6 @@
 /* Micro-benchmarks of malloc, whichever library provides it. Frame-like work in its natural form: a
  * program keeps the pointers of its frame, and frees them one by one at the end. */
-#include "bench/micro.hpp"
+#include "bench/micro_soa.hpp"
 
 #include <cstdlib>
 
@@ -50,5 +50,7 @@ void bench::register_micros(const std::string &) {
     register_pool(Pool{});
     register_heap(Pool{});
     register_grow(Grow{});
+    benchmark::RegisterBenchmark("soa_alloc/eight_calls", soa_eight_calls<Frame>,
+                                 Frame{nullptr, 0});
     register_threads(Frame{nullptr, 0}, Pool{});
 }

@@ -1,5 +1,5 @@
 /* Micro-benchmarks of a region allocator, through the same Memory class as the scenarios use. */
-#include "bench/micro.hpp"
+#include "bench/micro_soa.hpp"
 
 #include RUNNER_MEMORY_HEADER
 
@@ -30,4 +30,5 @@ void bench::register_micros(const std::string &backend) {
     register_frame("frame", Frame{&memory});
     benchmark::RegisterBenchmark("begin_end", begin_end_loop<Frame>, Frame{&memory});
     register_grow(Grow{&memory});
+    benchmark::RegisterBenchmark("soa_alloc/eight_calls", soa_eight_calls<Frame>, Frame{&memory});
 }

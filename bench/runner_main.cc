@@ -1,4 +1,5 @@
 /* Command line of a runner. What it prints on its standard output is Google Benchmark's JSON. */
+#include "bench/micro.hpp"
 #include "bench/runner.hpp"
 
 #include <dlfcn.h>
@@ -45,9 +46,10 @@ void run(int argc, char **argv) {
         register_scenario(options);
     else if (options.mode == "trace")
         register_trace(options);
-    else if (options.mode == "micro")
+    else if (options.mode == "micro") {
         register_micros(options.backend);
-    else
+        MoreMicros::register_all(options.backend);
+    } else
         throw std::runtime_error("--mode=" + options.mode +
                                  ": one of scenario, trace, micro, check, list");
     char format[] = "--benchmark_format=json";
