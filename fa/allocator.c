@@ -108,12 +108,11 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
 static size_t pool_live_count(fa_allocator *allocator) {
     fai_lock(allocator);
     fai_pool_counts counts = allocator->pools.retired;
-    for (const fai_thread *thread = allocator->threads; thread; thread = thread->next)
-        for (uint32_t i = 0; i < allocator->pools.class_count; i++)
-            fai_pool_count(thread->magazine[i], &counts);
-    for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
-        for (uint32_t i = 0; i < allocator->pools.class_count; i++)
-            fai_pool_count(thread->magazine[i], &counts);
+    const fai_thread *lists[] = {allocator->threads, allocator->frozen};
+    for (size_t i = 0; i < 2; i++)
+        for (const fai_thread *thread = lists[i]; thread; thread = thread->next)
+            for (const fai_pool *pool = &thread->pool; pool; pool = pool->next)
+                fai_pool_count(pool, &allocator->pools, &counts);
     fai_unlock(allocator);
     return (size_t)(counts.alloc_count - counts.free_count - allocator->pools.remote_count);
 }

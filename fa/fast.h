@@ -62,22 +62,27 @@ typedef struct fai_magazine {
 typedef struct fai_thread_head {
     char *frame_start; /* cursor and limit of the next frame as it begins; NULL: begin and... */
     char *frame_limit; /* ...end must look closer */
+} fai_thread_head;
+
+/* Where a thread finds its pool objects of one tag. */
+typedef struct fai_pool_view {
     uintptr_t segment_mask; /* address & mask: the segment of a pool object */
     uintptr_t slab_mask;    /* address >> 10 & mask: from there to its slab's book-keeping */
     fai_magazine *magazine_of_bin[FAI_BIN_COUNT]; /* by (size + 15) / 16 */
-} fai_thread_head;
+} fai_pool_view;
 
 /* The first words of the book-keeping of a slab. */
 typedef struct fai_slab_head {
     fai_thread_head *owner; /* NULL: waits for adoption. Written by the owner or under the lock */
-    fai_magazine *magazine; /* the owner's, for this class; NULL without owner or fast path */
+    fai_magazine
+        *magazine; /* the owner's, for this tag and class; NULL without owner or fast path */
 } fai_slab_head;
 
 /* Book-keeping of the slab that holds the object at address. */
-#define FAI_SLAB_HEAD_OF(head, address)                                                            \
-    ((fai_slab_head *)(((address) & (head)->segment_mask) +                                        \
+#define FAI_SLAB_HEAD_OF(view, address)                                                            \
+    ((fai_slab_head *)(((address) & (view)->segment_mask) +                                        \
                        ((address) >> (FAI_SLAB_SHIFT - FAI_SLAB_STRIDE_SHIFT) &                    \
-                        (head)->slab_mask)))
+                        (view)->slab_mask)))
 
 /* No allocator has this address, not even NULL, so that one compare covers "not attached". */
 #define FAI_NOBODY ((fa_allocator *)1)
@@ -89,9 +94,11 @@ typedef struct fai_thread_slot {
      * look-up. In further allocators the frame is part of the thread's state. */
     fa_allocator *frame_owner; /* FAI_NOBODY until then */
     fa_frame frame;
-    /* The allocator that the thread used last, and its state in it. */
+    /* The allocator that the thread used last, its state in it, and the pool objects of the tag
+     * that it is in there. */
     fa_allocator *owner; /* FAI_NOBODY until the first use */
     fai_thread_head *head;
+    fai_pool_view *view;
     const fa_site *site; /* where the call in progress was written, when it says so (site.h) */
 } fai_thread_slot;
 FA_API extern __thread fai_thread_slot fai_slot __attribute__((tls_model("initial-exec")));

@@ -70,7 +70,8 @@ FA_API size_t fa_pool_class_size(const fa_allocator *allocator, size_t size);
  * fa_pool_alloc succeeds here when the calling thread used this allocator last, the size belongs to
  * a class, and the thread has an object of it ready.
  * fa_pool_free_sized succeeds here when the calling thread used this allocator last, the size
- * belongs to the class of the object, the thread owns its slab, and has room in its magazine. */
+ * belongs to the class of the object, the thread owns its slab, has room in its magazine, and is in
+ * the tag that the object was allocated in. */
 
 FA_API FA_COLD void *fai_pool_alloc_slow(fa_allocator *allocator, size_t size);
 FA_API FA_COLD void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size);
@@ -89,7 +90,7 @@ FA_API void *fai_pool_array_zeroed(fa_allocator *allocator, size_t count, size_t
 inline void *fa_pool_alloc(fa_allocator *allocator, size_t size) {
     size_t bin = (size + (((size_t)1 << FAI_BIN_SHIFT) - 1)) >> FAI_BIN_SHIFT;
     if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator && bin < FAI_BIN_COUNT)) {
-        fai_magazine *magazine = FAI_LOAD_RELAXED(&fai_slot.head->magazine_of_bin[bin]);
+        fai_magazine *magazine = FAI_LOAD_RELAXED(&fai_slot.view->magazine_of_bin[bin]);
         uint64_t state = magazine->state;
         size_t ready = FAI_READY(state);
         if (FA_LIKELY(ready != 0)) {
@@ -106,15 +107,15 @@ inline void fa_pool_free_sized(fa_allocator *allocator, void *block, size_t size
     size_t bin = (size + (((size_t)1 << FAI_BIN_SHIFT) - 1)) >> FAI_BIN_SHIFT;
     if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator && block != NULL &&
                   bin < FAI_BIN_COUNT)) {
-        const fai_thread_head *head = fai_slot.head;
-        fai_magazine *magazine = FAI_LOAD_RELAXED(&head->magazine_of_bin[bin]);
+        const fai_pool_view *view = fai_slot.view;
+        fai_magazine *magazine = FAI_LOAD_RELAXED(&view->magazine_of_bin[bin]);
         uint64_t state = magazine->state;
         size_t ready = FAI_READY(state);
         /* Only a size that belongs to a class has a magazine with room: from here on the block lies
-         * in a segment. Each thread has its own magazine of each class, so that one compare tells
-         * that the slab is this thread's and that the size is right. */
+         * in a segment. Each thread has its own magazine of each tag and class, so that one compare
+         * tells that the slab is this thread's, of the tag that it is in, and the size right. */
         if (FA_LIKELY(ready < magazine->capacity)) {
-            fai_slab_head *slab = FAI_SLAB_HEAD_OF(head, (uintptr_t)block);
+            fai_slab_head *slab = FAI_SLAB_HEAD_OF(view, (uintptr_t)block);
             if (FA_LIKELY(FAI_LOAD_RELAXED(&slab->magazine) == magazine)) {
                 FAI_MAGAZINE_SLOTS(magazine)[ready] = block;
                 FAI_STORE_RELAXED(&magazine->state, state + 1);

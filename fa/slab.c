@@ -192,11 +192,11 @@ static void slab_format(fa_allocator *allocator, fai_slab *slab, uint32_t class_
         fai_poison(fai_slab_objects(segment, slab), FAI_SLAB_BYTES);
 }
 
-static void slab_own(fai_thread *thread, fai_slab *slab) {
-    fai_magazine *magazine = thread->magazine[slab->class_index];
-    FAI_STORE_RELAXED(&slab->head.magazine, thread->allocator->watched ? NULL : magazine);
+static void slab_own(fai_pool *pool, fai_slab *slab) {
+    fai_magazine *magazine = pool->magazine[slab->class_index];
+    FAI_STORE_RELAXED(&slab->head.magazine, pool->thread->allocator->watched ? NULL : magazine);
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_OWNED);
-    FAI_STORE_RELEASE(&slab->head.owner, &thread->head);
+    FAI_STORE_RELEASE(&slab->head.owner, &pool->thread->head);
 }
 
 /* A state that is used again has the same magazines: they must not be taken for the slab's. */
@@ -206,14 +206,14 @@ static void disown(fai_slab *slab) {
 }
 
 /* Adopts or cuts a slab from what is held. Under the lock. */
-static fai_slab *acquire_held(fai_thread *thread, uint32_t class_index) {
-    fa_allocator *allocator = thread->allocator;
+static fai_slab *acquire_held(fai_pool *pool, uint32_t class_index) {
+    fa_allocator *allocator = pool->thread->allocator;
     fai_pools *pools = &allocator->pools;
     fai_slab *slab = pools->abandoned[class_index];
     if (slab != NULL) {
         fai_slab_unlink(&pools->abandoned[class_index], slab);
         pools->adopted_count++;
-        slab_own(thread, slab);
+        slab_own(pool, slab);
         return slab;
     }
     fai_segment *segment = pools->segment_hint;
@@ -233,14 +233,15 @@ static fai_slab *acquire_held(fai_thread *thread, uint32_t class_index) {
     slab->next = slab->prev = NULL;
     pools->slab_count++;
     slab_format(allocator, slab, class_index);
-    slab_own(thread, slab);
+    slab->tag = (uint16_t)pool->tag;
+    slab_own(pool, slab);
     return slab;
 }
 
-fai_slab *fai_slab_acquire(fai_thread *thread, uint32_t class_index) {
-    fa_allocator *allocator = thread->allocator;
+fai_slab *fai_slab_acquire(fai_pool *pool, uint32_t class_index) {
+    fa_allocator *allocator = pool->thread->allocator;
     fai_lock(allocator);
-    fai_slab *slab = acquire_held(thread, class_index);
+    fai_slab *slab = acquire_held(pool, class_index);
     /* The table grows first: a segment that came just before a seal could not be given back. */
     bool room = slab != NULL || table_grow(allocator);
     fai_unlock(allocator);
@@ -259,7 +260,7 @@ fai_slab *fai_slab_acquire(fai_thread *thread, uint32_t class_index) {
     bool got = status == FA_OK;
     fai_lock(allocator);
     bool added = got && segment_add(allocator, &span);
-    slab = acquire_held(thread, class_index); /* perhaps from what another thread brought */
+    slab = acquire_held(pool, class_index); /* perhaps from what another thread brought */
     fai_unlock(allocator);
     if (got && !added) {
         fai_span_free(&allocator->spans, &span);

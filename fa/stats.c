@@ -11,8 +11,8 @@ static void add_thread(const fai_thread *thread, fa_stats *stats, fai_pool_count
     stats->frame_count += FAI_LOAD_RELAXED(&thread->frame_count);
     stats->frame_alloc_count += FAI_LOAD_RELAXED(&thread->frame_alloc_count);
     stats->frame_bytes += FAI_LOAD_RELAXED(&thread->frame_bytes);
-    for (uint32_t i = 0; i < thread->allocator->pools.class_count; i++)
-        fai_pool_count(thread->magazine[i], pools);
+    for (const fai_pool *pool = &thread->pool; pool; pool = pool->next)
+        fai_pool_count(pool, &thread->allocator->pools, pools);
 }
 
 static void add_pools_and_frames(fa_allocator *allocator, fa_stats *stats) {

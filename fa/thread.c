@@ -220,11 +220,18 @@ static fai_thread *attach(fa_allocator *allocator) {
     t_states = thread;
     fai_lock(allocator);
     thread->index = ++allocator->attach_count;
-    fai_pool_open(thread);
+    fai_pool_open_all(thread);
     link_state(&allocator->threads, thread);
     fai_unlock(allocator);
     pthread_mutex_unlock(&k_lock);
     return thread;
+}
+
+/* From now on the state that is found at once. */
+static void use(fai_thread *thread) {
+    fai_slot.head = &thread->head;
+    fai_slot.view = fai_thread_view(thread);
+    FAI_STORE_RELAXED(&fai_slot.owner, thread->allocator);
 }
 
 fai_thread *fai_thread_search(fa_allocator *allocator, bool may_attach) {
@@ -234,17 +241,13 @@ fai_thread *fai_thread_search(fa_allocator *allocator, bool may_attach) {
     fai_thread *thread = t_states;
     while (thread != NULL && thread->allocator != allocator)
         thread = thread->next_on_thread;
-    if (thread != NULL) {
-        fai_slot.head = &thread->head;
-        FAI_STORE_RELAXED(&fai_slot.owner, allocator);
-    }
+    if (thread != NULL)
+        use(thread);
     pthread_mutex_unlock(&k_lock);
     if (thread == NULL && may_attach) {
         thread = attach(allocator);
-        if (thread != NULL) {
-            fai_slot.head = &thread->head;
-            FAI_STORE_RELAXED(&fai_slot.owner, allocator);
-        }
+        if (thread != NULL)
+            use(thread);
     }
     return thread;
 }

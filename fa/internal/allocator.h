@@ -91,7 +91,7 @@ struct fa_allocator {
     fai_pools pools;
     fai_heap heap;
     fai_store store;
-    fai_account account; /* of everything: the root */
+    fai_account account;                /* of everything: the root */
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */
     uint64_t frame_count, frame_alloc_count, frame_bytes;

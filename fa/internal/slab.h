@@ -27,6 +27,7 @@ struct fai_slab {
     uint16_t capacity; /* objects */
     uint16_t free_count;
     uint16_t scan; /* no bit is set in the words of the bitmap before this one */
+    uint16_t tag;  /* what its objects are accounted to */
     uint8_t state; /* fai_slab_state */
     bool is_dirty; /* was used since its pages were last dropped */
 };
@@ -114,15 +115,16 @@ uint32_t fai_slab_take(const fa_allocator *allocator, fai_slab *slab, void **obj
  * there already. */
 bool fai_slab_put(const fa_allocator *allocator, fai_slab *slab, void *object);
 
-/* Gets a slab for a class: adopted from an exited thread, or a free one, in a new segment if must
- * be. It belongs to thread and is in no list. NULL with the reason reported. Takes the lock. */
-fai_slab *fai_slab_acquire(fai_thread *thread, uint32_t class_index);
+/* Gets a slab for a class: adopted from an exited thread's pool of the same tag, or a free one, in
+ * a new segment if must be. It belongs to pool's thread and is in no list. NULL with the reason
+ * reported. Takes the lock. */
+fai_slab *fai_slab_acquire(fai_pool *pool, uint32_t class_index);
 
 /* Gives a slab whose objects are all back to its segment, and the segment to the backend when there
  * are others without use. Under the lock. */
 void fai_slab_release(fa_allocator *allocator, fai_slab *slab);
 
-/* Leaves a slab to whoever needs one of its class next. Under the lock, by its owner. */
+/* Leaves a slab to whoever needs one of its tag and class next. Under the lock, by its owner. */
 void fai_slab_abandon(fa_allocator *allocator, fai_slab *slab);
 
 /* Puts an object into a slab without an owner. Under the lock. As fai_slab_put. */

@@ -2,7 +2,7 @@
 #ifndef FAI_THREAD_H
 #define FAI_THREAD_H
 
-#include "fa/internal/allocator.h"
+#include "fa/internal/pool.h"
 
 /* A piece of memory that an arena bumps through; stands at the start of its span. */
 typedef struct fai_chunk {
@@ -38,14 +38,6 @@ typedef struct fai_frame_note {
     fa_site site;
 } fai_frame_note;
 
-/* The slabs that a thread owns of one class. Each is in one of the lists. */
-typedef struct fai_pool_class {
-    fai_slab *partial;      /* with free objects */
-    fai_slab *full;         /* without */
-    uint64_t window_state;  /* the magazine's state then */
-    uint64_t window_loaded; /* the magazine's loaded_count when the trim window began */
-} fai_pool_class;
-
 struct fai_thread {
     fai_thread_head head; /* must be first */
     fa_allocator *allocator;
@@ -68,9 +60,7 @@ struct fai_thread {
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
 
     /* Pools. */
-    fai_magazine none; /* always empty and always full */
-    fai_magazine *magazine[FA_POOL_CLASS_COUNT_MAX];
-    fai_pool_class pool[FA_POOL_CLASS_COUNT_MAX];
+    fai_pool pool; /* of untagged objects; its next are those of tags */
 
     /* Objects that other threads freed; linked through their first word. FAI_QUEUE_CLOSED: the
      * thread is gone. On a line of its own: other threads write it. */
@@ -84,6 +74,16 @@ extern char fai_frame_closed[FA_ALIGN_MIN];
 
 static inline bool fai_frame_is_open(const fai_thread *thread) {
     return thread->frame->cursor != fai_frame_closed;
+}
+
+/* Pool objects of the tag that the thread is in. */
+static inline fai_pool_view *fai_thread_view(fai_thread *thread) { return &thread->pool.view; }
+static inline fai_pool *fai_thread_pool(fai_thread *thread) { return &thread->pool; }
+
+/* The pool that a thread has for objects of a slab of its own. */
+static inline fai_pool *fai_thread_pool_of(fai_thread *thread, uint32_t tag) {
+    (void)tag;
+    return &thread->pool;
 }
 
 /* The calling thread's state: when it was used last, at once; else after a search, or attached.
@@ -111,34 +111,5 @@ void fai_frame_attach(fai_thread *thread);
 void fai_frame_detach(fai_thread *thread); /* gives its chunks back; keeps them when sealed */
 bool fai_frame_owns(const fai_thread *thread, const void *pointer);
 const void *fai_frame_validate(const fai_thread *thread);
-
-/* pool.c */
-size_t fai_pool_thread_bytes(const fai_pools *pools); /* magazines behind the state */
-void fai_pool_attach(fai_thread *thread);
-void fai_pool_open(fai_thread *thread);   /* the fast paths; under the allocator's lock */
-void fai_pool_detach(fai_thread *thread); /* under the allocator's lock */
-void fai_pool_drain(fai_thread *thread);  /* takes the deferred queue in */
-/* Gives ready objects, empty slabs and segments back: all, or those of classes that had no refill
- * since the last call. Returns the bytes given to the backend. */
-size_t fai_pool_trim(fai_thread *thread, bool idle_only);
-size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object);
-
-static inline size_t fai_ready(const fai_magazine *magazine) {
-    return FAI_READY(FAI_LOAD_RELAXED(&magazine->state));
-}
-
-/* Adds what a magazine says to counts. Any thread. */
-static inline void fai_pool_count(const fai_magazine *magazine, fai_pool_counts *counts) {
-    uint64_t state = FAI_LOAD_RELAXED(&magazine->state);
-    uint64_t allocs = state >> FAI_HANDED_OUT_SHIFT;
-    uint64_t frees = allocs + FAI_LOAD_RELAXED(&magazine->flushed_count) + FAI_READY(state) -
-                     FAI_LOAD_RELAXED(&magazine->loaded_count);
-#ifdef FA_MINIMAL
-    frees = 0;
-#endif
-    counts->alloc_count += allocs;
-    counts->free_count += frees;
-    counts->live_bytes += (allocs - frees) * magazine->class_bytes;
-}
 
 #endif

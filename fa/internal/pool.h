@@ -1,0 +1,86 @@
+/* What a thread keeps of pool memory: for each tag that it allocated objects in, the slabs that it
+ * owns and the magazines above them. */
+#ifndef FAI_POOL_H
+#define FAI_POOL_H
+
+#include "fa/internal/allocator.h"
+
+/* The slabs that a thread owns of one tag and class. Each is in one of the lists. */
+typedef struct fai_pool_class {
+    fai_slab *partial;      /* with free objects */
+    fai_slab *full;         /* without */
+    size_t refill_count;    /* objects to take from slabs next time */
+    uint64_t window_state;  /* the magazine's state then */
+    uint64_t window_loaded; /* the magazine's loaded_count when the trim window began */
+} fai_pool_class;
+
+/* A thread's pool objects of one tag. */
+typedef struct fai_pool {
+    fai_pool_view view;
+    fai_thread *thread;
+    struct fai_pool *next; /* of the same thread; written under the allocator's lock */
+    uint32_t tag;
+    fai_magazine *magazine[FA_POOL_CLASS_COUNT_MAX];
+    fai_pool_class classes[FA_POOL_CLASS_COUNT_MAX];
+    fai_span span; /* address NULL: part of the thread's state */
+} fai_pool;
+
+/* Who pays for the objects of a tag. */
+static inline fai_account *fai_pool_account(fa_allocator *allocator, uint32_t tag) {
+    (void)tag;
+    return &allocator->account;
+}
+
+/* Always empty and always full: never written. */
+extern fai_magazine fai_magazine_none;
+
+/* magazine.c */
+size_t fai_pool_thread_bytes(const fai_pools *pools); /* magazines behind the state */
+void fai_pool_attach(fai_thread *thread);
+void fai_pool_open_all(fai_thread *thread); /* the fast paths; under the allocator's lock */
+void fai_pool_detach(fai_thread *thread);   /* under the allocator's lock */
+void fai_pool_drain(fai_thread *thread);    /* takes the deferred queue in */
+/* Gives ready objects, empty slabs and segments back: all, or those of classes that had no refill
+ * since the last call. Returns the bytes given to the backend. */
+size_t fai_pool_trim(fai_thread *thread, bool idle_only);
+/* Fills an empty magazine from slabs. */
+fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine);
+/* Gives the oldest count objects of a magazine back to their slabs. */
+void fai_pool_flush(fai_pool *pool, fai_magazine *magazine, uint32_t count);
+/* One object of a watched allocator, where any thread may put objects back. */
+fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **object);
+/* Puts one back, under the lock. owner: of the slab, or NULL. */
+void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *slab, void *object);
+/* Frees an object of a slab that the calling thread does not own. Returns false for a double free
+ * that shows at once. */
+bool fai_pool_free_remote(fa_allocator *allocator, fai_slab *slab, void *object);
+
+/* pool.c */
+size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object);
+
+static inline size_t fai_ready(const fai_magazine *magazine) {
+    return FAI_READY(FAI_LOAD_RELAXED(&magazine->state));
+}
+
+/* Adds what a magazine says to counts. Any thread. */
+static inline void fai_magazine_count(const fai_magazine *magazine, fai_pool_counts *counts) {
+    uint64_t state = FAI_LOAD_RELAXED(&magazine->state);
+    uint64_t allocs = state >> FAI_HANDED_OUT_SHIFT;
+    uint64_t frees = allocs + FAI_LOAD_RELAXED(&magazine->flushed_count) + FAI_READY(state) -
+                     FAI_LOAD_RELAXED(&magazine->loaded_count);
+#ifdef FA_MINIMAL
+    frees = 0;
+#endif
+    counts->alloc_count += allocs;
+    counts->free_count += frees;
+    counts->live_bytes += (allocs - frees) * magazine->class_bytes;
+}
+
+/* Adds what all magazines of a pool say. Any thread. */
+static inline void fai_pool_count(const fai_pool *pool, const fai_pools *pools,
+                                  fai_pool_counts *counts) {
+    for (uint32_t i = 0; i < pools->class_count; i++)
+        fai_magazine_count(pool->magazine[i], counts);
+}
+
+#endif

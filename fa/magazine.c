@@ -1,0 +1,448 @@
+/* Magazines: what a thread keeps ready of each tag and class, and the slabs below.
+ *
+ * The way of an object: slab bitmap -> magazine (fai_slab_take) -> program -> magazine of the
+ * slab's owner (free on the owner's thread), or the owner's queue (free elsewhere), or the bitmap
+ * of a slab whose owner is gone -> bitmap (flush). What lies in no bitmap is charged to the account
+ * of its tag.
+ *
+ * With checks or a sanitizer (allocator->watched) magazines and queues stay empty: each object goes
+ * straight from and to its bitmap, under the lock, so that it tells live from free exactly. */
+#include "fa/internal/slab.h"
+
+#include <string.h>
+
+fai_magazine fai_magazine_none;
+
+/* ---- a thread's pools ---- */
+
+static size_t magazine_bytes(size_t capacity) {
+    return sizeof(fai_magazine) + capacity * sizeof(void *);
+}
+
+size_t fai_pool_thread_bytes(const fai_pools *pools) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < pools->class_count; i++)
+        bytes += magazine_bytes(pools->magazine_capacity[i]);
+    return bytes;
+}
+
+/* Nothing is ready, nothing was counted, nothing is owned. */
+static void reset(fai_pool *pool) {
+    const fai_pools *pools = &pool->thread->allocator->pools;
+    memset(pool->classes, 0, sizeof pool->classes);
+    for (uint32_t i = 0; i < pools->class_count; i++) {
+        fai_magazine *magazine = pool->magazine[i];
+        magazine->state = magazine->loaded_count = magazine->flushed_count = 0;
+        pool->classes[i].refill_count = magazine->capacity / 2;
+    }
+}
+
+static void format(fai_pool *pool, fai_thread *thread, uint32_t tag, const uint32_t *capacity,
+                   char *magazines) {
+    const fa_allocator *allocator = thread->allocator;
+    const fai_pools *pools = &allocator->pools;
+    pool->thread = thread;
+    pool->tag = tag;
+    for (uint32_t i = 0; i < pools->class_count; i++) {
+        fai_magazine *magazine = (fai_magazine *)(void *)magazines;
+        magazines += magazine_bytes(capacity[i]);
+        memset(magazine, 0, sizeof *magazine);
+        magazine->capacity = capacity[i];
+        magazine->class_index = i;
+        magazine->class_bytes = pools->class_bytes[i];
+        pool->magazine[i] = magazine;
+    }
+    uintptr_t segment_bytes = allocator->config.pool_segment_bytes;
+    pool->view.segment_mask = ~(segment_bytes - 1);
+    pool->view.slab_mask = (segment_bytes - 1) >> (FAI_SLAB_SHIFT - FAI_SLAB_STRIDE_SHIFT) &
+                           ~((uintptr_t)FAI_SLAB_STRIDE - 1);
+}
+
+void fai_pool_attach(fai_thread *thread) {
+    if (thread->pool.thread == NULL)
+        format(&thread->pool, thread, 0, thread->allocator->pools.magazine_capacity,
+               (char *)(thread + 1));
+    for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
+        reset(pool);
+    FAI_STORE_RELEASE(&thread->deferred, NULL);
+}
+
+static void open_bins(fai_pool *pool) {
+    const fai_pools *pools = &pool->thread->allocator->pools;
+    for (size_t bin = 0; bin < FAI_BIN_COUNT; bin++)
+        pool->view.magazine_of_bin[bin] =
+            pools->bin_closed[bin] ? &fai_magazine_none : pool->magazine[pools->class_of_bin[bin]];
+}
+
+void fai_pool_open_all(fai_thread *thread) {
+    for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
+        open_bins(pool);
+}
+
+/* ---- bitmaps and accounts ---- */
+
+/* What objects that went back to bitmaps were charged for, while all are of one tag. */
+typedef struct fai_returned {
+    fai_account *account;
+    size_t bytes;
+} fai_returned;
+
+static void settle(const fai_returned *returned) {
+    if (returned->bytes != 0)
+        fai_account_discharge(returned->account, FA_INTENT_POOL, returned->bytes);
+}
+
+static void add_returned(fa_allocator *allocator, fai_returned *returned, uint32_t tag,
+                         size_t bytes) {
+    fai_account *account = fai_pool_account(allocator, tag);
+    if (returned->account != account) {
+        settle(returned);
+        *returned = (fai_returned){account, 0};
+    }
+    returned->bytes += bytes;
+}
+
+/* Puts an object into a slab that the thread owns. An entirely free slab is moved to *released when
+ * the class has another one with free objects. Returns false for a double free. */
+static bool put_owned(fai_pool *pool, fai_slab *slab, void *object, fai_slab **released,
+                      fai_returned *returned) {
+    fai_pool_class *lists = &pool->classes[slab->class_index];
+    fa_allocator *allocator = pool->thread->allocator;
+    if (!fai_slab_put(allocator, slab, object))
+        return false;
+    add_returned(allocator, returned, slab->tag, slab->class_bytes);
+    if (slab->free_count == 1) {
+        fai_slab_unlink(&lists->full, slab);
+        fai_slab_push(&lists->partial, slab);
+    }
+    if (slab->free_count == slab->capacity && (slab->next != NULL || slab->prev != NULL)) {
+        fai_slab_unlink(&lists->partial, slab);
+        slab->next = *released;
+        *released = slab;
+    }
+    return true;
+}
+
+/* The same for a slab without an owner. Under the lock. */
+static bool put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
+    fai_account *account = fai_pool_account(allocator, slab->tag);
+    size_t bytes = slab->class_bytes;
+    if (!fai_slab_put_abandoned(allocator, slab, object))
+        return false;
+    fai_account_discharge(account, FA_INTENT_POOL, bytes);
+    return true;
+}
+
+/* Under the lock. */
+static void release_each(fa_allocator *allocator, fai_slab *released) {
+    for (fai_slab *next; released; released = next) {
+        next = released->next;
+        fai_slab_release(allocator, released);
+    }
+}
+
+static void release_all(fa_allocator *allocator, fai_slab *released) {
+    if (released == NULL)
+        return;
+    fai_lock(allocator);
+    release_each(allocator, released);
+    fai_unlock(allocator);
+}
+
+void fai_pool_flush(fai_pool *pool, fai_magazine *magazine, uint32_t count) {
+    fa_allocator *allocator = pool->thread->allocator;
+    void **slots = FAI_MAGAZINE_SLOTS(magazine);
+    fai_slab *released = NULL;
+    fai_returned returned = {0};
+    void *twice = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        fai_slab *slab = fai_slab_of_object(allocator, slots[i]);
+        if (!put_owned(pool, slab, slots[i], &released, &returned))
+            twice = slots[i];
+    }
+    memmove(slots, slots + count, (fai_ready(magazine) - count) * sizeof *slots);
+    FAI_BUMP(&magazine->flushed_count, count);
+    FAI_BUMP(&magazine->state, -(uint64_t)count);
+    settle(&returned);
+    release_all(allocator, released);
+    if (twice != NULL)
+        fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, magazine->class_bytes, 0, twice);
+}
+
+/* Takes up to count objects from the first slab of the class that has some. */
+static uint32_t take_from(fai_pool *pool, fai_pool_class *lists, void **objects, uint32_t count) {
+    fai_slab *slab = lists->partial;
+    uint32_t taken = fai_slab_take(pool->thread->allocator, slab, objects, count);
+    if (slab->free_count == 0) {
+        fai_slab_unlink(&lists->partial, slab);
+        fai_slab_push(&lists->full, slab);
+    }
+    return taken;
+}
+
+fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **object) {
+    fa_allocator *allocator = pool->thread->allocator;
+    fai_account *account = fai_pool_account(allocator, pool->tag);
+    fai_pool_class *lists = &pool->classes[class_index];
+    size_t bytes = allocator->pools.class_bytes[class_index];
+    fai_charge charge = fai_account_charge(allocator, account, FA_INTENT_POOL, bytes);
+    if (charge != FAI_CHARGE_OK)
+        return charge;
+    fai_lock(allocator);
+    if (lists->partial == NULL) {
+        fai_unlock(allocator);
+        fai_slab *slab = fai_slab_acquire(pool, class_index);
+        if (slab == NULL) {
+            fai_account_discharge(account, FA_INTENT_POOL, bytes);
+            return FAI_CHARGE_REFUSED;
+        }
+        fai_lock(allocator);
+        fai_slab_push(&lists->partial, slab);
+    }
+    take_from(pool, lists, object, 1);
+    fai_unlock(allocator);
+    return FAI_CHARGE_OK;
+}
+
+/* Fills a magazine with up to count objects. Returns how many. */
+static size_t load(fai_pool *pool, fai_magazine *magazine, size_t count) {
+    fai_pool_class *lists = &pool->classes[magazine->class_index];
+    size_t loaded = 0;
+    while (loaded < count && lists->partial != NULL) {
+        uint32_t taken = take_from(pool, lists, FAI_MAGAZINE_SLOTS(magazine) + fai_ready(magazine),
+                                   (uint32_t)(count - loaded));
+        FAI_BUMP(&magazine->loaded_count, taken);
+        FAI_BUMP(&magazine->state, taken);
+        loaded += taken;
+    }
+    return loaded;
+}
+
+fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
+    fa_allocator *allocator = pool->thread->allocator;
+    fai_pool_class *lists = &pool->classes[magazine->class_index];
+    fai_account *account = fai_pool_account(allocator, pool->tag);
+    size_t bytes = magazine->class_bytes;
+    if (FAI_LOAD_RELAXED(&pool->thread->deferred) != NULL)
+        fai_pool_drain(pool->thread);
+    if (fai_ready(magazine) != 0)
+        return FAI_CHARGE_OK;
+    size_t count =
+        fai_account_charge_some(allocator, account, FA_INTENT_POOL, bytes, lists->refill_count);
+    fai_charge charge = FAI_CHARGE_OK;
+    if (count == 0) {
+        charge = fai_account_charge(allocator, account, FA_INTENT_POOL, bytes);
+        count = charge == FAI_CHARGE_OK ? 1 : 0;
+    }
+    if (count != 0 && fai_ready(magazine) == 0 && lists->partial == NULL) {
+        fai_slab *slab = fai_slab_acquire(pool, magazine->class_index);
+        if (slab != NULL)
+            fai_slab_push(&lists->partial, slab);
+        else
+            charge = FAI_CHARGE_REFUSED;
+    }
+    /* Else an event hook allocated, and so filled it, meanwhile. */
+    size_t loaded = fai_ready(magazine) == 0 ? load(pool, magazine, count) : 0;
+    if (loaded < count)
+        fai_account_discharge(account, FA_INTENT_POOL, (count - loaded) * bytes);
+    if (lists->refill_count < magazine->capacity / 2)
+        lists->refill_count *= 2;
+    return fai_ready(magazine) != 0 ? FAI_CHARGE_OK : charge;
+}
+
+/* ---- objects that other threads free ---- */
+
+/* The first word of a queued object holds the next one. */
+static void link_write(void *object, void *next) { memcpy(object, &next, sizeof next); }
+
+static void *link_read(const void *object) {
+    void *next;
+    memcpy(&next, object, sizeof next);
+    return next;
+}
+
+/* Lock-free, any thread. False when the owner is gone. The consumer takes the whole list at once,
+ * so an address that comes back between the read and the swap does no harm. */
+static bool queue_push(fai_thread *owner, void *object) {
+    void *newest = FAI_LOAD_RELAXED(&owner->deferred);
+    do {
+        if (newest == FAI_QUEUE_CLOSED)
+            return false;
+        link_write(object, newest);
+    } while (!FAI_CAS_RELEASE(&owner->deferred, &newest, object));
+    return true;
+}
+
+bool fai_pool_free_remote(fa_allocator *allocator, fai_slab *slab, void *object) {
+    fai_thread *owner = (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
+    if (owner != NULL && queue_push(owner, object))
+        return true;
+    /* No owner, or one that has just gone: owners change under the lock only. */
+    bool done = true;
+    fai_lock(allocator);
+    owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+    if (owner == NULL)
+        done = put_abandoned(allocator, slab, object);
+    else
+        queue_push(owner, object); /* it can't close its queue while we hold the lock */
+    fai_unlock(allocator);
+    return done;
+}
+
+void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *slab,
+                          void *object) {
+    if (owner == NULL) {
+        put_abandoned(allocator, slab, object);
+        return;
+    }
+    fai_slab *released = NULL;
+    fai_returned returned = {0};
+    put_owned(fai_thread_pool_of(owner, slab->tag), slab, object, &released, &returned);
+    settle(&returned);
+    release_each(allocator, released);
+}
+
+/* An object from the thread's queue goes to its magazine, or its bitmap; the slab of one that was
+ * queued for a former user of this state may belong to somebody else by now. */
+static bool accept(fai_thread *thread, void *object, fai_slab **released, fai_returned *returned) {
+    fai_slab *slab = fai_slab_of_object(thread->allocator, object);
+    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
+        return fai_pool_free_remote(thread->allocator, slab, object);
+    fai_pool *pool = fai_thread_pool_of(thread, slab->tag);
+    fai_magazine *magazine = pool->magazine[slab->class_index];
+    if (thread->allocator->watched || fai_ready(magazine) == magazine->capacity)
+        return put_owned(pool, slab, object, released, returned);
+    FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
+    FAI_BUMP(&magazine->state, 1);
+    FAI_BUMP(&magazine->loaded_count, 1);
+    return true;
+}
+
+void fai_pool_drain(fai_thread *thread) {
+    fai_slab *released = NULL;
+    fai_returned returned = {0};
+    void *twice = NULL, *next;
+    for (void *object = FAI_EXCHANGE_ACQ_REL(&thread->deferred, NULL); object; object = next) {
+        next = link_read(object);
+        if (!accept(thread, object, &released, &returned))
+            twice = object;
+    }
+    settle(&returned);
+    release_all(thread->allocator, released);
+    if (twice != NULL)
+        fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, twice);
+}
+
+/* ---- the end of a thread ---- */
+
+/* Returns how many objects were there twice. */
+static uint64_t close_queue(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    fai_slab *released = NULL;
+    fai_returned returned = {0};
+    uint64_t damaged = 0;
+    void *next;
+    for (void *object = FAI_EXCHANGE_ACQ_REL(&thread->deferred, FAI_QUEUE_CLOSED); object;
+         object = next) {
+        next = link_read(object);
+        fai_slab *slab = fai_slab_of_object(allocator, object);
+        fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+        if (owner == thread)
+            damaged += !put_owned(fai_thread_pool_of(thread, slab->tag), slab, object, &released,
+                                  &returned);
+        else if (owner == NULL)
+            damaged += !put_abandoned(allocator, slab, object);
+        else
+            queue_push(owner, object);
+    }
+    settle(&returned);
+    release_each(allocator, released);
+    return damaged;
+}
+
+static uint64_t close_class(fai_pool *pool, uint32_t class_index) {
+    fa_allocator *allocator = pool->thread->allocator;
+    fai_magazine *magazine = pool->magazine[class_index];
+    fai_pool_class *lists = &pool->classes[class_index];
+    fai_slab *released = NULL;
+    fai_returned returned = {0};
+    uint64_t damaged = 0;
+    for (size_t n = 0; n < fai_ready(magazine); n++) {
+        void *object = FAI_MAGAZINE_SLOTS(magazine)[n];
+        damaged +=
+            !put_owned(pool, fai_slab_of_object(allocator, object), object, &released, &returned);
+    }
+    FAI_STORE_RELAXED(&magazine->state, 0);
+    settle(&returned);
+    release_each(allocator, released);
+    fai_slab **ends[] = {&lists->partial, &lists->full};
+    for (size_t n = 0; n < 2; n++)
+        while (*ends[n] != NULL) {
+            fai_slab *slab = *ends[n];
+            fai_slab_unlink(ends[n], slab);
+            fai_slab_abandon(allocator, slab);
+        }
+    return damaged;
+}
+
+void fai_pool_detach(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    uint64_t damaged = close_queue(thread);
+    for (fai_pool *pool = &thread->pool; pool; pool = pool->next) {
+        fai_pool_count(pool, &allocator->pools, &allocator->pools.retired);
+        for (uint32_t i = 0; i < allocator->pools.class_count; i++)
+            damaged += close_class(pool, i);
+    }
+    if (damaged != 0) /* a hook can't be called under the lock */
+        FAI_ADD_RELAXED(&allocator->diag_count[FA_DIAG_FA602], damaged);
+}
+
+/* ---- trim ---- */
+
+/* Returns whether anything was given back. */
+static bool trim_class(fai_pool *pool, uint32_t class_index, bool idle_only) {
+    fa_allocator *allocator = pool->thread->allocator;
+    fai_magazine *magazine = pool->magazine[class_index];
+    fai_pool_class *lists = &pool->classes[class_index];
+    bool idle =
+        magazine->loaded_count == lists->window_loaded && magazine->state == lists->window_state;
+    lists->window_loaded = magazine->loaded_count;
+    lists->window_state = magazine->state;
+    if ((idle_only && !idle) || (fai_ready(magazine) == 0 && lists->partial == NULL))
+        return false;
+    bool any = fai_ready(magazine) != 0;
+    if (any)
+        fai_pool_flush(pool, magazine, (uint32_t)fai_ready(magazine));
+    fai_lock(allocator);
+    fai_slab *slab = lists->partial;
+    if (slab != NULL && slab->next == NULL && slab->free_count == slab->capacity) {
+        fai_slab_unlink(&lists->partial, slab);
+        fai_slab_release(allocator, slab);
+        any = true;
+    }
+    fai_unlock(allocator);
+    return any;
+}
+
+size_t fai_pool_trim(fai_thread *thread, bool idle_only) {
+    fa_allocator *allocator = thread->allocator;
+    fai_lock(allocator);
+    size_t segments_before = allocator->pools.segment_count;
+    fai_unlock(allocator);
+    if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
+        fai_pool_drain(thread);
+    bool any = !idle_only;
+    for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
+        for (uint32_t i = 0; i < allocator->pools.class_count; i++)
+            any |= trim_class(pool, i, idle_only);
+    size_t bytes = 0;
+    if (any) {
+        fai_lock(allocator);
+        fai_slab_trim(allocator);
+        size_t segments = allocator->pools.segment_count; /* other threads may have added some */
+        if (segments < segments_before)
+            bytes = (segments_before - segments) * allocator->config.pool_segment_bytes;
+        fai_unlock(allocator);
+    }
+    return bytes;
+}
