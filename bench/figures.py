@@ -1,12 +1,18 @@
 """Numbers from runs: medians over rounds, percentiles, ratios. Knows no processes, no tables.
 
+Ratios are taken within one round, in which the rows ran side by side, and their median over the
+rounds counts: a machine that is slower for a while is so for both.
+
 A run is a dictionary: kind ("scenario", "trace", "micro"), point ("contacts/500", or "" for micro),
 row (a contender's name), round, benchmarks (as Google Benchmark gave them), samples (ns per frame).
 A summary is {"scenario": {point: {row: figures}}, "trace": the same, "micro": {name: {row: ns}},
-"rate": {name: {row: operations per second}}}.
+"rate": {name: {row: operations per second}}}. What by_round gives has {round: number} in place of
+each number.
 """
 
 import math
+
+from bench.micros import plain
 
 COUNTERS = ("p50", "p99", "p99_9", "worst", "mean", "allocations", "peak_rss", "minor_faults",
             "major_faults", "preemptions")
@@ -31,63 +37,74 @@ def percentile(values, share):
     return ordered[math.ceil(round(share * len(ordered), 6)) - 1]
 
 
-def ratio(value, reference):
-    """value / reference, or None when one of them is missing or the reference is zero."""
-    if value is None or not reference:
-        return None
-    return value / reference
+def quartile(values, share):
+    """Of an even spread: between the two nearest values."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def best(rows, names, figure=None):
-    """(name, value) of the smallest value among those rows of names that are there, else None."""
-    found = []
-    for name in names:
-        if name in rows:
-            value = rows[name] if figure is None else rows[name].get(figure)
-            if value is not None:
-                found.append((value, name))
-    if not found:
-        return None
-    value, name = min(found)
-    return name, value
+class Ratio:
+    """Of two rows, over the rounds that both have: value is the median, half of the rounds lie
+    from low to high. name: whose the reference is."""
+
+    def __init__(self, values, name=""):
+        self.values, self.name = list(values), name
+        self.value = median(self.values)
+        self.low, self.high = quartile(self.values, 0.25), quartile(self.values, 0.75)
 
 
-def _micro_name(name):
-    """Google Benchmark's name without what it adds: threads_frame/real_time/threads:2."""
-    return name.replace("/real_time", "").replace("/threads:", "/")
+def round_ratio(ours, theirs, name=""):
+    """Ratio of two {round: number}, or None without a round that both have."""
+    values = [ours[number] / theirs[number] for number in ours or {}
+              if (theirs or {}).get(number)]
+    return Ratio(values, name) if values else None
 
 
-def _collect(runs):
-    frames, micro, rates = {}, {}, {}
+def hardest(ours, rows, names):
+    """The largest Ratio of ours to one of the rows in names: against the best of them. rows:
+    {name: {round: number}}. None when nothing can be compared."""
+    found = [round_ratio(ours, rows[name], name) for name in names if name in rows]
+    return max(filter(None, found), key=lambda ratio: ratio.value, default=None)
+
+
+def one_figure(rows, figure):
+    """{row: {figure: x}} as {row: x}, without rows that lack it."""
+    return {name: row[figure] for name, row in rows.items() if figure in row}
+
+
+def by_round(runs):
+    """All numbers of all rounds, shaped as a summary. A row runs once a round."""
+    rounds = {"scenario": {}, "trace": {}, "micro": {}, "rate": {}}
     for run in runs:
+        number, row = run["round"], run["row"]
         for bench in run["benchmarks"]:
             if run["kind"] == "micro":
-                name = _micro_name(bench["name"])
+                name = plain(bench["name"])
                 # By the wall clock where several threads work, else by the processor's time, which
                 # leaves out what other programs take.
                 time = bench["real_time" if "real_time" in bench["name"] else "cpu_time"]
-                micro.setdefault((name, run["row"]), []).append(time / bench["operations"])
-                rates.setdefault((name, run["row"]), []).append(bench["items_per_second"])
-            else:
-                key = (run["kind"], run["point"], run["row"])
-                for counter in COUNTERS:
-                    if counter in bench:
-                        frames.setdefault((key, counter), []).append(bench[counter])
-    return frames, micro, rates
+                for kind, value in (("micro", time / bench["operations"]),
+                                    ("rate", bench["items_per_second"])):
+                    rounds[kind].setdefault(name, {}).setdefault(row, {})[number] = value
+                continue
+            figures = rounds[run["kind"]].setdefault(run["point"], {}).setdefault(row, {})
+            for counter in COUNTERS:
+                if counter in bench:
+                    figures.setdefault(counter, {})[number] = bench[counter]
+    return rounds
 
 
-def summarize(runs):
+def summarize(rounds):
     """Medians over all rounds of each figure of each row."""
-    summary = {"scenario": {}, "trace": {}, "micro": {}, "rate": {}}
-    frames, micro, rates = _collect(runs)
-    for ((kind, point, row), counter), values in frames.items():
-        rows = summary[kind].setdefault(point, {})
-        rows.setdefault(row, {})[counter] = median(values)
-    for (name, row), values in micro.items():
-        summary["micro"].setdefault(name, {})[row] = median(values)
-    for (name, row), values in rates.items():
-        summary["rate"].setdefault(name, {})[row] = median(values)
-    return summary
+    def medians(tree):
+        if all(isinstance(key, int) for key in tree):
+            return median(tree.values())
+        return {key: medians(value) for key, value in tree.items()}
+    return {kind: {key: medians(rows) for key, rows in found.items()}
+            for kind, found in rounds.items()}
 
 
 def checksum_faults(runs):

@@ -16,9 +16,6 @@ from bench import bars, contenders, figures, machine, measure, publish, tables
 
 SCHEMA = "framealloc-bench-1"
 SCENARIOS = ("particles", "contacts", "streaming")  # frames and warm-ups below are in this order
-# Micro-benchmarks that bars are about; the quick run takes no others unless they are asked for.
-QUICK_MICRO = ("^(frame/64|frame_written/64|frame_allocator/64|batch/1000|begin_end|pair/64|"
-               "many_1000/64|many_10000/64)$")
 DEBUG_NOTE = ("Debian builds Google Benchmark as DEBUG, and it warns of that; the timed loops are "
               "inlined from its header and are not affected")
 
@@ -40,7 +37,7 @@ def make_parser():
                     "region allocators, each in a process of its own, in interleaved rounds.")
     add = parser.add_argument
     add("--full", action="store_true",
-        help="thorough: more frames, sizes, rounds and micro-benchmarks; about 20 minutes")
+        help="thorough: more frames, sizes, rounds and micro-benchmarks; about 25 minutes")
     add("--scenario", action="append", metavar="NAME[/SIZE]",
         help="only this scenario, or 'micro'; may be repeated")
     add("--allocator", action="append", metavar="NAME",
@@ -101,23 +98,24 @@ def choose_points(options, infos):
 
 
 def make_settings(options, infos, points, micro):
-    """How much of everything: smoke, quick or full. Points beside the size that bars are for get
-    fewer frames."""
+    """How much of everything: smoke, quick or full. Many short rounds: what disturbs a shared
+    machine lasts longer than one row, and ratios are taken within a round. Points beside the size
+    that bars are for get fewer frames, and only some of the rounds."""
     if options.smoke:
         frames, warmup, rounds, passes, seconds = (3, 3, 3), (2, 2, 2), 1, 2, 0.001
     elif options.full:
-        frames, warmup, rounds, passes, seconds = (600, 300, 600), (120, 30, 60), 5, 2, 0.1
+        frames, warmup, rounds, passes, seconds = (200, 120, 200), (60, 20, 40), 15, 5, 0.03
     else:
-        frames, warmup, rounds, passes, seconds = (60, 40, 60), (30, 10, 20), 9, 4, 0.02
+        frames, warmup, rounds, passes, seconds = (60, 40, 60), (30, 10, 20), 9, 4, 0.01
     limit = options.seconds or (None if options.full or options.smoke else 55.0)
     return {"frames": dict(zip(SCENARIOS, frames)),
             "warmup": dict(zip(SCENARIOS, warmup)),
             "extra": [measure.point_name(point) for point in points
                       if options.full and point[1] != infos[point[0]]["size_bench"]],
-            "rounds": options.rounds or rounds,
+            "extra_every": 3, "rounds": options.rounds or rounds,
             "passes": passes, "touch": options.touch, "data_dir": options.data_dir,
             "micro_seconds": seconds if micro else 0,
-            "micro": "" if options.full or options.smoke or options.scenario else QUICK_MICRO,
+            "micro_quick": not (options.full or options.smoke or options.scenario),
             "seconds": limit}
 
 
@@ -154,6 +152,9 @@ def caveats(document, options):
         lines.append("Smoke sizes: these times mean nothing.")
     elif not options.full:
         lines.append("A quick run: few frames, so that p99.9 is nearly the worst one; see --full.")
+    if document["settings"]["extra"]:
+        lines.append("Scenario sizes beside those that bars are for run in every third round, with "
+                     "a quarter of the frames.")
     lines += [
         "Allocation time replays the recorded calls alone, in one thread, and writes "
         + {"page": "one byte in each page of each block, so that page faults count.",
@@ -183,17 +184,24 @@ def assemble(runs, rounds, rows, points, skipped, infos, options, settings):
         "machine": machine.describe(context.get("compiler", "unknown")),
         "scenarios": list(infos.values()), "points": [measure.point_name(p) for p in points],
         "order": [row.name for row in rows], "skipped": skipped,
-        "data_notes": figures.data_notes(runs), "summary": figures.summarize(runs)}
+        "data_notes": figures.data_notes(runs)}
     document["machine"]["build"] = context.get("build", "unknown")
     bench_points = {}
     for name, size in points:
         if name not in bench_points or size == infos[name]["size_bench"]:
             bench_points[name] = measure.point_name((name, size))
     document["main_points"] = list(bench_points.values())
-    document["bars"] = [bar.as_dict() for bar in bars.check_bars(document["summary"],
-                                                                 bench_points)]
+    derive(document)
     document["caveats"] = caveats(document, options)
     return document
+
+
+def derive(document):
+    """What follows from the runs: the summary, the bars."""
+    rounds = figures.by_round(document["runs"])
+    points = {point.split("/")[0]: point for point in document["main_points"]}
+    document["summary"] = figures.summarize(rounds)
+    document["bars"] = [bar.as_dict() for bar in bars.check_bars(rounds, points)]
 
 
 def measure_all(options):
@@ -213,7 +221,7 @@ def measure_all(options):
         traces, notes = measure.record_traces(points, settings, folder)
         for note in notes:
             print(note, flush=True)
-        groups = measure.make_jobs(rows, points, settings, traces, cpus[:2])
+        groups = measure.make_groups(rows, points, settings, traces, cpus[:2])
         runs, rounds, left = measure.run_rounds(groups, settings["rounds"], deadline, folder)
     skipped += [f"{name}: no time left" for name in left]
     faults = figures.checksum_faults(runs)
@@ -226,14 +234,15 @@ def show(document, options):
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for table in tables.frame_tables(document):
         print(tables.terminal(table, colour) + "\n")
-    if document["summary"]["micro"]:
-        print(tables.terminal(tables.micro_table(document), colour) + "\n")
+    for table in tables.micro_tables(document):
+        print(tables.terminal(table, colour) + "\n")
     if options.bars:
         print(tables.terminal(tables.bars_table(document["bars"]), colour) + "\n")
     for text in document["skipped"]:
         print(f"not measured: {text}")
     for text in document["caveats"]:
         print(f"note: {text}")
+    print(f"note: {tables.SPREAD_NOTE}")
     print(f"{document['rounds']} rounds, medians; {document['machine']['cpu']}, "
           f"{document['machine']['compiler']}, commit {document['commit'][:12]}")
 
@@ -276,6 +285,7 @@ def run(arguments):
         return 0
     if options.source:
         document = read(caller_path(options.source))
+        derive(document)
         print(*document["data_notes"], sep="\n", end="\n" if document["data_notes"] else "")
     else:
         document = measure_all(options)

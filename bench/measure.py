@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 
+from bench import micros
 from bench.contenders import ODE_ARENA
 
 # Where the runners lie: beside this file. Not resolved, because Bazel's runfiles are links.
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 PROCESS_SECONDS_MAX = 600
-# Needs two processors, one for each thread.
-THREADED = "threads_|cross_free"
+MICROS_A_PROCESS = 12
 
 
 class RunFailed(Exception):
@@ -121,28 +121,59 @@ def _frame_jobs(rows, point, settings, traces, cpus):
                        f"--passes={settings['passes']}", f"--touch={settings['touch']}"], cpus[:1])
 
 
-def _micro_jobs(rows, settings, cpus):
-    seconds = f"--benchmark_min_time={settings['micro_seconds']}"
+def _micro_names(row):
+    """The micro-benchmarks of a row, by the names that their filter knows."""
+    return _call(row.runner, ["--mode=micro", "--benchmark_list_tests=true", *row.options],
+                 _environment(row)).split()
+
+
+def _micro_groups(rows, settings, cpus):
+    """In small batches, so that what is compared is measured within a short time."""
     # framealloc's fast paths are the same over each backend: one row is measured.
     ours = [row for row in rows if row.allocator == "framealloc"][:1]
     rows = ours + [row for row in rows
                    if row.allocator != "framealloc" and row.has("micro", None)]
-    single = settings["micro"] or f"-{THREADED}"
-    for row in rows:
-        yield Job(row, "micro", "", [f"--benchmark_filter={single}", seconds], cpus[:1])
-    for row in rows:
-        if row.runner in ("runner_framealloc", "runner_malloc"):
-            yield Job(row, "micro", "", [f"--benchmark_filter={THREADED}", seconds], cpus)
+    names = {row.name: [name for name in _micro_names(row)
+                        if not settings["micro_quick"] or micros.is_quick(name)] for row in rows}
+    for batch in micros.batches(set().union(*names.values()), MICROS_A_PROCESS):
+        jobs = []
+        for row in rows:
+            chosen = [name for name in batch if name in names[row.name]]
+            if chosen:
+                jobs.append(Job(row, "micro", "",
+                                [f"--benchmark_filter=^({'|'.join(chosen)})$",
+                                 f"--benchmark_min_time={settings['micro_seconds']}"],
+                                cpus if micros.is_threaded(batch[0]) else cpus[:1]))
+        yield Group(jobs)
 
 
-def make_jobs(rows, points, settings, traces, cpus):
-    """Groups of jobs that are compared with each other."""
-    groups = [list(_frame_jobs(rows, point, settings, traces, cpus)) for point in points]
-    groups = [[job for job in group if job.kind == kind]
-              for group in groups for kind in ("scenario", "trace")]
+class Group:
+    """Jobs that are compared with each other; they take turns in every nth round."""
+
+    def __init__(self, jobs, every=1):
+        self.jobs, self.every = jobs, every
+
+    def turn(self, number):
+        """The jobs of a round in their order: each round begins with another row, and every second
+        one goes backwards, so that a machine that gets slower all the time favours none."""
+        if number % self.every:
+            return []
+        number //= self.every
+        shift = number % len(self.jobs)
+        jobs = self.jobs[shift:] + self.jobs[:shift]
+        return jobs[::-1] if number % 2 else jobs
+
+
+def make_groups(rows, points, settings, traces, cpus):
+    groups = []
+    for point in points:
+        jobs = list(_frame_jobs(rows, point, settings, traces, cpus))
+        every = settings["extra_every"] if point_name(point) in settings["extra"] else 1
+        groups += [Group([job for job in jobs if job.kind == kind], every)
+                   for kind in ("scenario", "trace")]
     if settings["micro_seconds"]:
-        groups.append(list(_micro_jobs(rows, settings, cpus)))
-    return [group for group in groups if group]
+        groups += _micro_groups(rows, settings, cpus)
+    return [group for group in groups if group.jobs]
 
 
 def run_job(job, number, folder):
@@ -177,8 +208,9 @@ def _check_malloc(row, context):
 
 
 def _public(context):
-    """Without what belongs to this machine alone."""
-    return {key: value for key, value in context.items() if key not in ("executable", "host_name")}
+    """What may differ from run to run; the machine is described once, in machine.py."""
+    return {key: context[key] for key in ("build", "compiler", "date", "library_build_type",
+                                          "load_avg", "malloc") if key in context}
 
 
 class Progress:
@@ -208,11 +240,10 @@ class Progress:
 
 
 def run_rounds(groups, rounds, deadline, folder):
-    """All jobs, `rounds` times. Within a group the rows take turns (A B C A B C), and each round
-    starts with another one. Past the deadline (seconds of time.monotonic, None: no limit) no round
-    is begun that would not end before it. Returns (runs, rounds, what was left out)."""
-    jobs = sum(len(group) for group in groups)
-    progress = Progress(jobs * rounds)
+    """All groups, `rounds` times. Past the deadline (seconds of time.monotonic, None: no limit) no
+    round is begun that would not end before it. Returns (runs, rounds, what was left out)."""
+    progress = Progress(sum(len(group.turn(number)) for group in groups
+                            for number in range(rounds)))
     runs, left, longest = [], [], 0.0
     for number in range(rounds):
         begin = time.monotonic()
@@ -220,15 +251,15 @@ def run_rounds(groups, rounds, deadline, folder):
             rounds = number
             break
         for group in groups:
-            shift = number % len(group)
-            for job in group[shift:] + group[:shift]:
+            for job in group.turn(number):
                 progress.step(f"round {number + 1} of {rounds}: {job.point or 'micro-benchmarks'}, "
                               f"{job.row.name}")
                 if deadline and not number and time.monotonic() > deadline:
                     left.append(f"{job.row.name}, {job.point or 'micro-benchmarks'}, {job.kind}")
                     continue
                 runs.append(run_job(job, number, folder))
-        longest = max(longest, time.monotonic() - begin)
-        progress.round_done(f"round {number + 1} of {rounds}: {longest:.1f} s")
+        took = time.monotonic() - begin
+        longest = max(longest, took)
+        progress.round_done(f"round {number + 1} of {rounds}: {took:.1f} s")
     progress.close()
     return runs, rounds, left

@@ -12,9 +12,16 @@ FA_SOA_DEFINE(eight, EIGHT_FIELDS)
 #define PARTICLE_FIELDS(X)                                                                         \
     X(float, x)                                                                                    \
     X(float, y)                                                                                    \
-    X(float, z) X(float, vx) X(float, vy) X(float, vz) X(float, age) X(float, life) X(float, size) \
-        X(float, growth) X(float, angle) X(float, spin) X(uint32_t, colour) X(uint32_t, sprite)    \
-            X(uint32_t, emitter) X(uint32_t, flags)
+    X(float, z)                                                                                    \
+    X(float, vx)                                                                                   \
+    X(float, vy)                                                                                   \
+    X(float, vz)                                                                                   \
+    X(float, age)                                                                                  \
+    X(float, life)                                                                                 \
+    X(float, size)                                                                                 \
+    X(float, growth)                                                                               \
+    X(float, angle)                                                                                \
+    X(float, spin) X(uint32_t, colour) X(uint32_t, sprite) X(uint32_t, emitter) X(uint32_t, flags)
 FA_SOA_DEFINE(particles, PARTICLE_FIELDS)
 struct Particle {
 #define MEMBER(type, name) type name;

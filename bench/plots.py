@@ -4,10 +4,12 @@ import os
 
 from bench.contenders import LIMIT, STOCK
 from bench.figures import percentile
+from bench.micros import group
 from bench.tables import number
 
 # Framealloc in one colour family, stock allocators and regions in quieter ones.
-COLOURS = {"framealloc": "#0b6e4f", "stock": "#8d6e63", "region": "#5c7cfa", "limit": "#9e9e9e"}
+COLOURS = {"framealloc": "#0b6e4f", "stock": "#8d6e63", "region": "#5c7cfa", "limit": "#9e9e9e",
+           "missed": "#c62828"}
 LINES = {"framealloc mmap": "#0b6e4f", "glibc": "#c62828", "mimalloc": "#ef6c00",
          "tcmalloc": "#6a1b9a", "jemalloc": "#1565c0"}
 SIZES = (1, 16, 64, 256, 4096, 65536)
@@ -46,6 +48,68 @@ def _panels(pyplot, points, height):
 def _save(pyplot, figure, path):
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
+
+
+def _bars_plot(pyplot, document, path):
+    """What was measured as a share of what a bar allows, with the range of half of the rounds."""
+    bars = [bar for bar in reversed(document["bars"]) if bar["measured"]]
+    if not bars:
+        return False
+    figure, panel = pyplot.subplots(figsize=(9.5, 0.8 + 0.19 * len(bars)), layout="constrained")
+    for place, bar in enumerate(bars):
+        values = [bar[key] / bar["bar"] for key in ("low", "measured", "high")]
+        if bar["sense"] == "at least":
+            values = [1 / value for value in reversed(values)]
+        colour = COLOURS["framealloc" if bar["verdict"] == "met" else "missed"]
+        panel.plot([values[0], values[2]], [place, place], color=colour, linewidth=3, alpha=0.4)
+        panel.plot([values[1]], [place], "o", color=colour, markersize=4)
+    panel.axvline(1, color="black", linewidth=1)
+    panel.set_xscale("log")
+    ticks = (0.05, 0.1, 0.2, 0.5, 1, 2)
+    panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.minorticks_off()
+    panel.set_yticks(range(len(bars)), [f"{bar['what']} ({number(bar['bar'])})" for bar in bars],
+                     fontsize=7)
+    panel.set_ylim(-0.6, len(bars) - 0.4)
+    panel.grid(axis="x", alpha=0.3)
+    panel.set_xlabel("of what the bar (in brackets) allows; left of 1 it is met")
+    figure.suptitle("Bars (dot: median of the rounds' ratios, line: half of the rounds)")
+    _save(pyplot, figure, path)
+    return True
+
+
+def _collections_plot(pyplot, document, path):
+    """A panel for each operation of a collection that was measured for several counts."""
+    micro = document["summary"]["micro"]
+    bases = {}
+    for name in micro:
+        base, _, size = name.partition("/")
+        if group(name) == "Collections" and size.isdigit():
+            bases.setdefault(base, []).append(int(size))
+    bases = {base: sorted(sizes) for base, sizes in sorted(bases.items()) if len(sizes) > 1}
+    if not bases:
+        return False
+    figure, panels = _panels(pyplot, list(bases), 3.2)
+    for panel, (base, sizes) in zip(panels, bases.items()):
+        for name in document["order"]:
+            values = [(size, micro[f"{base}/{size}"][name]) for size in sizes
+                      if name in micro[f"{base}/{size}"]]
+            if values:
+                panel.plot(*zip(*values), label=name, marker=".", color=LINES.get(name),
+                           linewidth=2.2 if name.startswith("framealloc") else 1,
+                           linestyle="-" if name in LINES else ":")
+        panel.set_xscale("log")
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.minorticks_off()
+        panel.set_ylim(bottom=0)
+        panel.set_title(base.replace("_", " "))
+        panel.set_xlabel("entries")
+        panel.grid(axis="y", alpha=0.3)
+    panels[0].set_ylabel("ns per operation")
+    panels[0].legend(fontsize=7)
+    figure.suptitle("Collections: in the frame, and the standard library's over each malloc")
+    _save(pyplot, figure, path)
+    return True
 
 
 def _frames_plot(pyplot, document, kind, title, path):
@@ -163,6 +227,7 @@ def draw(document, folder):
         if done:
             drawn.append((name, title))
 
+    keep("bars.svg", "Bars", _bars_plot(pyplot, document, os.path.join(folder, "bars.svg")))
     for kind, name, title in (("trace", "allocation_time.svg", "Allocation time"),
                               ("scenario", "whole_frame.svg", "Whole frames")):
         keep(name, title, _frames_plot(pyplot, document, kind, title, os.path.join(folder, name)))
@@ -170,6 +235,8 @@ def draw(document, folder):
          _tail_plot(pyplot, document, os.path.join(folder, "tail.svg")))
     keep("frame_sizes.svg", "Frame allocation by size",
          _sizes_plot(pyplot, document, os.path.join(folder, "frame_sizes.svg")))
+    keep("collections.svg", "Collections",
+         _collections_plot(pyplot, document, os.path.join(folder, "collections.svg")))
     keep("memory.svg", "Peak resident memory",
          _memory_plot(pyplot, document, os.path.join(folder, "memory.svg")))
     return drawn

@@ -3,7 +3,7 @@
 import json
 import os
 
-from bench import tables
+from bench import micros, tables
 from bench.contenders import framealloc_row
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -42,9 +42,11 @@ def report(document, plots):
     parts += [tables.markdown(tables.bars_table(document["bars"]), 2)]
     parts += ["## Scenarios\n"]
     parts += [f"- {info['name']}: {info['story']}" for info in document["scenarios"]] + [""]
+    parts += [tables.SPREAD_NOTE + "\n"]
     parts += [tables.markdown(table) for table in tables.frame_tables(document)]
-    if document["summary"]["micro"]:
-        parts += [tables.markdown(tables.micro_table(document), 2)]
+    micro = [tables.markdown(table) for table in tables.micro_tables(document)]
+    if micro:
+        parts += ["## Micro-benchmarks\n"] + micro
     if plots:
         parts += ["## Plots\n"]
         parts += [f"![{title}]({name})\n" for name, title in plots]
@@ -68,14 +70,15 @@ def readme_block(document):
             table.add([f"{point}: {text}, µs"] + cells)
     for name in ("frame/64", "pair/64", "many_1000/64"):
         rows = document["summary"]["micro"].get(name, {})
-        table.add([f"{tables.micro_label(name)}, ns"]
+        table.add([f"{micros.label(name)}, ns"]
                   + [tables.number(rows.get(row)) for row in names])
     met = sum(bar["verdict"] == "met" for bar in document["bars"])
+    measured = sum(bar["verdict"] != "not measured" for bar in document["bars"])
     lines = tables.markdown(table).splitlines()[2:]
     machine = document["machine"]
     text = [f"One run on {machine['cpu']}, {machine['cpu_count']} processors, "
             f"{machine['compiler']}, medians of {document['rounds']} rounds; {met} of "
-            f"{len(document['bars'])} bars met. Raw data, all rows and plots: "
+            f"{measured} bars met. Raw data, all rows and plots: "
             "[results/](results/README.md). Caveats:", ""]
     text += [f"- {caveat}" for caveat in document["caveats"]]
     return "\n".join(text + [""] + lines)

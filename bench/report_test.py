@@ -10,7 +10,7 @@ import re
 import tempfile
 import unittest
 
-from bench import bars, contenders, figures, publish, tables
+from bench import bars, contenders, figures, frame_vs_malloc, measure, micros, publish, tables
 
 SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata", "sample.json")
 
@@ -27,8 +27,8 @@ def micro_run(row, number, times):
                            for name, time in times.items()]}
 
 
-def frame_run(kind, row, p50, label="checksum=1", point="contacts/500"):
-    return {"kind": kind, "point": point, "row": row, "round": 0, "samples": [p50],
+def frame_run(kind, row, p50, label="checksum=1", point="contacts/500", number=0):
+    return {"kind": kind, "point": point, "row": row, "round": number, "samples": [p50],
             "benchmarks": [{"label": label, "iterations": 1, "p50": p50, "p99": p50 * 2,
                             "p99_9": p50 * 3, "worst": p50 * 4, "mean": p50, "allocations": 1,
                             "peak_rss": 1 << 20, "minor_faults": 0, "major_faults": 0}]}
@@ -52,16 +52,27 @@ class Numbers(unittest.TestCase):
             with self.assertRaises(ValueError):
                 figures.percentile(values, share)
 
-    def test_ratio(self):
-        self.assertEqual(figures.ratio(3, 2), 1.5)
-        for value, reference in ((None, 1), (1, None), (1, 0)):
-            self.assertIsNone(figures.ratio(value, reference))
+    def test_quartiles_lie_between_values(self):
+        self.assertEqual(figures.quartile([4, 1, 3, 2, 5], 0.25), 2)
+        self.assertEqual(figures.quartile([1, 2], 0.75), 1.75)
+        self.assertEqual(figures.quartile([7], 0.25), 7)
 
-    def test_best(self):
-        rows = {"glibc": {"p50": 5}, "mimalloc": {"p50": 3}, "pmr": {"p50": 1}}
-        self.assertEqual(figures.best(rows, list(contenders.STOCK), "p50"), ("mimalloc", 3))
-        self.assertEqual(figures.best({"a": 2, "b": 1}, ["a", "b", "c"]), ("b", 1))
-        self.assertIsNone(figures.best(rows, ["tcmalloc"], "p50"))
+    def test_a_ratio_is_the_median_of_the_rounds(self):
+        # A slow round, in which both took five times as long, changes nothing.
+        ours, theirs = {0: 1, 1: 10, 2: 3, 4: 1}, {0: 2, 1: 20, 2: 4, 3: 9}
+        ratio = figures.round_ratio(ours, theirs, "glibc")
+        self.assertEqual((ratio.value, ratio.values), (0.5, [0.5, 0.5, 0.75]))
+        self.assertEqual((ratio.low, ratio.high, ratio.name), (0.5, 0.625, "glibc"))
+        for one, other in ((None, theirs), (ours, None), ({}, theirs), (ours, {0: 0}),
+                           ({5: 1}, theirs)):
+            self.assertIsNone(figures.round_ratio(one, other))
+
+    def test_the_best_rival_is_the_one_with_the_largest_ratio(self):
+        rows = {"glibc": {0: 10, 1: 10, 2: 10}, "mimalloc": {0: 2, 1: 9, 2: 6}, "pmr": {0: 1}}
+        found = figures.hardest({0: 2, 1: 3, 2: 3}, rows, list(contenders.STOCK))
+        self.assertEqual((found.name, found.value), ("mimalloc", 0.5))
+        self.assertIsNone(figures.hardest({0: 1}, rows, ["tcmalloc"]))
+        self.assertIsNone(figures.hardest(None, rows, ["glibc"]))
 
     def test_numbers_have_three_digits(self):
         for value, text in ((None, "-"), (0, "0"), (0.001, "0.0010"), (0.256, "0.26"),
@@ -72,15 +83,15 @@ class Numbers(unittest.TestCase):
 class Summary(unittest.TestCase):
     def test_medians_over_rounds(self):
         runs = [micro_run("glibc", i, {"pair/64": time}) for i, time in enumerate((5, 9, 6))]
-        runs += [frame_run("trace", "glibc", p50) for p50 in (10, 30, 20)]
-        summary = figures.summarize(runs)
+        runs += [frame_run("trace", "glibc", p50, number=i) for i, p50 in enumerate((10, 30, 20))]
+        summary = figures.summarize(figures.by_round(runs))
         self.assertEqual(summary["micro"]["pair/64"]["glibc"], 6)
         self.assertEqual(summary["trace"]["contacts/500"]["glibc"]["p50"], 20)
         self.assertEqual(summary["trace"]["contacts/500"]["glibc"]["worst"], 80)
 
     def test_threads_go_by_the_wall_clock(self):
         run = micro_run("glibc", 0, {"threads_pool/real_time/threads:2": 3})
-        summary = figures.summarize([run])
+        summary = figures.summarize(figures.by_round([run]))
         self.assertEqual(summary["micro"]["threads_pool/2"]["glibc"], 6)
 
     def test_unequal_checksums_are_found(self):
@@ -98,7 +109,7 @@ class Summary(unittest.TestCase):
 
 class Bars(unittest.TestCase):
     def verdicts(self, runs):
-        found = bars.check_bars(figures.summarize(runs), {"contacts": "contacts/500"})
+        found = bars.check_bars(figures.by_round(runs), {"contacts": "contacts/500"})
         return {bar.what: bar for bar in found}
 
     def test_met_and_missed(self):
@@ -117,6 +128,36 @@ class Bars(unittest.TestCase):
         self.assertEqual((contacts.verdict, contacts.value), ("met", 0.25))
         self.assertEqual(found["batch of 1,000 / one allocation"].verdict, "not measured")
 
+    def test_ratios_are_taken_within_a_round(self):
+        us = "framealloc mmap"
+        # Ours 10, 40, 12; theirs 50, 100, 24: the medians are 12 and 50, the ratios 0.2, 0.4, 0.5.
+        runs = [frame_run("trace", us, p50, number=i) for i, p50 in enumerate((10, 40, 12))]
+        runs += [frame_run("trace", "glibc", p50, number=i) for i, p50 in enumerate((50, 100, 24))]
+        bar = self.verdicts(runs)["contacts: allocation time, p50 / best stock"].as_dict()
+        self.assertEqual((bar["measured"], bar["verdict"], bar["rounds"]), (0.4, "missed", 3))
+        self.assertTrue(math.isclose(bar["low"], 0.3) and math.isclose(bar["high"], 0.45))
+        self.assertIn("0.01 µs / 0.05 µs (glibc)", bar["detail"])
+
+    def test_inside_a_frame(self):
+        us = "framealloc mmap"
+        times = {"frame/64": 0.5, "mark_rewind": 1.4, "tag": 4.5, "phase": 4.0,
+                 "vector_push/1000": 1.0, "map_find/64": 4.0, "map_insert/100000": 20.0}
+        runs = [micro_run(us, 0, times),
+                micro_run("mimalloc", 0, {"vector_push/1000": 1.0, "map_find/64": 10.0,
+                                          "map_insert/100000": 50.0}),
+                micro_run("tcmalloc", 0, {"map_insert/100000": 30.0})]
+        found = self.verdicts(runs)
+        for what, verdict in (("mark + rewind / one frame allocation", "met"),
+                              ("enter + leave a tag / one frame allocation", "missed"),
+                              ("phase without a clock / one frame allocation", "met"),
+                              ("vector push / reserved std::vector, best stock", "met"),
+                              ("map find, 64 entries / std::unordered_map, best stock", "met"),
+                              ("map insert, 100,000 entries / std::unordered_map, best stock",
+                               "missed"),
+                              ("map find, 1,000 entries / std::unordered_map, best stock",
+                               "not measured")):
+            self.assertEqual(found[what].verdict, verdict, what)
+
     def test_two_threads_must_reach_the_bar(self):
         us = "framealloc mmap"
         runs = [micro_run(us, 0, {"threads_pool/real_time/threads:1": 2,
@@ -131,6 +172,55 @@ class Bars(unittest.TestCase):
         found = self.verdicts([])
         self.assertEqual({bar.verdict for bar in found.values()}, {"not measured"})
         self.assertGreater(len(found), 20)
+
+
+class Micros(unittest.TestCase):
+    def test_names(self):
+        for name, group, label in (
+                ("frame/64", "Frames", "frame alloc 64 B"),
+                ("threads_pool/real_time/threads:2", "Threads", "pool, 2 thread(s)"),
+                ("mark_rewind", "Inside a frame", "mark + rewind"),
+                ("map_find/100000", "Collections", "map find 100,000"),
+                ("soa_alloc/one_call", "Structures of arrays",
+                 "8 arrays of 1,000 floats, one call"),
+                ("new_thing/9", micros.OTHERS, "new thing 9")):
+            self.assertEqual((micros.group(name), micros.label(name)), (group, label))
+
+    def test_batches_hold_each_name_once(self):
+        names = ["frame/64", "frame/1", "tag", "heap/65536", "map_find/64", "soa_alloc/one_call",
+                 "threads_frame/real_time/threads:2", "cross_free/64/real_time", "pair/64"]
+        found = list(micros.batches(set(names), 3))
+        self.assertEqual(sorted(sum(found, [])), sorted(names))
+        self.assertEqual(found[0], ["frame/64", "tag", "map_find/64"], "those with bars first")
+        for batch in found:
+            self.assertLessEqual(len(batch), 3)
+            self.assertEqual(len({micros.is_threaded(name) for name in batch}), 1)
+
+    def test_every_bar_is_in_the_quick_run(self):
+        wanted = {}
+
+        class Asked(dict):
+            def get(self, key, default=None):
+                wanted[key] = True
+                return super().get(key, default)
+        rounds = figures.by_round([])
+        rounds["micro"], rounds["rate"] = Asked(), Asked()
+        bars.check_bars(rounds, {})
+        self.assertGreater(len(wanted), 10)
+        for name in wanted:
+            self.assertTrue(micros.is_quick(name), name)
+
+
+class Rounds(unittest.TestCase):
+    def test_each_round_has_another_order(self):
+        group = measure.Group(list("ABC"))
+        turns = ["".join(group.turn(number)) for number in range(6)]
+        self.assertEqual(turns, ["ABC", "ACB", "CAB", "CBA", "BCA", "BAC"])
+
+    def test_some_groups_run_in_some_rounds(self):
+        group = measure.Group(list("AB"), every=3)
+        turns = ["".join(group.turn(number)) for number in range(7)]
+        self.assertEqual(turns, ["AB", "", "", "AB", "", "", "AB"])
 
 
 class Reports(unittest.TestCase):
@@ -149,7 +239,10 @@ class Reports(unittest.TestCase):
 
     def test_sample_gives_the_same_figures_again(self):
         document = sample()
-        self.assertEqual(figures.summarize(document["runs"]), document["summary"])
+        again = dict(document)
+        frame_vs_malloc.derive(again)
+        self.assertEqual(again["summary"], document["summary"])
+        self.assertEqual(again["bars"], document["bars"])
         self.assertEqual(figures.checksum_faults(document["runs"]), [])
 
     def test_publish(self):
@@ -168,7 +261,7 @@ class Reports(unittest.TestCase):
             for name in re.findall(r"\]\(([a-z_]+\.svg)\)", text):
                 with open(os.path.join(results, name), encoding="utf-8") as file:
                     self.assertIn("<svg", file.read(1000))
-            self.assertEqual(text.count(".svg"), 5)
+            self.assertEqual(text.count(".svg"), 6)
             with open(readme, encoding="utf-8") as file:
                 block = file.read()
             self.assertTrue(block.startswith("before\n") and block.endswith("\nafter\n"))

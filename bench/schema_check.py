@@ -15,7 +15,8 @@ FRAMES = {"p50": NUMBER, "p99": NUMBER, "p99_9": NUMBER, "worst": NUMBER, "mean"
           "allocations": NUMBER, "peak_rss": NUMBER, "minor_faults": NUMBER,
           "major_faults": NUMBER, "iterations": NUMBER}
 MICRO = {"cpu_time": NUMBER, "real_time": NUMBER, "operations": NUMBER, "items_per_second": NUMBER}
-BAR = {"what": TEXT, "sense": TEXT, "bar": NUMBER, "verdict": TEXT, "detail": TEXT}
+BAR = {"what": TEXT, "sense": TEXT, "bar": NUMBER, "verdict": TEXT, "detail": TEXT,
+       "rounds": NUMBER}
 
 
 def faults_of(value, fields, place):

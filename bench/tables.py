@@ -1,29 +1,11 @@
 """Tables of a report, for the terminal and for Markdown, from one description of each."""
 
+from bench import micros
 from bench.contenders import STOCK
-from bench.figures import best, ratio
+from bench.figures import by_round, hardest, one_figure, round_ratio
 
-MICRO_TITLE = "Micro-benchmarks, ns per operation"
-MICRO_NAMES = {
-    "frame": "frame alloc {} B",
-    "frame_written": "frame alloc + write {} B",
-    "frame_allocator": "  by allocator {} B",
-    "frame_allocator_written": "  by allocator + write {} B",
-    "batch": "batch of {}",
-    "begin_end": "begin + end",
-    "pair": "pool pair {} B",
-    "many_1000": "pool 1,000 x {} B",
-    "many_10000": "pool 10,000 x {} B",
-    "pair_unsized": "  unsized pair {} B",
-    "many_1000_unsized": "  unsized 1,000 x {} B",
-    "pool_batch_1000": "pool batch 1,000 x {} B",
-    "heap": "heap pair {} B",
-    "heap_touched": "heap pair, touched {} B",
-    "grow": "growth, {} (a step)",
-    "threads_frame": "frame alloc, {} thread(s)",
-    "threads_pool": "pool, {} thread(s)",
-    "cross_free": "freed by another thread {} B",
-}
+SPREAD_NOTE = ("Ratios: median of the ratios within one round; half of the rounds lie in the range "
+               "behind it.")
 
 
 class Table:
@@ -56,34 +38,47 @@ def number(value):
     return f"{value:.2f}" if value >= 0.01 else f"{value:.4f}"
 
 
-def frame_table(kind, point, rows, order, title):
-    """Time per frame of one scenario point. kind: "trace" or "scenario"."""
-    head = ["", "p50 µs", "p99 µs", "p99.9 µs", "worst µs", "x glibc", "x best"]
+def spread(ratio):
+    """A figures.Ratio with the range in which half of the rounds lie."""
+    if ratio is None:
+        return "-"
+    text = number(ratio.value)
+    return f"{text} ({span(ratio.low, ratio.high)})" if ratio.low != ratio.high else text
+
+
+def span(low, high):
+    return f"{number(low)}..{number(high)}"
+
+
+def frame_table(kind, rows, rounds, order, title):
+    """Time per frame of one scenario point. kind: "trace" or "scenario"; rows: medians; rounds: the
+    same by round."""
+    head = ["", "p50 µs", "p99 µs", "p99.9 µs", "worst µs", "x glibc", "x best stock"]
     more = ["faults"] if kind == "trace" else ["allocs", "faults", "RSS MiB"]
     table = Table(title, head + more)
-    reference = rows.get("glibc", {}).get("p50")
-    found = best(rows, list(STOCK), "p50")
+    medians = one_figure(rounds, "p50")
     for name in order:
         if name not in rows:
             continue
         row = rows[name]
+        ratios = (round_ratio(medians[name], medians.get("glibc")),
+                  hardest(medians[name], medians, list(STOCK)))
         cells = [name] + [number(row[key] / 1000) for key in ("p50", "p99", "p99_9", "worst")]
-        cells += [number(ratio(row["p50"], reference)),
-                  number(ratio(row["p50"], found and found[1]))]
+        cells += [spread(ratio) for ratio in ratios]
         faults = number(row["minor_faults"] + row["major_faults"])
         cells += [faults] if kind == "trace" else [
             number(row["allocations"]), faults, number(row["peak_rss"] / (1 << 20))]
         table.add(cells, name.startswith("framealloc"))
-        for column, value in ((5, ratio(row["p50"], reference)),
-                              (6, ratio(row["p50"], found and found[1]))):
-            if value is not None and name.startswith("framealloc"):
-                table.grade(column, value <= 1)
+        for column, ratio in zip((5, 6), ratios):
+            if ratio is not None and name.startswith("framealloc"):
+                table.grade(column, ratio.value <= 1)
     return table
 
 
 def frame_tables(document):
     """Allocation time and whole frames, for each point."""
     stories = {info["name"]: info for info in document["scenarios"]}
+    rounds = by_round(document["runs"])
     for point in document["points"]:
         scenario, size = point.split("/")
         info = stories[scenario]
@@ -91,39 +86,34 @@ def frame_tables(document):
         for kind, what in (("trace", "allocation time per frame"), ("scenario", "whole frame")):
             rows = document["summary"][kind].get(point)
             if rows:
-                yield frame_table(kind, point, rows, document["order"], f"{about}: {what}")
+                yield frame_table(kind, rows, rounds[kind][point], document["order"],
+                                  f"{about}: {what}")
 
 
-def micro_label(name):
-    base, _, size = name.partition("/")
-    size = f"{int(size):,}" if size.isdigit() else size
-    return MICRO_NAMES.get(base, base + " {}").format(size).rstrip()
-
-
-def _micro_key(name):
-    base, _, size = name.partition("/")
-    order = list(MICRO_NAMES)
-    return (order.index(base) if base in order else len(order), int(size) if size.isdigit() else 0,
-            size)
-
-
-def micro_table(document):
+def micro_tables(document):
+    """One for each group of micro-benchmarks that was measured, with the rows that take part."""
     micro = document["summary"]["micro"]
-    used = [name for name in document["order"] if any(name in rows for rows in micro.values())]
-    table = Table(MICRO_TITLE, [""] + used)
-    for name in sorted(micro, key=_micro_key):
-        table.add([micro_label(name)] + [number(micro[name].get(row)) for row in used])
-    return table
+    for title in micros.titles():
+        names = sorted((name for name in micro if micros.group(name) == title), key=micros.key)
+        used = [row for row in document["order"] if any(row in micro[name] for name in names)]
+        if not names:
+            continue
+        table = Table(f"{title}, ns per operation", [""] + used)
+        for name in names:
+            table.add([micros.label(name)] + [number(micro[name].get(row)) for row in used])
+        yield table
 
 
 def bars_table(bars):
-    table = Table("Bars", ["", "measured", "bar", "", "from"])
+    table = Table("Bars", ["", "measured", "half of the rounds", "bar", "", "from"],
+                  SPREAD_NOTE)
     for bar in bars:
         sign = "<=" if bar["sense"] == "at most" else ">="
-        table.add([bar["what"], number(bar["measured"]), f"{sign} {bar['bar']}", bar["verdict"],
-                   bar["detail"]])
+        range_ = span(bar["low"], bar["high"]) if bar["rounds"] > 1 else "-"
+        table.add([bar["what"], number(bar["measured"]), range_, f"{sign} {bar['bar']}",
+                   bar["verdict"], bar["detail"]])
         if bar["measured"] is not None:
-            table.grade(3, bar["verdict"] == "met")
+            table.grade(4, bar["verdict"] == "met")
     return table
 
 

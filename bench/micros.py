@@ -1,0 +1,109 @@
+"""The micro-benchmarks by name: how they are grouped and written. A name is BASE or BASE/SIZE."""
+
+# Titles of the tables, and in each the benchmarks in their order; {} becomes the size.
+GROUPS = (
+    ("Frames", {
+        "frame": "frame alloc {} B",
+        "frame_written": "frame alloc + write {} B",
+        "frame_allocator": "  by allocator {} B",
+        "frame_allocator_written": "  by allocator + write {} B",
+        "batch": "batch of {}",
+        "begin_end": "begin + end",
+        "grow": "growth, {} (a step)",
+    }),
+    ("Inside a frame", {
+        "mark_rewind": "mark + rewind",
+        "mark_alloc": "mark + alloc {} B + rewind",
+        "tag": "enter + leave a tag",
+        "phase": "phase without a clock",
+        "phase_clock": "phase with a clock",
+    }),
+    ("Collections", {}),
+    ("Structures of arrays", {
+        "soa_alloc": "8 arrays of 1,000 floats, {}",
+        "soa_update": "move one of 100,000 particles, {}",
+    }),
+    ("Objects and blocks", {
+        "pair": "pool pair {} B",
+        "many_1000": "pool 1,000 x {} B",
+        "many_10000": "pool 10,000 x {} B",
+        "pair_unsized": "  unsized pair {} B",
+        "many_1000_unsized": "  unsized 1,000 x {} B",
+        "pool_batch_1000": "pool batch 1,000 x {} B",
+        "heap": "heap pair {} B",
+        "heap_touched": "heap pair, touched {} B",
+    }),
+    ("Threads", {
+        "threads_frame": "frame alloc, {} thread(s)",
+        "threads_pool": "pool, {} thread(s)",
+        "cross_free": "freed by another thread {} B",
+    }),
+)
+OTHERS = "Others"
+# Of those that bars are about; the quick run takes no others unless they are asked for.
+COLLECTION_BASES = ("vector_push", "map_insert", "map_find")
+QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "begin_end",
+         "mark_rewind", "mark_alloc/64", "tag", "phase", "phase_clock", "pair/64", "many_1000/64",
+         "many_10000/64")
+# Begins like this: it needs two processors, one for each thread.
+THREADED = ("threads_", "cross_free")
+_COLLECTIONS = ("vector", "map", "text", "ring")
+
+
+def plain(name):
+    """Google Benchmark's name without what it adds: threads_frame/real_time/threads:2."""
+    return name.replace("/real_time", "").replace("/threads:", "/")
+
+
+def _split(name):
+    base, _, size = plain(name).partition("/")
+    return base, size
+
+
+def group(name):
+    """The title of the table that a benchmark belongs to."""
+    base, _ = _split(name)
+    for title, labels in GROUPS:
+        if base in labels:
+            return title
+    return "Collections" if base.startswith(_COLLECTIONS) else OTHERS
+
+
+def titles():
+    return [title for title, _ in GROUPS] + [OTHERS]
+
+
+def label(name):
+    base, size = _split(name)
+    text = f"{int(size):,}" if size.isdigit() else size.replace("_", " ")
+    for _, labels in GROUPS:
+        if base in labels:
+            return labels[base].format(text).rstrip()
+    return (base.replace("_", " ") + " " + text).rstrip()
+
+
+def key(name):
+    """Sorts names as tables show them."""
+    base, size = _split(name)
+    place = titles().index(group(name))
+    order = list(GROUPS[place][1]) if place < len(GROUPS) else []
+    return (place, order.index(base) if base in order else len(order),
+            "" if base in order else base, int(size) if size.isdigit() else 0, size)
+
+
+def is_quick(name):
+    return plain(name) in QUICK or _split(name)[0] in COLLECTION_BASES or is_threaded(name)
+
+
+def is_threaded(name):
+    return name.startswith(THREADED)
+
+
+def batches(names, count_max):
+    """names in lists of at most count_max that one process runs; those with bars stand together, so
+    that what is compared is measured within a short time. Threaded ones have lists of their own."""
+    for some in (lambda name: is_quick(name) and not is_threaded(name),
+                 lambda name: not is_quick(name), is_threaded):
+        chosen = sorted(filter(some, names), key=key)
+        for first in range(0, len(chosen), count_max):
+            yield chosen[first:first + count_max]
