@@ -54,6 +54,18 @@ static void resolve(fa_allocator *allocator, const fa_alloc_config *config) {
     own->backend_spec = allocator->spec;
 }
 
+/* What create opened, in reverse. */
+static void close_parts(fa_allocator *allocator) {
+    fai_heap_destroy(allocator);
+    fai_store_destroy(allocator);
+    fai_reserve_destroy(allocator);
+    pthread_mutex_destroy(&allocator->lock);
+    fai_spans spans = allocator->spans;
+    fai_span self = allocator->self;
+    fai_span_free(&spans, &self);
+    fai_spans_close(&spans);
+}
+
 fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **result) {
     if (result == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
@@ -95,6 +107,11 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
         fai_span_free(&spans, &self);
         fai_spans_close(&spans);
         return fai_fail(FA_ERROR_NO_MEMORY, 0);
+    }
+    status = fai_reserve_create(allocator);
+    if (status != FA_OK) {
+        close_parts(allocator);
+        return fai_fail(status, config->reserve_bytes);
     }
     fai_registry_add(allocator);
     *result = allocator;
@@ -163,13 +180,7 @@ static size_t destroy(fa_allocator *allocator) {
     free_threads(allocator, allocator->idle);
     free_threads(allocator, allocator->frozen);
     fai_slab_destroy(allocator);
-    fai_heap_destroy(allocator);
-    fai_store_destroy(allocator);
-    pthread_mutex_destroy(&allocator->lock);
-    fai_spans spans = allocator->spans;
-    fai_span self = allocator->self;
-    fai_span_free(&spans, &self);
-    fai_spans_close(&spans);
+    close_parts(allocator);
     return alive;
 }
 

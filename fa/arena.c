@@ -57,6 +57,11 @@ static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, boo
         status = fai_allocator_span_quiet(allocator, sizes[i], align, FA_SPAN_CHUNK, &span);
         if (status != FA_OK)
             continue;
+        if (!is_spill && span.size > room_below_cap(thread)) { /* a reclaimer used the frame */
+            fai_span_free(&allocator->spans, &span);
+            status = FA_ERROR_LIMIT;
+            continue;
+        }
         *chunk = chunk_format(&span, is_spill);
         if (!is_spill)
             thread->chunk_bytes += span.size;

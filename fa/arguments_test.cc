@@ -475,6 +475,26 @@ const Call kCalls[] = {
     {"fa_status_text", Nothing},
     {"fa_thread_attach",
      [](fa_allocator *, fa_frame *) { INVALID(fa_thread_attach(nullptr)); }},
+    {"fa_reclaimer_add",
+     [](fa_allocator *a, fa_frame *) {
+         const auto none = [](void *, fa_allocator *, size_t) -> size_t { return 0; };
+         INVALID(fa_reclaimer_add(nullptr, 0, none, nullptr));
+         INVALID(fa_reclaimer_add(a, 0, nullptr, nullptr));
+     }},
+    {"fa_reclaimer_remove",
+     [](fa_allocator *a, fa_frame *) {
+         const auto none = [](void *, fa_allocator *, size_t) -> size_t { return 0; };
+         INVALID(fa_reclaimer_remove(nullptr, none, nullptr));
+         INVALID(fa_reclaimer_remove(a, nullptr, nullptr));
+         INVALID(fa_reclaimer_remove(a, none, nullptr));
+     }},
+    {"fa_reserve_held",
+     [](fa_allocator *a, fa_frame *) {
+         EXPECT_EQ(fa_reserve_held(nullptr), 0u);
+         EXPECT_EQ(fa_reserve_held(a), 0u);
+     }},
+    {"fa_reserve_refill",
+     [](fa_allocator *, fa_frame *) { INVALID(fa_reserve_refill(nullptr)); }},
     {"fa_thread_count",
      [](fa_allocator *, fa_frame *) { EXPECT_EQ(fa_thread_count(nullptr), 0u); }},
     {"fa_thread_detach",

@@ -182,7 +182,10 @@ fa_status fa_alloc_config_validate(const fa_alloc_config *config, char *message,
             "different headers or with different FA_DEBUG or FA_MINIMAL");
         return FA_ERROR_CONFIG;
     }
+    size_t reserve_max =
+        config->bytes_max != 0 && config->bytes_max < FA_SIZE_MAX ? config->bytes_max : FA_SIZE_MAX;
     bool valid =
+        in_range("reserve_bytes", config->reserve_bytes, 0, reserve_max, message, message_bytes) &&
         backends_are_valid(config, message, message_bytes) &&
         frames_are_valid(config, message, message_bytes) &&
         pools_are_valid(config, message, message_bytes) &&

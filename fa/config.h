@@ -42,6 +42,11 @@ typedef struct fa_alloc_config {
     /* Bytes that may be held from the backends at once, everything included. 0: no limit, the
      * default. Past it: FA_ERROR_LIMIT, FA301. */
     size_t bytes_max;
+    /* Memory that is held back for the moment when there is no other, and released then: see
+     * fa/reserve.h. Rounded up to a cache line; taken at create, part of bytes_max. 0 to bytes_max,
+     * or to FA_SIZE_MAX without one. 0: none, the default. Where the backend commits lazily it is
+     * addresses. */
+    size_t reserve_bytes;
 
     /* First chunk of a frame arena. 4 KiB to 1 GiB. Default 64 KiB. A frame that outgrows it takes
      * a chunk of twice the size, and so on to frame_chunk_bytes_max; a request larger than that

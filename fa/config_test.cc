@@ -67,6 +67,7 @@ TEST(Config, Presets) {
     EXPECT_EQ(d.backends[0].vtable, nullptr);
     EXPECT_EQ(d.backend_spec, nullptr);
     EXPECT_EQ(d.bytes_max, 0u);
+    EXPECT_EQ(d.reserve_bytes, 0u);
     EXPECT_EQ(d.frame_chunk_bytes_first, 64 * kKib);
     EXPECT_EQ(d.frame_chunk_bytes_max, kMib);
     EXPECT_EQ(d.frame_bytes_max, 256 * kMib);
@@ -209,6 +210,11 @@ TEST(Config, OtherFieldsAtTheirEdges) {
     VALID(c->bytes_max = FA_SIZE_MAX);
     VALID(c->bytes_max = SIZE_MAX);
     VALID(c->bytes_max = 16 * kMib);
+    VALID(c->reserve_bytes = kMib);
+    VALID(c->reserve_bytes = kMib; c->bytes_max = 16 * kMib);
+    INVALID("reserve_bytes", "1048577", c->reserve_bytes = kMib + 1; c->bytes_max = kMib);
+    INVALID("reserve_bytes", "legal", c->reserve_bytes = FA_SIZE_MAX + 1);
+    INVALID("reserve_bytes", "legal", c->reserve_bytes = SIZE_MAX; c->bytes_max = SIZE_MAX);
     VALID(c->heap_region_bytes = 0);
     VALID(c->heap_region_bytes = 256 * kKib);
     VALID(c->heap_region_bytes = 256 * kKib + 1);

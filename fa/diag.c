@@ -22,6 +22,8 @@ fa_error fa_last_error(void) { return t_last_error; }
 
 void fa_last_error_clear(void) { t_last_error = (fa_error){FA_OK, FA_DIAG_NONE, 0}; }
 
+void fai_error_restore(fa_error error) { t_last_error = error; }
+
 fa_status fai_fail(fa_status status, size_t size) {
     fai_slot.site = NULL; /* the call is over, what comes next stands elsewhere */
     t_last_error = (fa_error){status, FA_DIAG_NONE, size};
@@ -100,25 +102,6 @@ fa_status fai_report_span(fa_allocator *allocator, fa_status status, size_t size
     default:
         return fai_report(allocator, FA_DIAG_FA701, status, size, 0, NULL);
     }
-}
-
-fa_status fai_allocator_span_quiet(fa_allocator *allocator, size_t size, size_t align,
-                                   fa_span_kind kind, fai_span *span) {
-    uint32_t declined;
-    fa_status status = fai_span_alloc(&allocator->spans, size, align, kind, span, &declined);
-    /* What lies idle in caches may be what is missing. */
-    if ((status == FA_ERROR_LIMIT || status == FA_ERROR_NO_MEMORY) &&
-        fai_allocator_reclaim(allocator) != 0)
-        status = fai_span_alloc(&allocator->spans, size, align, kind, span, &declined);
-    if (status == FA_OK && declined != 0)
-        fai_report(allocator, FA_DIAG_FA703, FA_OK, size, 0, span->address);
-    return status;
-}
-
-fa_status fai_allocator_span(fa_allocator *allocator, size_t size, size_t align, fa_span_kind kind,
-                             fai_span *span) {
-    fa_status status = fai_allocator_span_quiet(allocator, size, align, kind, span);
-    return status == FA_OK ? FA_OK : fai_report_span(allocator, status, size);
 }
 
 void fai_assert_failed(const char *condition, const char *file, int line) {

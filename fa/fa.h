@@ -11,6 +11,7 @@
  *   pool       small objects, freed one by one
  *   heap       large blocks, tracked
  *   thread     attach and detach by hand
+ *   reserve    what is tried before memory is refused
  *   stats      numbers
  */
 #ifndef FA_FA_H
@@ -24,6 +25,7 @@
 #include "fa/frame.h"
 #include "fa/heap.h"
 #include "fa/pool.h"
+#include "fa/reserve.h"
 #include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"

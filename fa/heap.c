@@ -132,15 +132,19 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
         return NULL;
     /* Whole before it stands in the table: the child of a fork may look at it there. */
     dress(allocator, &entry.span, size, 0);
-    pthread_mutex_lock(&heap->lock);
-    status = reserve(allocator);
-    if (status == FA_OK) {
-        heap->live_count++;
-        entry.sequence = ++heap->alloc_count;
-        insert(heap, &entry);
-        account(heap, size);
-    }
-    pthread_mutex_unlock(&heap->lock);
+    fai_relief relief = fai_relief_begin(&allocator->reserve, size);
+    do {
+        pthread_mutex_lock(&heap->lock);
+        status = reserve(allocator);
+        relief.size = heap->table_span.size * 2;
+        if (status == FA_OK) {
+            heap->live_count++;
+            entry.sequence = ++heap->alloc_count;
+            insert(heap, &entry);
+            account(heap, size);
+        }
+        pthread_mutex_unlock(&heap->lock);
+    } while (fai_relieve(allocator, &relief, status));
     if (status != FA_OK) {
         fai_store_give(allocator, &entry.span);
         fai_report_span(allocator, status, size);

@@ -189,15 +189,17 @@ fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **ob
     if (charge != FAI_CHARGE_OK)
         return charge;
     fai_lock(allocator);
-    if (lists->partial == NULL) {
+    while (lists->partial == NULL) {
         fai_unlock(allocator);
         fai_slab *slab = fai_slab_acquire(pool, class_index);
-        if (slab == NULL) {
+        fai_lock(allocator);
+        if (slab != NULL) {
+            fai_slab_push(&lists->partial, slab);
+        } else if (lists->partial == NULL) {
+            fai_unlock(allocator);
             fai_account_discharge(account, FA_INTENT_POOL, bytes);
             return FAI_CHARGE_REFUSED;
         }
-        fai_lock(allocator);
-        fai_slab_push(&lists->partial, slab);
     }
     take_from(pool, lists, object, 1);
     fai_unlock(allocator);
@@ -238,7 +240,7 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
         fai_slab *slab = fai_slab_acquire(pool, magazine->class_index);
         if (slab != NULL)
             fai_slab_push(&lists->partial, slab);
-        else
+        else if (lists->partial == NULL)
             charge = FAI_CHARGE_REFUSED;
     }
     /* Else an event hook allocated, and so filled it, meanwhile. */

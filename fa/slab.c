@@ -238,35 +238,49 @@ static fai_slab *acquire_held(fai_pool *pool, uint32_t class_index) {
     return slab;
 }
 
-fai_slab *fai_slab_acquire(fai_pool *pool, uint32_t class_index) {
+/* One attempt at what fai_slab_acquire does, without a report. */
+static fa_status acquire(fai_pool *pool, uint32_t class_index, fai_slab **result) {
     fa_allocator *allocator = pool->thread->allocator;
     fai_lock(allocator);
     fai_slab *slab = acquire_held(pool, class_index);
     /* The table grows first: a segment that came just before a seal could not be given back. */
     bool room = slab != NULL || table_grow(allocator);
     fai_unlock(allocator);
+    *result = slab;
     if (slab != NULL)
-        return slab;
-    if (!room) {
-        bool sealed = FAI_LOAD_RELAXED(&allocator->spans.sealed);
-        fai_report_span(allocator, sealed ? FA_ERROR_SEALED : FA_ERROR_NO_MEMORY,
-                        allocator->config.pool_segment_bytes);
-        return NULL;
-    }
+        return FA_OK;
+    if (!room)
+        return FAI_LOAD_RELAXED(&allocator->spans.sealed) ? FA_ERROR_SEALED : FA_ERROR_NO_MEMORY;
     /* The backend is asked without the lock: other threads go on with what is held. */
     size_t bytes = allocator->config.pool_segment_bytes;
     fai_span span;
-    fa_status status = fai_allocator_span_quiet(allocator, bytes, bytes, FA_SPAN_SEGMENT, &span);
+    uint32_t declined;
+    fa_status status =
+        fai_span_alloc(&allocator->spans, bytes, bytes, FA_SPAN_SEGMENT, &span, &declined);
     bool got = status == FA_OK;
     fai_lock(allocator);
     bool added = got && segment_add(allocator, &span);
-    slab = acquire_held(pool, class_index); /* perhaps from what another thread brought */
+    *result = acquire_held(pool, class_index); /* perhaps from what another thread brought */
     fai_unlock(allocator);
+    if (added && declined != 0)
+        fai_report(allocator, FA_DIAG_FA703, FA_OK, bytes, 0, span.address);
     if (got && !added) {
         fai_span_free(&allocator->spans, &span);
         status = FA_ERROR_NO_MEMORY;
     }
-    if (slab == NULL)
+    return *result != NULL ? FA_OK : status;
+}
+
+fai_slab *fai_slab_acquire(fai_pool *pool, uint32_t class_index) {
+    fa_allocator *allocator = pool->thread->allocator;
+    size_t bytes = allocator->config.pool_segment_bytes;
+    fai_slab *slab;
+    fa_status status;
+    fai_relief relief = fai_relief_begin(&allocator->reserve, bytes);
+    do
+        status = acquire(pool, class_index, &slab);
+    while (fai_relieve(allocator, &relief, status));
+    if (slab == NULL && pool->classes[class_index].partial == NULL)
         fai_report_span(allocator, status, bytes);
     return slab;
 }

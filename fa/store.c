@@ -215,8 +215,9 @@ static size_t span_bytes_for(const fa_allocator *allocator, size_t bytes) {
     return fai_round_up(bytes, step > FA_ALIGN_MIN ? step : FA_ALIGN_MIN);
 }
 
-fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span,
-                         bool *zeroed) {
+/* One attempt at what fai_store_take does, without a report. */
+static fa_status try_take(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span,
+                          bool *zeroed) {
     fai_store *store = &allocator->store;
     bool sealed = FAI_LOAD_RELAXED(&allocator->spans.sealed);
     size_t cut_max = sealed ? store->regions.region_bytes /* whatever fits */
@@ -231,9 +232,23 @@ fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fa
     unlock(store);
     if (cached)
         return FA_OK;
-    fa_status status = fai_allocator_span(allocator, bytes, align, FA_SPAN_HEAP, span);
+    uint32_t declined;
+    fa_status status =
+        fai_span_alloc(&allocator->spans, bytes, align, FA_SPAN_HEAP, span, &declined);
     *zeroed = status == FA_OK && fai_span_is_zeroed(&allocator->spans, span);
+    if (status == FA_OK && declined != 0)
+        fai_report(allocator, FA_DIAG_FA703, FA_OK, bytes, 0, span->address);
     return status;
+}
+
+fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span,
+                         bool *zeroed) {
+    fa_status status;
+    fai_relief relief = fai_relief_begin(&allocator->reserve, bytes);
+    do
+        status = try_take(allocator, bytes, align, span, zeroed);
+    while (fai_relieve(allocator, &relief, status));
+    return status == FA_OK ? FA_OK : fai_report_span(allocator, status, bytes);
 }
 
 void fai_store_give(fa_allocator *allocator, const fai_span *span) {

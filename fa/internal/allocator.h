@@ -6,6 +6,7 @@
 #include "fa/internal/account.h"
 #include "fa/internal/atomic.h"
 #include "fa/internal/check.h"
+#include "fa/internal/reserve.h"
 #include "fa/internal/span.h"
 #include "fa/internal/store.h"
 
@@ -91,6 +92,7 @@ struct fa_allocator {
     fai_pools pools;
     fai_heap heap;
     fai_store store;
+    fai_reserve reserve;
     fai_account account;                /* of everything: the root */
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */
@@ -120,6 +122,9 @@ static inline fa_site fai_take_site(void) {
     return site ? *site : none;
 }
 
+/* Makes an error that was read before the calling thread's last one again. */
+void fai_error_restore(fa_error error);
+
 /* Records an error of the calling thread; fails without reporting. Returns status. */
 FA_COLD fa_status fai_fail(fa_status status, size_t size);
 
@@ -138,8 +143,8 @@ FA_COLD fa_status fai_report_span(fa_allocator *allocator, fa_status status, siz
  * segments. Returns the bytes. No lock may be held. */
 size_t fai_allocator_reclaim(fa_allocator *allocator);
 
-/* Takes a span; where there is none, once more after reclaiming. Reports FA703, but no refusal. No
- * lock may be held. */
+/* Takes a span; where there is none, all is tried that reserve.h names. Reports FA703 to FA705, but
+ * no refusal. No lock may be held. */
 fa_status fai_allocator_span_quiet(fa_allocator *allocator, size_t size, size_t align,
                                    fa_span_kind kind, fai_span *span);
 

@@ -117,7 +117,8 @@ bool fai_slab_put(const fa_allocator *allocator, fai_slab *slab, void *object);
 
 /* Gets a slab for a class: adopted from an exited thread's pool of the same tag, or a free one, in
  * a new segment if must be. It belongs to pool's thread and is in no list. NULL with the reason
- * reported. Takes the lock. */
+ * reported; but without a report where what was tried before giving up (reserve.h) left the pool a
+ * slab of the class with free objects. Takes the lock. */
 fai_slab *fai_slab_acquire(fai_pool *pool, uint32_t class_index);
 
 /* Gives a slab whose objects are all back to its segment, and the segment to the backend when there
