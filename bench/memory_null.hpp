@@ -18,6 +18,8 @@ class NullMemory {
     void *frame_alloc(size_t size) { return get(size); }
     void *frame_grow(void *, size_t, size_t size_new) { return get(size_new); }
     void frame_free(void *, size_t) {}
+    void scope_begin() {}
+    void scope_end() {}
     void *pool_alloc(size_t size) { return get(size); }
     void pool_free(void *, size_t) {}
     void *heap_alloc(size_t size) { return get(size); }

@@ -56,6 +56,8 @@ void add_op(Script &script, const scenarios::TraceOp &op, uint32_t size_old) {
     if (script.runs.size() == script.starts.back().run || script.runs.back().kind != op.kind)
         script.runs.push_back(Run{op.kind, 0});
     script.runs.back().count++;
+    if (op.kind == TraceKind::kScopeBegin || op.kind == TraceKind::kScopeEnd)
+        return;
     script.ops.push_back(Op{op.id, static_cast<uint32_t>(op.size)});
     if (op.kind == TraceKind::kFrameGrow)
         script.ops.push_back(Op{op.id, size_old});
@@ -78,8 +80,10 @@ Script prepare(const scenarios::Trace &trace, size_t frames) {
         if (i == trace.ops.size())
             break;
         const scenarios::TraceOp &op = trace.ops[i];
-        add_op(script, op, static_cast<uint32_t>(alive[op.id].size));
-        alive[op.id] = op;
+        bool is_scope = op.kind == TraceKind::kScopeBegin || op.kind == TraceKind::kScopeEnd;
+        add_op(script, op, is_scope ? 0 : static_cast<uint32_t>(alive[op.id].size));
+        if (!is_scope)
+            alive[op.id] = op;
         allocations += allocates(op.kind) && i >= measured && i < trace.frame_starts.back();
     }
     script.starts.push_back({script.ops.size(), script.runs.size()});
@@ -167,6 +171,12 @@ void replay(Memory &memory, const Run *run, const Run *end, const Op *op, void *
             break;
         case TraceKind::kHeapFree:
             op = apply<How, TraceKind::kHeapFree>(memory, op, run->count, blocks);
+            break;
+        case TraceKind::kScopeBegin:
+            memory.scope_begin();
+            break;
+        case TraceKind::kScopeEnd:
+            memory.scope_end();
             break;
         case TraceKind::kCount:
             return;

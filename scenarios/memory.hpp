@@ -17,6 +17,11 @@
  *       // The block is not used any more: free() where blocks are freed one by one, nothing in a
  *       // region. size is 0 where the caller does not know it (stb_image).
  *       void frame_free(void *block, size_t size);
+ *       // A stretch of a frame whose frame blocks are scratch: all that were allocated since
+ *       // scope_begin had the end of their use before scope_end. Those from before are neither
+ *       // grown nor freed in it. Not nested. Where a region can go back, it does; else nothing.
+ *       void scope_begin();
+ *       void scope_end();
  *       // Small objects that outlive frames.
  *       void *pool_alloc(size_t size);
  *       void pool_free(void *block, size_t size);

@@ -1,6 +1,7 @@
 /* APR pools: one apr_pool_t for frame memory, cleared at the end of the frame, with an allocator of
- * its own, which keeps the memory for the next frame. APR aligns to 8 and a Memory to 16, so each
- * block is 8 bytes larger and its address rounded up. Pool and heap blocks come from malloc. */
+ * its own, which keeps the memory for the next frame; a scope is a subpool. APR aligns to 8 and a
+ * Memory to 16, so each block is 8 bytes larger and its address rounded up. Pool and heap blocks
+ * come from malloc. */
 #ifndef FA_SCENARIOS_MEMORY_APR_HPP
 #define FA_SCENARIOS_MEMORY_APR_HPP
 
@@ -24,6 +25,7 @@ class AprMemory {
         if (apr_allocator_create(&allocator) == APR_SUCCESS &&
             apr_pool_create_ex(&pool_, nullptr, nullptr, allocator) == APR_SUCCESS) {
             apr_allocator_owner_set(allocator, pool_);
+            current_ = pool_;
             return;
         }
         if (allocator)
@@ -40,7 +42,7 @@ class AprMemory {
     void frame_begin() {}
     void frame_end() { apr_pool_clear(pool_); }
     void *frame_alloc(size_t size) {
-        uintptr_t address = reinterpret_cast<uintptr_t>(apr_palloc(pool_, size + 8));
+        uintptr_t address = reinterpret_cast<uintptr_t>(apr_palloc(current_, size + 8));
         return reinterpret_cast<void *>((address + 8) & ~uintptr_t{15});
     }
     void *frame_grow(void *block, size_t size_old, size_t size_new) {
@@ -50,6 +52,14 @@ class AprMemory {
         return bigger;
     }
     void frame_free(void *, size_t) {}
+    void scope_begin() {
+        if (apr_pool_create(&current_, pool_) != APR_SUCCESS)
+            throw std::runtime_error("apr: a subpool can't be created");
+    }
+    void scope_end() {
+        apr_pool_destroy(current_);
+        current_ = pool_;
+    }
     void *pool_alloc(size_t size) { return std::malloc(size); }
     void pool_free(void *block, size_t) { std::free(block); }
     void *heap_alloc(size_t size) { return std::malloc(size); }
@@ -57,6 +67,7 @@ class AprMemory {
 
   private:
     apr_pool_t *pool_ = nullptr;
+    apr_pool_t *current_ = nullptr; /* the scope's, else pool_ */
 };
 
 } // namespace scenarios

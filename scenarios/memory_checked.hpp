@@ -25,8 +25,20 @@ class CheckedMemory {
     }
     void frame_end() {
         require(in_frame_, "frame_end without a frame");
+        require(!in_scope_, "frame_end in a scope");
         require(frame_blocks_.empty(), "frame blocks without an end of use");
         in_frame_ = false;
+    }
+    void scope_begin() {
+        require(in_frame_ && !in_scope_, "scope_begin outside of frames, or in a scope");
+        in_scope_ = true;
+        outer_blocks_.swap(frame_blocks_);
+    }
+    void scope_end() {
+        require(in_scope_, "scope_end without a scope");
+        require(frame_blocks_.empty(), "frame blocks of a scope without an end of use");
+        in_scope_ = false;
+        outer_blocks_.swap(frame_blocks_);
     }
     void *frame_alloc(size_t size) {
         require(in_frame_, "frame_alloc outside of frames");
@@ -57,7 +69,8 @@ class CheckedMemory {
     void heap_free(void *block, size_t size) { free(heap_blocks_, block, size); }
 
     size_t live_count() const {
-        return frame_blocks_.size() + pool_blocks_.size() + heap_blocks_.size();
+        return frame_blocks_.size() + outer_blocks_.size() + pool_blocks_.size() +
+               heap_blocks_.size();
     }
 
   private:
@@ -88,7 +101,8 @@ class CheckedMemory {
     }
 
     Blocks frame_blocks_, pool_blocks_, heap_blocks_;
-    bool in_frame_ = false;
+    Blocks outer_blocks_; /* in a scope: frame blocks from before, which it leaves alone */
+    bool in_frame_ = false, in_scope_ = false;
 };
 
 } // namespace scenarios

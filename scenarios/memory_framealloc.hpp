@@ -36,6 +36,8 @@ class FrameallocMemory {
         return fa_frame_grow_in(frame_, block, size_old, size_new);
     }
     void frame_free(void *, size_t) {}
+    void scope_begin() {}
+    void scope_end() {}
     void *pool_alloc(size_t size) { return fa_pool_alloc(allocator_, size); }
     void pool_free(void *block, size_t size) { fa_pool_free_sized(allocator_, block, size); }
     void *heap_alloc(size_t size) { return fa_heap_alloc(allocator_, size); }

@@ -18,6 +18,8 @@ class MallocMemory {
     void *frame_alloc(size_t size) { return std::malloc(size); }
     void *frame_grow(void *block, size_t, size_t size_new) { return std::realloc(block, size_new); }
     void frame_free(void *block, size_t) { std::free(block); }
+    void scope_begin() {}
+    void scope_end() {}
     void *pool_alloc(size_t size) { return std::malloc(size); }
     void pool_free(void *block, size_t) { std::free(block); }
     void *heap_alloc(size_t size) { return std::malloc(size); }

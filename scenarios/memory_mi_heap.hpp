@@ -1,6 +1,7 @@
-/* mimalloc's first-class heaps: one heap for each frame, destroyed with it. Pool and heap blocks
- * are mimalloc's ordinary ones. Linking libmimalloc replaces malloc in the whole program: this
- * Memory gets a program of its own. */
+/* mimalloc's first-class heaps: one heap for each frame, destroyed with it; a second one for a
+ * scope would cost more than it gives back. Pool and heap blocks are mimalloc's ordinary ones.
+ * Linking libmimalloc replaces malloc in the whole program: this Memory gets a program of its own.
+ */
 #ifndef FA_SCENARIOS_MEMORY_MI_HEAP_HPP
 #define FA_SCENARIOS_MEMORY_MI_HEAP_HPP
 
@@ -35,6 +36,8 @@ class MiHeapMemory {
         return mi_heap_realloc(heap_, block, size_new);
     }
     void frame_free(void *, size_t) {}
+    void scope_begin() {}
+    void scope_end() {}
     void *pool_alloc(size_t size) { return mi_malloc(size); }
     void pool_free(void *block, size_t) { mi_free(block); }
     void *heap_alloc(size_t size) { return mi_malloc(size); }

@@ -1,7 +1,8 @@
 /* GNU obstack: one for frame memory, emptied at the end of the frame. Its chunks are of a size that
  * holds the whole frame of every scenario, so that chunks are not asked for and given back all the
  * time: pages that are not used are never touched. The newest block grows in place, which is what
- * obstacks are good at. Pool and heap blocks come from malloc. */
+ * obstacks are good at, and a scope gives all back that is newer. Pool and heap blocks come from
+ * malloc. */
 #ifndef FA_SCENARIOS_MEMORY_OBSTACK_HPP
 #define FA_SCENARIOS_MEMORY_OBSTACK_HPP
 
@@ -53,6 +54,8 @@ class ObstackMemory {
         return bigger;
     }
     void frame_free(void *, size_t) {}
+    FA_OBSTACK_MACROS void scope_begin() { scope_ = obstack_alloc(&stack_, 0); }
+    FA_OBSTACK_MACROS void scope_end() { obstack_free(&stack_, scope_); }
     void *pool_alloc(size_t size) { return std::malloc(size); }
     void pool_free(void *block, size_t) { std::free(block); }
     void *heap_alloc(size_t size) { return std::malloc(size); }
@@ -61,6 +64,7 @@ class ObstackMemory {
   private:
     obstack stack_;
     void *start_;
+    void *scope_ = nullptr;
 };
 
 } // namespace scenarios

@@ -1,6 +1,7 @@
 /* std::pmr::monotonic_buffer_resource, released at the end of the frame. Its buffer holds the whole
  * frame of every scenario, so that it never asks upstream in between: pages that are not used are
- * never touched. Pool and heap blocks come from malloc. */
+ * never touched. It can't go back to a place in its buffer. Pool and heap blocks come from malloc.
+ */
 #ifndef FA_SCENARIOS_MEMORY_PMR_HPP
 #define FA_SCENARIOS_MEMORY_PMR_HPP
 
@@ -31,6 +32,8 @@ class PmrMemory {
         return bigger;
     }
     void frame_free(void *, size_t) {}
+    void scope_begin() {}
+    void scope_end() {}
     void *pool_alloc(size_t size) { return std::malloc(size); }
     void pool_free(void *block, size_t) { std::free(block); }
     void *heap_alloc(size_t size) { return std::malloc(size); }

@@ -20,7 +20,7 @@ class RecorderMemory {
     RecorderMemory(const RecorderMemory &) = delete;
     RecorderMemory &operator=(const RecorderMemory &) = delete;
     ~RecorderMemory() {
-        for (Blocks *blocks : {&frame_blocks_, &pool_blocks_, &heap_blocks_})
+        for (Blocks *blocks : {&frame_blocks_, &outer_blocks_, &pool_blocks_, &heap_blocks_})
             for (auto &entry : *blocks)
                 std::free(entry.first);
     }
@@ -38,6 +38,8 @@ class RecorderMemory {
     void frame_end() {
         if (!in_frame_)
             throw std::logic_error("recorder: frame_end without a frame");
+        if (in_scope_)
+            throw std::logic_error("recorder: frame_end in a scope");
         in_frame_ = false;
         trace_.frame_starts.push_back(trace_.ops.size());
         for (auto &entry : frame_blocks_) {
@@ -45,6 +47,20 @@ class RecorderMemory {
             ids_free_.push_back(entry.second);
         }
         frame_blocks_.clear();
+    }
+    void scope_begin() {
+        if (!in_frame_ || in_scope_)
+            throw std::logic_error("recorder: scope_begin outside of frames, or in a scope");
+        in_scope_ = true;
+        outer_blocks_.swap(frame_blocks_);
+        trace_.ops.push_back({TraceKind::kScopeBegin, 0, 0});
+    }
+    void scope_end() {
+        if (!in_scope_ || !frame_blocks_.empty())
+            throw std::logic_error("recorder: scope_end without a scope, or with blocks in use");
+        in_scope_ = false;
+        outer_blocks_.swap(frame_blocks_);
+        trace_.ops.push_back({TraceKind::kScopeEnd, 0, 0});
     }
     void *frame_alloc(size_t size) {
         if (!in_frame_)
@@ -110,8 +126,9 @@ class RecorderMemory {
 
     Trace trace_;
     Blocks frame_blocks_, pool_blocks_, heap_blocks_;
+    Blocks outer_blocks_; /* in a scope: frame blocks from before */
     std::vector<uint32_t> ids_free_;
-    bool in_frame_ = false;
+    bool in_frame_ = false, in_scope_ = false;
 };
 
 } // namespace scenarios

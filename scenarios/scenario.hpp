@@ -102,6 +102,8 @@ template <class M> class Counted {
         return counted(memory_.frame_grow(block, size_old, size_new), size_new);
     }
     void frame_free(void *block, size_t size) { memory_.frame_free(block, size); }
+    void scope_begin() { memory_.scope_begin(); }
+    void scope_end() { memory_.scope_end(); }
     void *pool_alloc(size_t size) { return counted(memory_.pool_alloc(size), size); }
     void pool_free(void *block, size_t size) { memory_.pool_free(block, size); }
     void *heap_alloc(size_t size) { return counted(memory_.heap_alloc(size), size); }

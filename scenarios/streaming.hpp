@@ -9,7 +9,7 @@
  *
  * - frame: 5 images: the file's bytes and what stb_image asks for (compressed data that grows
  * twice, buffers for inflating and filtering, the pixels), 0.3 to 500 KB, until the image is
- * decoded
+ * decoded: one scope for each image
  * - frame: lists of what is in view, wanted and drawn, that grow to 2 to 8 KB
  * - heap: 5 times pixels, 0.3 to 500 KB, evicted after 90 frames on average
  * - pool: as many records of 56 B, and names of 13 to 56 B
@@ -209,6 +209,7 @@ template <class M> void Streaming<M>::request(const VisibleList &visible) {
 
 template <class M> void Streaming<M>::load(uint32_t index) {
     const Asset &asset = assets_[index];
+    memory_.scope_begin();
     uint8_t *file = static_cast<uint8_t *>(memory_.frame_alloc(asset.bytes.size()));
     std::memcpy(file, asset.bytes.data(), asset.bytes.size());
     Image image = image_decode(hooks_, file, asset.bytes.size());
@@ -225,6 +226,7 @@ template <class M> void Streaming<M>::load(uint32_t index) {
     texture->pixels = static_cast<uint8_t *>(memory_.heap_alloc(pixel_bytes));
     std::memcpy(texture->pixels, image.pixels, pixel_bytes);
     memory_.frame_free(image.pixels, pixel_bytes);
+    memory_.scope_end();
     texture->name = static_cast<char *>(memory_.pool_alloc(asset.name.size() + 1));
     std::memcpy(texture->name, asset.name.c_str(), asset.name.size() + 1);
     resident_[index] = texture;

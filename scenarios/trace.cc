@@ -1,5 +1,6 @@
 #include "scenarios/trace.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
@@ -8,7 +9,7 @@ namespace scenarios {
 namespace {
 
 constexpr char kMagic[8] = {'F', 'A', 'T', 'R', 'A', 'C', 'E', '\0'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 struct FileHeader {
     char magic[8];
@@ -55,6 +56,8 @@ class Checker {
     explicit Checker(uint32_t id_count) : live_(id_count, Intent::kNone) {}
 
     const char *step(const TraceOp &op, bool in_frame) {
+        if (op.kind == TraceKind::kScopeBegin || op.kind == TraceKind::kScopeEnd)
+            return step_scope(op, in_frame);
         Intent intent = intent_of(op.kind);
         if (intent == Intent::kNone)
             return "unknown kind";
@@ -70,26 +73,49 @@ class Checker {
                 return "id allocated while it is in use";
             live = intent;
             if (intent == Intent::kFrame)
-                of_frame_.push_back(op.id);
+                (in_scope_ ? of_scope_ : of_frame_).push_back(op.id);
         } else {
             if (live != intent)
                 return live == Intent::kNone ? "id used while it is free" : "id of another kind";
+            if (intent == Intent::kFrame && in_scope_ &&
+                std::find(of_scope_.begin(), of_scope_.end(), op.id) == of_scope_.end())
+                return "frame block from before the scope";
             if (is_free(op.kind))
                 live = Intent::kNone;
         }
         return nullptr;
     }
 
-    void end_frame() {
-        for (uint32_t id : of_frame_)
-            if (live_[id] == Intent::kFrame)
-                live_[id] = Intent::kNone;
-        of_frame_.clear();
+    /* False when a scope is open. */
+    bool end_frame() {
+        bury(of_frame_);
+        return !in_scope_;
     }
 
   private:
+    const char *step_scope(const TraceOp &op, bool in_frame) {
+        bool begins = op.kind == TraceKind::kScopeBegin;
+        if (op.id != 0 || op.size != 0)
+            return "a scope with an id or a size";
+        if (!in_frame)
+            return "frame operation outside of frames";
+        if (begins == in_scope_)
+            return begins ? "scope in a scope" : "end of a scope without one";
+        if (!begins)
+            bury(of_scope_);
+        in_scope_ = begins;
+        return nullptr;
+    }
+    void bury(std::vector<uint32_t> &ids) {
+        for (uint32_t id : ids)
+            if (live_[id] == Intent::kFrame)
+                live_[id] = Intent::kNone;
+        ids.clear();
+    }
+
     std::vector<Intent> live_;
-    std::vector<uint32_t> of_frame_;
+    std::vector<uint32_t> of_frame_, of_scope_;
+    bool in_scope_ = false;
 };
 
 [[noreturn]] void fail(const std::string &path, const std::string &why) {
@@ -120,14 +146,15 @@ std::string Trace::check() const {
     size_t boundary = 0; /* boundaries passed so far */
     for (size_t i = 0; i < ops.size(); i++) {
         while (boundary < frame_starts.size() && frame_starts[boundary] <= i) {
-            checker.end_frame();
+            if (!checker.end_frame())
+                return "frame boundary " + std::to_string(boundary) + " in a scope";
             boundary++;
         }
         bool in_frame = boundary > 0 && boundary < frame_starts.size();
         if (const char *wrong = checker.step(ops[i], in_frame))
             return "operation " + std::to_string(i) + ": " + wrong;
     }
-    return "";
+    return checker.end_frame() ? "" : "a scope is open at the end";
 }
 
 void Trace::save(const std::string &path) const {

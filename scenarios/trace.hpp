@@ -5,8 +5,8 @@
  * operations. The scenarios allocate on one thread, so a trace holds the calls of one thread.
  *
  * An id names a block from its allocation to its end (its free; for a frame block also the end of
- * its frame); then the id may name another block. So a replay needs one slot for each id, and
- * its table stays as small as the program's own pointers would be. */
+ * its scope or frame); then the id may name another block. So a replay needs one slot for each id,
+ * and its table stays as small as the program's own pointers would be. */
 #ifndef FA_SCENARIOS_TRACE_HPP
 #define FA_SCENARIOS_TRACE_HPP
 
@@ -24,6 +24,8 @@ enum class TraceKind : uint32_t {
     kPoolFree,
     kHeapAlloc,
     kHeapFree,
+    kScopeBegin, /* id and size are 0 */
+    kScopeEnd,   /* frame blocks allocated since are dead */
     kCount
 };
 
@@ -49,7 +51,8 @@ struct Trace {
 
     /* "" when it can be replayed; else one line that says what is wrong where: an id out of range,
      * allocated while it is in use, used or freed while it is not, of another kind, a frame
-     * operation outside of frames, boundaries out of order. Pool and heap blocks may be alive at
+     * operation outside of frames, a frame block from before a scope grown or freed in it, a scope
+     * that is nested or left open, boundaries out of order. Pool and heap blocks may be alive at
      * the end. */
     std::string check() const;
 

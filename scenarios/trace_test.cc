@@ -134,6 +134,68 @@ TEST(Trace, FrameBlocksEndWithTheirFrame) {
     EXPECT_EQ("", trace.check()) << "the next frame's block may have its id";
 }
 
+/* And after its scope, which leaves the blocks from before it alone. */
+TEST(Trace, ScopesAreRecordedAndChecked) {
+    RecorderMemory memory{MemoryOptions{}};
+    memory.frame_begin();
+    void *outer = memory.frame_alloc(16);
+    memory.scope_begin();
+    void *inner = memory.frame_alloc(32);
+    EXPECT_THROW(memory.frame_free(outer, 16), std::logic_error);
+    EXPECT_THROW((void)memory.frame_grow(outer, 16, 32), std::logic_error);
+    EXPECT_THROW(memory.scope_begin(), std::logic_error);
+    EXPECT_THROW(memory.scope_end(), std::logic_error) << "a block is in use";
+    EXPECT_THROW(memory.frame_end(), std::logic_error);
+    memory.frame_free(inner, 32);
+    memory.scope_end();
+    EXPECT_THROW(memory.scope_end(), std::logic_error);
+    memory.frame_free(outer, 16);
+    memory.frame_end();
+    EXPECT_THROW(memory.scope_begin(), std::logic_error);
+    const Trace good = memory.trace();
+    EXPECT_EQ("", good.check());
+    ASSERT_EQ(6u, good.ops.size());
+    EXPECT_EQ(TraceKind::kScopeBegin, good.ops[1].kind);
+    EXPECT_EQ(TraceKind::kScopeEnd, good.ops[4].kind);
+    good.save(test_file());
+    EXPECT_EQ(TraceKind::kScopeEnd, Trace::load(test_file()).ops[4].kind);
+
+    Trace trace = good;
+    trace.ops[4].kind = TraceKind::kScopeBegin;
+    expect_refused(trace, "scope in a scope");
+    trace = good;
+    trace.ops[1].kind = TraceKind::kScopeEnd;
+    expect_refused(trace, "without one");
+    trace = good;
+    trace.ops[1].id = 1;
+    expect_refused(trace, "with an id");
+    trace = good;
+    trace.ops[4].size = 1;
+    expect_refused(trace, "with an id or a size");
+    trace = good;
+    trace.ops[3] = trace.ops[5];
+    expect_refused(trace, "from before the scope");
+    trace = good;
+    trace.ops[5].id = trace.ops[3].id;
+    expect_refused(trace, "while it is free");
+    trace = good;
+    trace.ops.erase(trace.ops.begin() + 3);
+    trace.frame_starts.back()--;
+    EXPECT_EQ("", trace.check()) << "the scope's end is the block's";
+    trace.ops[4].id = trace.ops[2].id;
+    expect_refused(trace, "while it is free");
+    trace = good;
+    trace.frame_starts = {0, 3, 6};
+    expect_refused(trace, "boundary 1 in a scope");
+    trace = good;
+    trace.frame_starts.clear();
+    expect_refused(trace, "outside of frames");
+    trace = good;
+    trace.ops.resize(4);
+    trace.frame_starts.back() = 4;
+    expect_refused(trace, "open at the end");
+}
+
 TEST(Trace, DamagedFilesAreRefused) {
     small_trace().save(test_file());
     const std::string good = bytes_of(test_file());
