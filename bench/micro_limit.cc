@@ -1,5 +1,6 @@
 /* The physical limit that an allocator can be compared with: hand-written loops that do nothing but
  * what the answer needs. They count nothing, know one size, and could serve no other caller. */
+#include "bench/micro_inside.hpp"
 #include "bench/micro_soa.hpp"
 
 namespace {
@@ -23,6 +24,12 @@ struct Bump {
         return block;
     }
     void end() { region->cursor = region->start; }
+};
+
+struct Marker : Bump {
+    char *place;
+    void mark() { place = region->cursor; }
+    void rewind() { region->cursor = place; }
 };
 
 /* limit/magazine: an array of ready addresses. It trusts its caller: no test but for "empty". */
@@ -53,5 +60,6 @@ void bench::register_micros(const std::string &) {
     register_frame("frame", Bump{&region});
     benchmark::RegisterBenchmark("begin_end", begin_end_loop<Bump>, Bump{&region});
     register_pool(Magazine{&ready});
+    register_marks(Marker{{&region}, nullptr});
     benchmark::RegisterBenchmark("soa_alloc/eight_calls", soa_eight_calls<Bump>, Bump{&region});
 }

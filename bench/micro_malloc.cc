@@ -50,6 +50,8 @@ void bench::register_micros(const std::string &) {
     register_pool(Pool{});
     register_heap(Pool{});
     register_grow(Grow{});
+    /* Scratch memory of a scope is a block of its own. */
+    benchmark::RegisterBenchmark("mark_alloc/64", pair_loop<Pool, 64>, Pool{});
     benchmark::RegisterBenchmark("soa_alloc/eight_calls", soa_eight_calls<Frame>,
                                  Frame{nullptr, 0});
     register_threads(Frame{nullptr, 0}, Pool{});

@@ -1,4 +1,5 @@
 /* Micro-benchmarks of a region allocator, through the same Memory class as the scenarios use. */
+#include "bench/micro_inside.hpp"
 #include "bench/micro_soa.hpp"
 
 #include RUNNER_MEMORY_HEADER
@@ -12,6 +13,11 @@ struct Frame {
     void begin() { memory->frame_begin(); }
     template <size_t Size> void *alloc() { return memory->frame_alloc(Size); }
     void end() { memory->frame_end(); }
+};
+
+struct Marker : Frame {
+    void mark() { memory->scope_begin(); }
+    void rewind() { memory->scope_end(); }
 };
 
 struct Grow {
@@ -30,5 +36,7 @@ void bench::register_micros(const std::string &backend) {
     register_frame("frame", Frame{&memory});
     benchmark::RegisterBenchmark("begin_end", begin_end_loop<Frame>, Frame{&memory});
     register_grow(Grow{&memory});
+    if constexpr (Memory::kScopes)
+        register_marks(Marker{{&memory}});
     benchmark::RegisterBenchmark("soa_alloc/eight_calls", soa_eight_calls<Frame>, Frame{&memory});
 }

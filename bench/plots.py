@@ -65,7 +65,8 @@ def _bars_plot(pyplot, document, path):
         panel.plot([values[1]], [place], "o", color=colour, markersize=4)
     panel.axvline(1, color="black", linewidth=1)
     panel.set_xscale("log")
-    ticks = (0.05, 0.1, 0.2, 0.5, 1, 2)
+    low, high = panel.get_xlim()
+    ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if low <= tick <= high]
     panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.minorticks_off()
     panel.set_yticks(range(len(bars)), [f"{bar['what']} ({number(bar['bar'])})" for bar in bars],

@@ -22,6 +22,7 @@
  *       // grown nor freed in it. Not nested. Where a region can go back, it does; else nothing.
  *       void scope_begin();
  *       void scope_end();
+ *       static constexpr bool kScopes; // regions: does it give anything back there?
  *       // Small objects that outlive frames.
  *       void *pool_alloc(size_t size);
  *       void pool_free(void *block, size_t size);

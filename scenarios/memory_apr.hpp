@@ -19,6 +19,7 @@ namespace scenarios {
 class AprMemory {
   public:
     static constexpr const char *kName = "apr";
+    static constexpr bool kScopes = true;
     explicit AprMemory(const MemoryOptions &) {
         apr_initialize();
         apr_allocator_t *allocator = nullptr;

@@ -13,6 +13,7 @@ namespace scenarios {
 class FrameallocMemory {
   public:
     static constexpr const char *kName = "framealloc";
+    static constexpr bool kScopes = true;
     explicit FrameallocMemory(const MemoryOptions &options) {
         fa_alloc_config config = fa_alloc_config_default();
         config.name = "scenario";

@@ -15,6 +15,7 @@ namespace scenarios {
 class MiHeapMemory {
   public:
     static constexpr const char *kName = "mi_heap";
+    static constexpr bool kScopes = false;
     explicit MiHeapMemory(const MemoryOptions &) {}
     MiHeapMemory(const MiHeapMemory &) = delete;
     MiHeapMemory &operator=(const MiHeapMemory &) = delete;

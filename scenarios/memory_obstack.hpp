@@ -23,6 +23,7 @@ namespace scenarios {
 class ObstackMemory {
   public:
     static constexpr const char *kName = "obstack";
+    static constexpr bool kScopes = true;
     FA_OBSTACK_MACROS explicit ObstackMemory(const MemoryOptions &) {
         obstack_begin(&stack_, size_t{8} << 20);
         obstack_alignment_mask(&stack_) = 15;

@@ -18,6 +18,7 @@ namespace scenarios {
 class PmrMemory {
   public:
     static constexpr const char *kName = "pmr";
+    static constexpr bool kScopes = false;
     explicit PmrMemory(const MemoryOptions &) : buffer_(std::malloc(kBufferBytes)) {
         if (!buffer_)
             throw std::bad_alloc();
