@@ -5,7 +5,6 @@ Run through Bazel: bazel run //bench:frame_vs_malloc -- [options]
 
 import argparse
 import datetime
-import json
 import os
 import shlex
 import sys
@@ -261,8 +260,7 @@ def show_list():
 
 def read(path):
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
+        document = publish.read_json(path)
     except (OSError, ValueError) as error:
         raise Usage(f"{path}: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:

@@ -13,9 +13,10 @@ job --smoke --json run.json --publish || fail "smoke run: $(cat "$TEST_TMPDIR/er
 grep -q 'framealloc mmap' "$TEST_TMPDIR/out" || fail "no table"
 grep -q $'\033' "$TEST_TMPDIR/out" && fail "colour without a terminal"
 [[ -s $BUILD_WORKSPACE_DIRECTORY/results/README.md ]] || fail "nothing published"
-grep -rqFe "$TEST_TMPDIR" -e "$PWD" "$BUILD_WORKSPACE_DIRECTORY/results" &&
+grep -rqFe "$TEST_TMPDIR" -e "$PWD" "$BUILD_WORKSPACE_DIRECTORY/results" "$TEST_TMPDIR/run.json" &&
     fail "a path of this machine"
 
+job --from tree/results/raw.json.gz || fail "--from what was published: $(cat "$TEST_TMPDIR/err")"
 job --from run.json --bars
 [[ $? == [01] ]] || fail "--from with --bars: $(cat "$TEST_TMPDIR/err")"
 grep -q 'limit/bump' "$TEST_TMPDIR/out" || fail "no bars"

@@ -253,8 +253,14 @@ class Reports(unittest.TestCase):
                 file.write(f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n")
             results = os.path.join(folder, "results")
             publish.publish(document, results)
-            with open(os.path.join(results, "raw.json"), encoding="utf-8") as file:
-                self.assertEqual(json.load(file), document)
+            raw = os.path.join(results, publish.RAW)
+            self.assertEqual(publish.read_json(raw), document)
+            with open(raw, "rb") as file:
+                packed = file.read()
+            with open(raw, "wb") as file:
+                file.write(packed[:-20])
+            with self.assertRaises(ValueError):
+                publish.read_json(raw)
             with open(os.path.join(results, "README.md"), encoding="utf-8") as file:
                 text = file.read()
             self.assertLess(text.index("## Caveats"), text.index("| ---"))
