@@ -1,6 +1,7 @@
 // Bad arguments to every public function: refused with the reason, and nothing changes. The list is
 // compared with the headers, so that none is forgotten.
-#include "fa/testing.hpp"
+#include "fa/testing_arguments.hpp"
+#include "fa/testing_arguments_text.hpp"
 
 #include <dirent.h>
 #include <fstream>
@@ -11,51 +12,6 @@
 using namespace fa_testing;
 
 namespace {
-
-constexpr size_t kBadSizes[] = {
-    0, FA_SIZE_MAX + 1, SIZE_MAX / 2 + 1, SIZE_MAX - 15, SIZE_MAX - 1, SIZE_MAX};
-constexpr size_t kBadAligns[] = {
-    0,       3, 24, 1000, FA_ALIGN_MAX - 1, FA_ALIGN_MAX + 1, FA_ALIGN_MAX * 2, SIZE_MAX / 2 + 1,
-    SIZE_MAX};
-
-fa_status Taken() {
-    const fa_status status = fa_last_error().status;
-    fa_last_error_clear();
-    return status;
-}
-
-// The call gives nothing, and says that an argument was bad.
-#define REFUSED(call)                                                                              \
-    do {                                                                                           \
-        fa_last_error_clear();                                                                     \
-        EXPECT_EQ((call), nullptr) << #call;                                                       \
-        EXPECT_EQ(Taken(), FA_ERROR_INVALID) << #call;                                             \
-    } while (0)
-#define INVALID(call)                                                                              \
-    do {                                                                                           \
-        fa_last_error_clear();                                                                     \
-        EXPECT_EQ((call), FA_ERROR_INVALID) << #call;                                              \
-    } while (0)
-#define EACH_SIZE(statement)                                                                       \
-    for (size_t size : kBadSizes) {                                                                \
-        SCOPED_TRACE(size);                                                                        \
-        statement;                                                                                 \
-    }
-#define EACH_ALIGN(statement)                                                                      \
-    for (size_t align : kBadAligns) {                                                              \
-        SCOPED_TRACE(align);                                                                       \
-        statement;                                                                                 \
-    }
-// Bad sizes as products of both kinds.
-#define EACH_PRODUCT(statement)                                                                    \
-    EACH_SIZE(for (size_t count : {size_t{1}, size_t{0}, SIZE_MAX}) statement)
-
-struct Call {
-    const char *name;
-    void (*test)(fa_allocator *a, fa_frame *f);
-};
-
-void Nothing(fa_allocator *, fa_frame *) {} // takes nothing that could be bad
 
 const Call kCalls[] = {
     {"fa_alloc_config_validate",
@@ -582,10 +538,13 @@ TEST_P(Arguments, AreRefusedAndNothingChanges) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Arguments, testing::ValuesIn(kCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Text, Arguments, testing::ValuesIn(kTextCalls), Name);
 
 TEST(ArgumentsList, HasEveryPublicFunction) {
     std::set<std::string> listed;
-    for (const Call &call : kCalls)
+    std::vector<Call> calls(std::begin(kCalls), std::end(kCalls));
+    calls.insert(calls.end(), std::begin(kTextCalls), std::end(kTextCalls));
+    for (const Call &call : calls)
         EXPECT_TRUE(listed.insert(call.name).second) << call.name << " is there twice";
     const std::set<std::string> declared = Declared();
     EXPECT_GE(declared.size(), 60u) << "the headers were not found";

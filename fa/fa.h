@@ -8,6 +8,12 @@
  *   allocator  create, destroy, seal, validate, free by address
  *   frame      memory that dies with the frame
  *   soa        several arrays in one block, batches, cache lines
+ *   collection what vectors, maps, texts and rings have in common
+ *   vec        elements side by side
+ *   map        values by key
+ *   hash       hashes and comparisons for keys
+ *   text       strings that are put together
+ *   ring       the last so many; queues
  *   pool       small objects, freed one by one
  *   heap       large blocks, tracked
  *   thread     attach and detach by hand
@@ -20,15 +26,21 @@
 #include "fa/allocator.h"
 #include "fa/backend.h"
 #include "fa/base.h"
+#include "fa/collection.h"
 #include "fa/config.h"
 #include "fa/diag.h"
 #include "fa/frame.h"
+#include "fa/hash.h"
 #include "fa/heap.h"
+#include "fa/map.h"
 #include "fa/pool.h"
 #include "fa/reserve.h"
+#include "fa/ring.h"
 #include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"
+#include "fa/text.h"
 #include "fa/thread.h"
+#include "fa/vec.h"
 
 #endif

@@ -10,3 +10,4 @@ extern inline void *(fa_pool_alloc)(fa_allocator *allocator, size_t size);
 extern inline void(fa_pool_free_sized)(fa_allocator *allocator, void *block, size_t size);
 extern inline fa_batch(fa_batch_first)(size_t count, size_t batch_count_max);
 extern inline fa_batch(fa_batch_next)(fa_batch batch);
+extern inline fa_status(fa_text_append_char)(fa_text *text, char byte);

@@ -95,6 +95,43 @@
     FAI_AT(fa_frame_alloc_lines_in((frame), (size), (align)))
 #endif
 
+/* Headers that include frame.h, and so this one, before they declare theirs: they say when they
+ * have. In collections, the place is where FA_VEC and so on made the type, with the function's
+ * name. */
+#if defined(FAI_COLLECTION_DECLARED) && !defined(FAI_COLLECTION_SITES)
+#define FAI_COLLECTION_SITES
+#define fai_room_make(allocator, capacity, size, align)                                            \
+    FAI_AT(fai_room_make((allocator), (capacity), (size), (align)))
+#define fai_room_make_in(frame, capacity, size, align)                                             \
+    FAI_AT(fai_room_make_in((frame), (capacity), (size), (align)))
+#define fai_room_grow(frame, items, capacity, need, size, align)                                   \
+    FAI_AT(fai_room_grow((frame), (items), (capacity), (need), (size), (align)))
+#endif
+
+#if defined(FAI_TEXT_DECLARED) && !defined(FAI_TEXT_SITES)
+#define FAI_TEXT_SITES
+#define fa_text_make(allocator, capacity) FAI_AT(fa_text_make((allocator), (capacity)))
+#define fa_text_make_in(frame, capacity) FAI_AT(fa_text_make_in((frame), (capacity)))
+#define fa_text_append(text, string) FAI_AT(fa_text_append((text), (string)))
+#define fa_text_append_n(text, bytes, n) FAI_AT(fa_text_append_n((text), (bytes), (n)))
+#define fa_text_append_char(text, byte) FAI_AT(fa_text_append_char((text), (byte)))
+#define fa_text_format(text, ...) FAI_AT(fa_text_format((text), __VA_ARGS__))
+#define fa_text_format_list(text, format, arguments)                                               \
+    FAI_AT(fa_text_format_list((text), (format), (arguments)))
+#define fa_text_insert(text, index, bytes, n) FAI_AT(fa_text_insert((text), (index), (bytes), (n)))
+#define fa_text_reserve(text, capacity) FAI_AT(fa_text_reserve((text), (capacity)))
+#endif
+
+#if defined(FAI_MAP_DECLARED) && !defined(FAI_MAP_SITES)
+#define FAI_MAP_SITES
+#define fai_map_make(allocator, capacity, entry_bytes, align)                                      \
+    FAI_AT(fai_map_make((allocator), (capacity), (entry_bytes), (align)))
+#define fai_map_make_in(frame, capacity, entry_bytes, align)                                       \
+    FAI_AT(fai_map_make_in((frame), (capacity), (entry_bytes), (align)))
+#define fai_map_grow(frame, capacity, entry_bytes, align)                                          \
+    FAI_AT(fai_map_grow((frame), (capacity), (entry_bytes), (align)))
+#endif
+
 #if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)
 #define FAI_POOL_SITES
 #define fa_pool_alloc(allocator, size) FAI_AT(fa_pool_alloc((allocator), (size)))

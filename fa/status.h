@@ -19,7 +19,9 @@ FA_EXTERN_C_BEGIN
     X(FA_ERROR_FOREIGN, "the pointer or handle does not belong here")                              \
     X(FA_ERROR_CORRUPT, "memory of the allocator was overwritten")                                 \
     X(FA_ERROR_BACKEND, "the backend is unknown, unavailable or misconfigured")                    \
-    X(FA_ERROR_UNSUPPORTED, "this platform or backend can't do that")
+    X(FA_ERROR_UNSUPPORTED, "this platform or backend can't do that")                              \
+    X(FA_ERROR_FULL, "the collection is full")                                                     \
+    X(FA_ERROR_EXISTS, "the key is there already")
 
 typedef enum fa_status {
 #define FA_STATUS_ENUM(name, text) name,
