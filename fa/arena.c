@@ -11,10 +11,12 @@ char fai_arena_nowhere[FA_ALIGN_MIN] __attribute__((aligned(16)));
 
 static fai_chunk *chunk_format(const fai_span *span, bool is_spill) {
     fai_chunk *chunk = (fai_chunk *)span->address;
-    chunk->next = NULL;
+    chunk->next = chunk->below = NULL;
     chunk->end = (char *)span->address + (span->size & ~(FA_ALIGN_MIN - 1));
     chunk->used_end = fai_chunk_start(chunk);
     chunk->span = *span;
+    chunk->serial = 0;
+    chunk->is_alone = false;
     chunk->is_spill = is_spill;
     return chunk;
 }
@@ -80,6 +82,10 @@ static void set_cursor(fai_thread *thread, char *cursor, char *end) {
 }
 
 void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
+    for (fai_chunk *chunk = arena->first; chunk && chunk->is_alone; chunk = chunk->next)
+        chunk->is_alone = false;
+    if (arena->first != NULL)
+        arena->first->below = NULL;
     arena->current = arena->first;
     arena->bytes_before = 0;
     arena->outgrown = false;
@@ -108,13 +114,38 @@ size_t fai_arena_used(const fai_thread *thread) {
     return arena->bytes_before + (size_t)(thread->frame->cursor - fai_chunk_start(arena->current));
 }
 
+size_t fai_arena_peak(const fai_thread *thread) {
+    const fa_frame *frame = thread->frame;
+    size_t used = fai_arena_used(thread);
+    if (frame->high > frame->cursor)
+        used += (size_t)(frame->high - frame->cursor);
+    return used > thread->bytes_peak ? used : thread->bytes_peak;
+}
+
+void fai_arena_peak_restart(fai_thread *thread) {
+    thread->bytes_peak = fai_arena_used(thread);
+    thread->frame->high = thread->frame->cursor;
+    thread->head.frame_start = NULL; /* the end of this frame puts both back */
+}
+
+/* Before the cursor moves in any other way than by an allocation: what a rewind has to undo is seen
+ * by its slow path, and the peak so far is kept. */
+static void leave_cursor(fai_thread *thread) {
+    thread->bytes_peak = fai_arena_peak(thread);
+    thread->frame->high = NULL;
+    thread->frame->mark_newest = FAI_NO_MARK;
+    thread->head.frame_start = NULL;
+}
+
 /* Moves the cursor to the start of chunk, which follows the current one. */
 static void advance(fai_thread *thread, fai_chunk *chunk) {
     fai_arena *arena = thread->arena;
+    leave_cursor(thread);
     if (arena->current != NULL) {
         arena->bytes_before = fai_arena_used(thread);
         arena->current->used_end = thread->frame->cursor;
     }
+    chunk->below = arena->current;
     arena->current = chunk;
     set_cursor(thread, fai_chunk_start(chunk), chunk->end);
 }
@@ -131,24 +162,44 @@ static void *bump(fai_thread *thread, size_t bytes, size_t align) {
     return block;
 }
 
+bool fai_arena_move_end(fai_thread *thread, const char *block, char *end) {
+    const fai_chunk *chunk = thread->arena->current;
+    fa_frame *frame = thread->frame;
+    /* A rewind to that mark must leave the block as it was then. */
+    bool marked = frame->mark_cursor > block && frame->mark_cursor <= frame->cursor;
+    if (end > chunk->end || marked)
+        return false;
+    if (frame->high != NULL && frame->high < frame->cursor)
+        frame->high = frame->cursor;
+    set_cursor(thread, end, chunk->end);
+    return true;
+}
+
 /* ---- growth ---- */
 
-/* Brings a kept chunk that holds bytes to the place behind the current one. */
-static bool reuse_chunk(fai_thread *thread, size_t bytes) {
-    fai_arena *arena = thread->arena;
+static size_t room_of(const fai_chunk *chunk) {
+    return (size_t)(chunk->end - fai_chunk_start(chunk));
+}
+
+/* Unlinks a kept chunk that holds bytes, at most most of them; NULL when there is none. */
+static fai_chunk *find_kept(const fai_arena *arena, size_t bytes, size_t most) {
     if (arena->current == NULL)
-        return false;
+        return NULL;
     for (fai_chunk **link = &arena->current->next; *link; link = &(*link)->next) {
         fai_chunk *chunk = *link;
-        if ((size_t)(chunk->end - fai_chunk_start(chunk)) < bytes)
+        if (room_of(chunk) < bytes || room_of(chunk) > most)
             continue;
         *link = chunk->next;
-        chunk->next = arena->current->next;
-        arena->current->next = chunk;
-        advance(thread, chunk);
-        return true;
+        return chunk;
     }
-    return false;
+    return NULL;
+}
+
+/* Puts a chunk behind the current one, or first. */
+static void insert(fai_arena *arena, fai_chunk *chunk) {
+    fai_chunk **link = arena->current ? &arena->current->next : &arena->first;
+    chunk->next = *link;
+    *link = chunk;
 }
 
 static void note_overflow(fai_thread *thread, uint64_t *count, size_t size) {
@@ -164,16 +215,20 @@ static void note_overflow(fai_thread *thread, uint64_t *count, size_t size) {
 static void *take_alone(fai_thread *thread, fai_chunk *chunk, size_t bytes, size_t align) {
     fai_arena *arena = thread->arena;
     char *block = fai_align_up(fai_chunk_start(chunk), align);
+    leave_cursor(thread);
     chunk->used_end = block + bytes;
-    arena->bytes_before += (size_t)(chunk->used_end - fai_chunk_start(chunk));
     chunk->next = arena->first;
     arena->first = chunk;
     if (arena->current == NULL) {
         /* Nothing to go on in: the next request makes the first ordinary chunk behind this one. */
         arena->current = chunk;
-        arena->bytes_before = 0;
+        chunk->below = NULL;
         set_cursor(thread, chunk->used_end, chunk->end);
+        return block;
     }
+    arena->bytes_before += (size_t)(chunk->used_end - fai_chunk_start(chunk));
+    chunk->is_alone = true;
+    chunk->serial = thread->frame->mark_count;
     return block;
 }
 
@@ -225,19 +280,24 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
         if (block != NULL)
             return block;
     }
-    if (reuse_chunk(thread, need))
-        return bump(thread, bytes, align);
-
     size_t least = fai_round_up(need + FAI_CHUNK_HEADER, FA_CACHE_LINE);
     size_t wanted = chunk_bytes_next(thread), room = room_below_cap(thread);
     bool alone = least > allocator->config.frame_chunk_bytes_max;
+    fai_chunk *chunk = alone ? find_kept(arena, need, need + need / 2) : NULL;
+    if (chunk != NULL)
+        return take_alone(thread, chunk, bytes, align);
+    chunk = find_kept(arena, need, SIZE_MAX);
+    if (chunk != NULL) {
+        insert(arena, chunk);
+        advance(thread, chunk);
+        return bump(thread, bytes, align);
+    }
     if (least > room)
         return take_past_cap(thread, bytes, align, size_asked);
     if (alone)
         wanted = fai_round_up(least, PAGE_BYTES);
     if (wanted > room)
         wanted = room & ~(FA_CACHE_LINE - 1);
-    fai_chunk *chunk;
     fa_status status = chunk_make(thread, need, wanted, false, &chunk);
     if (status != FA_OK) {
         fai_report_span(allocator, status, size_asked);
@@ -245,12 +305,7 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
     }
     if (alone)
         return take_alone(thread, chunk, bytes, align);
-    if (arena->current == NULL) {
-        arena->first = chunk;
-    } else {
-        chunk->next = arena->current->next;
-        arena->current->next = chunk;
-    }
+    insert(arena, chunk);
     advance(thread, chunk);
     return bump(thread, bytes, align);
 }
@@ -258,6 +313,66 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
 void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size_asked) {
     void *block = bump(thread, bytes, align);
     return block != NULL ? block : take_elsewhere(thread, bytes, align, size_asked);
+}
+
+/* ---- rewind ---- */
+
+/* A chunk of its own whose block is gone. */
+static void release_alone(fai_thread *thread, fai_chunk *chunk) {
+    bool spill = chunk->is_spill;
+    if (spill && chunk_free(thread, chunk))
+        return;
+    if (spill) /* sealed */
+        thread->chunk_bytes += chunk->span.size;
+    chunk->is_spill = chunk->is_alone = false;
+    insert(thread->arena, chunk);
+}
+
+/* Unlinks the chunks that single blocks got since a mark was set. */
+static fai_chunk *unlink_alone(fai_arena *arena, uint64_t serial) {
+    fai_chunk *alone = NULL;
+    for (fai_chunk *chunk = arena->first; chunk && fai_chunk_is_alone_since(chunk, serial);
+         chunk = arena->first) {
+        arena->first = chunk->next;
+        arena->bytes_before -= (size_t)(chunk->used_end - fai_chunk_start(chunk));
+        chunk->next = alone;
+        alone = chunk;
+    }
+    return alone;
+}
+
+void fai_arena_rewind(fai_thread *thread, char *cursor, uint64_t serial) {
+    fai_arena *arena = thread->arena;
+    leave_cursor(thread);
+    fai_chunk *alone = unlink_alone(arena, serial);
+    /* Back from chunk to chunk: each is passed at most as often as it was entered. */
+    fai_chunk *chunk = arena->current;
+    for (fai_chunk *below; chunk && !fai_chunk_holds(chunk, cursor); chunk = below) {
+        below = chunk->below;
+        if (below != NULL)
+            arena->bytes_before -= (size_t)(below->used_end - fai_chunk_start(below));
+    }
+    if (chunk == NULL && arena->first != NULL && arena->first->is_spill) {
+        /* A spill was the first chunk that the cursor stood in. */
+        fai_chunk *spill = arena->first;
+        arena->first = spill->next;
+        spill->next = alone;
+        alone = spill;
+    }
+    arena->current = chunk;
+    while (alone != NULL) { /* those that stay go behind the current one */
+        fai_chunk *next = alone->next;
+        release_alone(thread, alone);
+        alone = next;
+    }
+    if (chunk == NULL && arena->first != NULL) {
+        /* The mark stood before the first chunk: now at its start. */
+        arena->current = chunk = arena->first;
+        chunk->below = NULL;
+        cursor = fai_chunk_start(chunk);
+    }
+    set_cursor(thread, cursor, chunk ? chunk->end : cursor);
+    thread->frame->high = cursor;
 }
 
 /* ---- learning ---- */

@@ -1,6 +1,7 @@
 // Bad arguments to every public function: refused with the reason, and nothing changes. The list is
 // compared with the headers, so that none is forgotten.
 #include "fa/testing_arguments.hpp"
+#include "fa/testing_arguments_inside.hpp"
 #include "fa/testing_arguments_text.hpp"
 
 #include <dirent.h>
@@ -538,12 +539,14 @@ TEST_P(Arguments, AreRefusedAndNothingChanges) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Arguments, testing::ValuesIn(kCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Text, Arguments, testing::ValuesIn(kTextCalls), Name);
 
 TEST(ArgumentsList, HasEveryPublicFunction) {
     std::set<std::string> listed;
     std::vector<Call> calls(std::begin(kCalls), std::end(kCalls));
     calls.insert(calls.end(), std::begin(kTextCalls), std::end(kTextCalls));
+    calls.insert(calls.end(), std::begin(kInsideCalls), std::end(kInsideCalls));
     for (const Call &call : calls)
         EXPECT_TRUE(listed.insert(call.name).second) << call.name << " is there twice";
     const std::set<std::string> declared = Declared();

@@ -7,6 +7,7 @@
  *   config     what can be chosen
  *   allocator  create, destroy, seal, validate, free by address
  *   frame      memory that dies with the frame
+ *   mark       positions of a frame to go back to
  *   soa        several arrays in one block, batches, cache lines
  *   collection what vectors, maps, texts and rings have in common
  *   vec        elements side by side
@@ -33,6 +34,7 @@
 #include "fa/hash.h"
 #include "fa/heap.h"
 #include "fa/map.h"
+#include "fa/mark.h"
 #include "fa/pool.h"
 #include "fa/reserve.h"
 #include "fa/ring.h"

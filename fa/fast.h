@@ -28,7 +28,19 @@ typedef struct fa_frame {
     uint64_t alloc_count;           /* by this thread; stays 0 with FA_MINIMAL */
     uint64_t alloc_count_base;      /* its value when the frame began */
     struct fai_thread_head *thread; /* whose frame this is */
+
+    /* Marks. A frame that sets one ends through its slow path, so that these are as for a frame
+     * without marks whenever one begins: FAI_NO_MARK, NULL, NULL. */
+    struct fai_thread_slot *slot; /* of the owning thread: whoever sets or uses a mark compares */
+    uint64_t mark_count;          /* the newest mark's serial; never lowered */
+    uint64_t mark_newest;         /* serial of the newest live mark, when a rewind to it has nothing
+                                   * to do but to set the cursor */
+    char *mark_cursor;            /* where the newest live mark stands */
+    char *high; /* highest cursor that a rewind left in this chunk, or lower: see fai_arena_peak */
 } fa_frame;
+#define FAI_NO_MARK                                                                                \
+    UINT64_MAX /* the next rewind takes the slow path, and so does the next mark                   \
+                */
 
 /* Objects of one class that a thread keeps ready; their addresses follow the structure.
  * state holds two numbers, so that one addition keeps both: in its low 16 bits how many objects are

@@ -2,91 +2,12 @@
 #include "fa/frame.h"
 
 #include "fa/internal/arena.h"
-#include "fa/internal/poison.h"
+#include "fa/internal/frame.h"
+#include "fa/internal/note.h"
 
 #include <string.h>
 
-#define NOTE_MAGIC ((uint64_t)0xF4A3E0B10C4A11ull)
 #define GROW_ALIGN_MAX ((size_t)4096)
-#define NOTE_BYTES ((sizeof(fai_frame_note) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
-
-static fai_thread *thread_of(const fa_frame *frame) { return (fai_thread *)frame->thread; }
-
-/* ---- what checks and sanitizers add to a block ----
- * note | block | rest of its last 16 bytes and 16 guard bytes */
-
-static fai_frame_note *note_of(char *block) {
-    return (fai_frame_note *)(void *)(block - NOTE_BYTES);
-}
-
-static char *watched_end(const fai_frame_note *note) {
-    return note->block + fai_round_up(note->size, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
-}
-
-/* Writes fill bytes over the part of a block from `from` on, the guard behind it, and the poison.
- */
-static void dress(const fa_allocator *allocator, const fai_frame_note *note, size_t from) {
-    size_t rest = (size_t)(watched_end(note) - note->block) - note->size;
-    fai_unpoison(note->block + from, note->size - from + rest);
-    if (allocator->checks & FA_CHECK_FILL)
-        memset(note->block + from, FAI_FILL_FRESH, note->size - from);
-    if (allocator->checks & FA_CHECK_GUARD)
-        memset(note->block + note->size, FAI_FILL_GUARD, rest);
-    fai_unpoison(note->block + from, note->size - from);
-    fai_poison(note->block + note->size, rest);
-}
-
-static void *alloc_watched(fai_thread *thread, size_t size, size_t align) {
-    size_t rounded = fai_round_up(size, FA_ALIGN_MIN);
-    size_t bytes = NOTE_BYTES + (align - FA_ALIGN_MIN) + rounded + FAI_GUARD_BYTES;
-    fa_site site = fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0};
-    char *start = (char *)fai_arena_take(thread, bytes, FA_ALIGN_MIN, size);
-    if (start == NULL)
-        return NULL;
-    char *block = fai_align_up(start + NOTE_BYTES, align);
-    fai_frame_note *note = note_of(block);
-    fai_unpoison(note, sizeof *note);
-    *note = (fai_frame_note){thread->arena->newest_note, block, size, NOTE_MAGIC, site};
-    thread->arena->newest_note = note;
-    dress(thread->allocator, note, 0);
-    fai_poison(note, sizeof *note);
-    return block;
-}
-
-/* Reports FA604 when somebody wrote past a block of the arena, FA606 when a note is damaged. */
-static void verify_notes(fai_thread *thread, const fai_arena *arena) {
-    fa_allocator *allocator = thread->allocator;
-    for (fai_frame_note *note = arena->newest_note, *previous; note; note = previous) {
-        fai_unpoison_defined(note, sizeof *note);
-        if (note->magic != NOTE_MAGIC)
-            fai_report(allocator, FA_DIAG_FA606, FA_ERROR_CORRUPT, 0, 0, note);
-        previous = note->previous;
-        if ((allocator->checks & FA_CHECK_GUARD) == 0)
-            continue;
-        const char *end = note->block + note->size;
-        size_t rest = (size_t)(watched_end(note) - end);
-        fai_unpoison_defined(end, rest);
-        if (!fai_is_filled(end, FAI_FILL_GUARD, rest))
-            fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, note->size, 0, note->block,
-                          note->site);
-    }
-}
-
-/* The memory of a frame is dead: only the range that was touched is filled. */
-static void bury(fai_thread *thread, fai_arena *arena) {
-    verify_notes(thread, arena);
-    arena->newest_note = NULL;
-    for (fai_chunk *chunk = arena->first; chunk; chunk = chunk->next) {
-        char *start = fai_chunk_start(chunk);
-        size_t used = (size_t)(chunk->used_end - start);
-        fai_unpoison(start, used);
-        if (thread->allocator->checks & FA_CHECK_FILL)
-            memset(start, FAI_FILL_DEAD, used);
-        fai_poison(start, (size_t)(chunk->end - start));
-        if (chunk == arena->current)
-            break;
-    }
-}
 
 /* ---- begin and end ---- */
 
@@ -115,12 +36,14 @@ void fai_frame_attach(fai_thread *thread) {
     thread->pool_trim_at = due(thread, config->pool_trim_after);
     schedule(thread);
     thread->arena = &thread->arenas[0];
+    fai_mark_attach(thread);
     fai_arena_rest(thread, thread->arena);
     close_frame(thread);
 }
 
 void fai_frame_detach(fai_thread *thread) {
     close_frame(thread);
+    fai_mark_detach(thread);
     for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++) {
         fai_arena *arena = &thread->arenas[i];
         fai_arena_release(thread, arena);
@@ -144,7 +67,7 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
     uint32_t in_flight = allocator->config.frames_in_flight;
     fai_arena *arena = &thread->arenas[thread->frame_count % in_flight];
     if (in_flight != 1 && allocator->watched)
-        bury(thread, arena);
+        fai_note_bury(thread, arena);
     if (arena->trim_due) {
         arena->trim_due = false;
         fai_arena_trim(thread, arena);
@@ -177,7 +100,7 @@ fa_frame *(fa_frame_begin)(fa_allocator *allocator) {
     fa_frame *frame = frame_at_hand(allocator);
     if (FA_UNLIKELY(frame == NULL))
         return begin_slow(allocator);
-    const fai_thread *thread = thread_of(frame);
+    const fai_thread *thread = fai_thread_of(frame);
     char *start = thread->head.frame_start;
     if (FA_UNLIKELY(start == NULL || frame->cursor != fai_frame_closed ||
                     FAI_LOAD_RELAXED(&thread->deferred) != NULL))
@@ -233,15 +156,16 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     fa_allocator *allocator = thread->allocator;
     fai_arena *arena = thread->arena;
     bool at_once = allocator->config.frames_in_flight == 1;
-    size_t used = fai_arena_used(thread);
+    size_t used = fai_arena_used(thread), peak = fai_arena_peak(thread);
     if (arena->current != NULL)
         arena->current->used_end = thread->frame->cursor;
     close_frame(thread);
-    note_peak(thread, arena, used);
+    fai_mark_frame_end(thread);
+    note_peak(thread, arena, peak);
     if (allocator->watched && at_once)
-        bury(thread, arena);
+        fai_note_bury(thread, arena);
     if (arena->outgrown) {
-        fai_arena_outgrown(thread, arena, used);
+        fai_arena_outgrown(thread, arena, peak);
         thread->frame_trim_at = due(thread, allocator->config.frame_trim_after);
     }
     if (account(thread, thread->frame, used) || arena->stale)
@@ -275,7 +199,7 @@ FA_COLD static fa_status end_refused(fa_allocator *allocator, fai_thread *thread
 fa_status(fa_frame_end_in)(fa_frame *frame) {
     if (FA_UNLIKELY(frame == NULL))
         return end_refused(NULL, NULL);
-    fai_thread *thread = thread_of(frame);
+    fai_thread *thread = fai_thread_of(frame);
     if (FA_UNLIKELY(thread->slot != &fai_slot || frame->cursor == fai_frame_closed))
         return end_refused(thread->allocator, thread);
     return end(thread, frame);
@@ -284,8 +208,8 @@ fa_status(fa_frame_end_in)(fa_frame *frame) {
 fa_status(fa_frame_end)(fa_allocator *allocator) {
     fa_frame *frame = frame_at_hand(allocator);
     if (FA_UNLIKELY(frame == NULL || frame->cursor == fai_frame_closed))
-        return end_refused(allocator, frame ? thread_of(frame) : NULL);
-    return end(thread_of(frame), frame);
+        return end_refused(allocator, frame ? fai_thread_of(frame) : NULL);
+    return end(fai_thread_of(frame), frame);
 }
 
 uint64_t fa_frame_count_in(const fa_frame *frame) {
@@ -301,7 +225,7 @@ fa_frame *fa_frame_current(fa_allocator *allocator) {
 size_t fa_frame_bytes_in(const fa_frame *frame) {
     if (frame == NULL)
         return 0;
-    const fai_thread *thread = thread_of(frame);
+    const fai_thread *thread = fai_thread_of(frame);
     return fai_frame_is_open(thread) ? fai_arena_used(thread) : 0;
 }
 
@@ -315,8 +239,7 @@ uint64_t fa_frame_count(fa_allocator *allocator) {
 
 /* ---- allocation ---- */
 
-/* Handle for a call through the allocator: the thread's own frame, open or not. */
-static fa_frame *find(fa_allocator *allocator, size_t size) {
+fa_frame *fai_frame_find(fa_allocator *allocator, size_t size) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
     if (thread != NULL)
         return thread->frame;
@@ -327,6 +250,17 @@ static fa_frame *find(fa_allocator *allocator, size_t size) {
     return NULL;
 }
 
+fa_status fai_frame_check(const fa_frame *frame, size_t size) {
+    if (frame == NULL)
+        return fai_fail(FA_ERROR_INVALID, size);
+    fai_thread *thread = fai_thread_of(frame);
+    if (FA_UNLIKELY(thread->slot != &fai_slot))
+        return fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size, 0, frame);
+    if (FA_UNLIKELY(!fai_frame_is_open(thread)))
+        return fai_report(thread->allocator, FA_DIAG_FA001, FA_ERROR_NO_FRAME, size, 0, frame);
+    return FA_OK;
+}
+
 /* Every allocation that is not inline. */
 static void *alloc(fa_frame *frame, size_t size, size_t align) {
     if (align < FA_ALIGN_MIN && fai_is_power_of_two(align))
@@ -335,17 +269,11 @@ static void *alloc(fa_frame *frame, size_t size, size_t align) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
-    fai_thread *thread = thread_of(frame);
-    if (FA_UNLIKELY(thread->slot != &fai_slot)) {
-        fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size, 0, frame);
+    if (fai_frame_check(frame, size) != FA_OK)
         return NULL;
-    }
-    if (FA_UNLIKELY(!fai_frame_is_open(thread))) {
-        fai_report(thread->allocator, FA_DIAG_FA001, FA_ERROR_NO_FRAME, size, 0, frame);
-        return NULL;
-    }
+    fai_thread *thread = fai_thread_of(frame);
     void *block = thread->allocator->watched
-                      ? alloc_watched(thread, size, align)
+                      ? fai_note_alloc(thread, size, align)
                       : fai_arena_take(thread, fai_round_up(size, FA_ALIGN_MIN), align, size);
     if (block != NULL)
         FAI_COUNT_FRAME(frame);
@@ -357,7 +285,7 @@ void *fai_frame_alloc_slow(fa_frame *frame, size_t size) {
 }
 
 void *fai_frame_alloc_find(fa_allocator *allocator, size_t size) {
-    fa_frame *frame = find(allocator, size);
+    fa_frame *frame = fai_frame_find(allocator, size);
     return frame ? (fa_frame_alloc_in)(frame, size) : NULL;
 }
 
@@ -412,48 +340,12 @@ bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
     return false;
 }
 
-/* Moves the end of the newest block, which ends at the cursor, to end. False without room. */
-static bool move_end(fai_thread *thread, char *end) {
-    const fai_chunk *chunk = thread->arena->current;
-    if (end > chunk->end)
-        return false;
-    thread->frame->cursor = end;
-    if (thread->allocator->watched)
-        thread->frame->limit = end;
-    return true;
-}
-
-static void *grow_watched(fai_thread *thread, char *block, size_t size_new) {
-    fai_frame_note *note = note_of(block);
-    fai_unpoison_defined(note, sizeof *note);
-    size_t size_old = note->size;
-    char *end_old = watched_end(note);
-    note->size = size_new;
-    bool fits = size_new <= (size_t)(thread->arena->current->end - block) &&
-                note == thread->arena->newest_note && end_old == thread->frame->cursor &&
-                move_end(thread, watched_end(note));
-    if (!fits)
-        note->size = size_old;
-    else
-        dress(thread->allocator, note, size_old < size_new ? size_old : size_new);
-    fai_poison(note, sizeof *note);
-    return fits ? block : NULL;
-}
-
 static bool is_live_block(fai_thread *thread, char *block, size_t size_old) {
     const void *last = (const void *)((uintptr_t)block + (size_old ? size_old - 1 : 0));
     if (!fai_frame_owns(thread, block) || !fai_frame_owns(thread, last) ||
         ((uintptr_t)block & (FA_ALIGN_MIN - 1)) != 0)
         return false;
-    if (!thread->allocator->watched)
-        return true;
-    fai_frame_note *note = note_of(block);
-    if (!fai_frame_owns(thread, note))
-        return false;
-    fai_unpoison_defined(note, sizeof *note);
-    bool same = note->magic == NOTE_MAGIC && note->block == block && note->size == size_old;
-    fai_poison(note, sizeof *note);
-    return same;
+    return !thread->allocator->watched || fai_note_matches(thread, block, size_old);
 }
 
 /* The alignment of an address, as far as a grown copy keeps it. */
@@ -469,7 +361,7 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
         fai_fail(FA_ERROR_INVALID, size_new);
         return NULL;
     }
-    fai_thread *thread = thread_of(frame);
+    fai_thread *thread = fai_thread_of(frame);
     char *bytes = (char *)block;
     if (thread->slot != &fai_slot) {
         fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size_new, 0, frame);
@@ -482,10 +374,9 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
         size_t rounded_new = fai_round_up(size_new, FA_ALIGN_MIN);
         if (fai_frame_is_open(thread) && chunk != NULL && bytes >= fai_chunk_start(chunk) &&
             bytes < frame->cursor && rounded_old == (size_t)(frame->cursor - bytes) &&
-            rounded_new <= (size_t)(chunk->end - bytes)) {
-            frame->cursor = bytes + rounded_new;
+            rounded_new <= (size_t)(chunk->end - bytes) &&
+            fai_arena_move_end(thread, bytes, bytes + rounded_new))
             return block;
-        }
     }
     if (!is_live_block(thread, bytes, size_old)) {
         fai_report(thread->allocator, fai_frame_is_open(thread) ? FA_DIAG_FA002 : FA_DIAG_FA001,
@@ -493,7 +384,7 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
                    block);
         return NULL;
     }
-    if (thread->allocator->watched && grow_watched(thread, bytes, size_new))
+    if (thread->allocator->watched && fai_note_grow(thread, bytes, size_new))
         return block;
     if (size_new <= size_old && !thread->allocator->watched)
         return block;
@@ -519,17 +410,17 @@ char *(fa_frame_copy_string_in)(fa_frame *frame, const char *string) {
 /* ---- the same through the allocator ---- */
 
 void *(fa_frame_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align) {
-    fa_frame *frame = find(allocator, size);
+    fa_frame *frame = fai_frame_find(allocator, size);
     return frame ? alloc(frame, size, align) : NULL;
 }
 
 void *(fai_frame_array)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
-    fa_frame *frame = find(allocator, size);
+    fa_frame *frame = fai_frame_find(allocator, size);
     return frame ? (fai_frame_array_in)(frame, count, size, align) : NULL;
 }
 
 void *(fai_frame_zeroed)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
-    fa_frame *frame = find(allocator, size);
+    fa_frame *frame = fai_frame_find(allocator, size);
     return frame ? (fai_frame_zeroed_in)(frame, count, size, align) : NULL;
 }
 
@@ -545,17 +436,17 @@ fa_status(fa_frame_try_alloc)(fa_allocator *allocator, size_t size, size_t align
 }
 
 void *(fa_frame_grow)(fa_allocator *allocator, void *block, size_t size_old, size_t size_new) {
-    fa_frame *frame = find(allocator, size_new);
+    fa_frame *frame = fai_frame_find(allocator, size_new);
     return frame ? (fa_frame_grow_in)(frame, block, size_old, size_new) : NULL;
 }
 
 void *(fa_frame_copy)(fa_allocator *allocator, const void *source, size_t size) {
-    fa_frame *frame = find(allocator, size);
+    fa_frame *frame = fai_frame_find(allocator, size);
     return frame ? (fa_frame_copy_in)(frame, source, size) : NULL;
 }
 
 char *(fa_frame_copy_string)(fa_allocator *allocator, const char *string) {
-    fa_frame *frame = find(allocator, 0);
+    fa_frame *frame = fai_frame_find(allocator, 0);
     return frame ? (fa_frame_copy_string_in)(frame, string) : NULL;
 }
 

@@ -11,3 +11,13 @@ extern inline void(fa_pool_free_sized)(fa_allocator *allocator, void *block, siz
 extern inline fa_batch(fa_batch_first)(size_t count, size_t batch_count_max);
 extern inline fa_batch(fa_batch_next)(fa_batch batch);
 extern inline fa_status(fa_text_append_char)(fa_text *text, char byte);
+extern inline fa_mark(fa_frame_mark)(fa_allocator *allocator);
+extern inline fa_mark(fa_frame_mark_in)(fa_frame *frame);
+extern inline fa_status(fa_frame_rewind)(fa_allocator *allocator, fa_mark mark);
+extern inline bool fai_frame_rewind_fast(fa_frame *frame, fa_mark mark);
+extern inline fa_status fai_frame_rewind_once(fa_frame *frame, fa_mark mark);
+extern inline fa_status(fa_frame_rewind_in)(fa_frame *frame, fa_mark mark);
+extern inline fa_mark_guard(fa_mark_guard_begin)(fa_allocator *allocator);
+extern inline fa_mark_guard(fa_mark_guard_begin_in)(fa_frame *frame);
+extern inline void fa_mark_guard_commit(fa_mark_guard *guard);
+extern inline fa_status(fa_mark_guard_end)(fa_mark_guard *guard);

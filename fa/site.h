@@ -132,6 +132,21 @@
     FAI_AT(fai_map_grow((frame), (capacity), (entry_bytes), (align)))
 #endif
 
+#if defined(FAI_MARK_DECLARED) && !defined(FAI_MARK_SITES)
+#define FAI_MARK_SITES
+#define fa_frame_mark(allocator) FAI_AT(fa_frame_mark((allocator)))
+#define fa_frame_mark_in(frame) FAI_AT(fa_frame_mark_in((frame)))
+#define fa_frame_rewind(allocator, mark) FAI_AT(fa_frame_rewind((allocator), (mark)))
+#define fa_frame_rewind_in(frame, mark) FAI_AT(fa_frame_rewind_in((frame), (mark)))
+#define fa_mark_guard_begin(allocator) FAI_AT(fa_mark_guard_begin((allocator)))
+#define fa_mark_guard_begin_in(frame) FAI_AT(fa_mark_guard_begin_in((frame)))
+#define fa_mark_guard_end(guard) FAI_AT(fa_mark_guard_end((guard)))
+#define fa_frame_speculate(allocator, attempt, user)                                               \
+    FAI_AT(fa_frame_speculate((allocator), (attempt), (user)))
+#define fa_frame_speculate_in(frame, attempt, user)                                                \
+    FAI_AT(fa_frame_speculate_in((frame), (attempt), (user)))
+#endif
+
 #if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)
 #define FAI_POOL_SITES
 #define fa_pool_alloc(allocator, size) FAI_AT(fa_pool_alloc((allocator), (size)))

@@ -8,6 +8,16 @@ static inline char *fai_chunk_start(const fai_chunk *chunk) {
     return (char *)(uintptr_t)chunk + FAI_CHUNK_HEADER;
 }
 
+/* Whether the cursor of a mark stands in chunk. No two chunks touch: each starts with a header. */
+static inline bool fai_chunk_holds(const fai_chunk *chunk, const char *cursor) {
+    return cursor >= fai_chunk_start(chunk) && cursor <= chunk->end;
+}
+
+/* Whether a block got the chunk for itself after a mark was set. */
+static inline bool fai_chunk_is_alone_since(const fai_chunk *chunk, uint64_t serial) {
+    return chunk->is_alone && chunk->serial >= serial;
+}
+
 /* What a frame without memory bumps through: nothing. */
 extern char fai_arena_nowhere[FA_ALIGN_MIN];
 
@@ -21,8 +31,20 @@ void fai_arena_enter(fai_thread *thread, fai_arena *arena);
  * needed, keeps to the cap. NULL with the reason reported. Does not count, fill or poison. */
 void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size_asked);
 
-/* Bytes used in the open frame. */
+/* Bytes used in the open frame, and the most that were, rewound ones too. */
 size_t fai_arena_used(const fai_thread *thread);
+size_t fai_arena_peak(const fai_thread *thread);
+
+/* The peak counts from here on: starts again with what is used now. */
+void fai_arena_peak_restart(fai_thread *thread);
+
+/* Moves the end of the newest block, which starts at block and ends at the cursor. False, with
+ * nothing changed, when there is no room or a mark stands between. */
+bool fai_arena_move_end(fai_thread *thread, const char *block, char *end);
+
+/* Goes back to where the cursor stood when a mark was set. Chunks that were taken since are kept
+ * for what comes next, but for spills, which are given back. */
+void fai_arena_rewind(fai_thread *thread, char *cursor, uint64_t serial);
 
 /* Plans one chunk for what the frame that has just ended needed: it left its first chunk. */
 void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used);

@@ -7,14 +7,18 @@
 /* A piece of memory that an arena bumps through; stands at the start of its span. */
 typedef struct fai_chunk {
     struct fai_chunk *next;
-    char *end;      /* one past the last byte */
-    char *used_end; /* where the cursor stood when the frame moved on */
+    struct fai_chunk *below; /* where the cursor came from; NULL: from nowhere */
+    char *end;               /* one past the last byte */
+    char *used_end;          /* where the cursor stood when the frame moved on */
     fai_span span;
-    bool is_spill; /* past the cap: given back when the frame is over */
+    uint64_t serial; /* of the newest mark when the open frame took it for one block */
+    bool is_alone;   /* it holds one block, before the chunks that the cursor goes through */
+    bool is_spill;   /* past the cap: given back when the frame is over */
 } fai_chunk;
 #define FAI_CHUNK_HEADER ((sizeof(fai_chunk) + FA_CACHE_LINE - 1) & ~(FA_CACHE_LINE - 1))
 
-/* The memory of one frame. Chunks up to current are in use, those behind it are empty.
+/* The memory of one frame. Chunks up to current are in use, those behind it are empty; first come
+ * those with a block of their own, newest first.
  * Invariant while its frame is open: bytes used == bytes_before + (cursor - start of current). */
 typedef struct fai_arena {
     fai_chunk *first;
@@ -33,10 +37,26 @@ typedef struct fai_arena {
 typedef struct fai_frame_note {
     struct fai_frame_note *previous;
     char *block;
-    size_t size; /* as asked for */
+    size_t size;     /* as asked for */
+    uint64_t serial; /* of the newest mark when it was made */
     uint64_t magic;
     fa_site site;
 } fai_frame_note;
+
+/* Serials above < serial <= upto belong to marks that a rewind to an older one killed. */
+typedef struct fai_dead_marks {
+    uint64_t above, upto;
+} fai_dead_marks;
+#define FAI_DEAD_MARKS_OWN 64
+
+/* Which marks of a thread are dead: ranges in ascending order, none next to another. */
+typedef struct fai_marks {
+    uint64_t floor; /* all up to here: marks of earlier frames */
+    size_t count, capacity;
+    fai_dead_marks *dead; /* own, or the memory of span */
+    fai_dead_marks own[FAI_DEAD_MARKS_OWN];
+    fai_span span; /* address NULL: none yet */
+} fai_marks;
 
 struct fai_thread {
     fai_thread_head head; /* must be first */
@@ -57,6 +77,8 @@ struct fai_thread {
     fa_frame frame_beside;  /* where the slot's frame belongs to another allocator */
     fai_arena *arena;       /* of the open frame, else of the last one */
     size_t chunk_bytes;     /* held in chunks, spills left out */
+    size_t bytes_peak;      /* most bytes in the open frame as far as high does not say it */
+    fai_marks marks;
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
 
     /* Pools. */

@@ -1,0 +1,32 @@
+/* What the files around the open frame share. */
+#ifndef FAI_FRAME_H
+#define FAI_FRAME_H
+
+#include "fa/internal/thread.h"
+
+static inline fai_thread *fai_thread_of(const fa_frame *frame) {
+    return (fai_thread *)frame->thread;
+}
+
+/* Something happened that a rewind must undo, or that it must look at: the next rewind takes the
+ * slow path. To be called for everything but allocations that move the cursor. */
+static inline void fai_frame_disturb(fai_thread *thread) {
+    thread->frame->mark_newest = FAI_NO_MARK;
+}
+
+/* The calling thread's frame in allocator, open or not; NULL with the reason reported. size: what
+ * was asked for. */
+fa_frame *fai_frame_find(fa_allocator *allocator, size_t size);
+
+/* Whether the calling thread may use this frame now. If not: the reason is reported. */
+fa_status fai_frame_check(const fa_frame *frame, size_t size);
+
+/* Makes it impossible that a mark of the frame that ends, or of a thread that detaches, is accepted
+ * ever again. */
+void fai_mark_frame_end(fai_thread *thread);
+
+/* A thread's own range of serials. */
+void fai_mark_attach(fai_thread *thread);
+void fai_mark_detach(fai_thread *thread);
+
+#endif

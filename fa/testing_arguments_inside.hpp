@@ -1,0 +1,71 @@
+// Bad arguments to what organises a frame: marks, clean-ups, phases. Part of arguments_test.cc.
+#ifndef FA_TESTING_ARGUMENTS_INSIDE_HPP
+#define FA_TESTING_ARGUMENTS_INSIDE_HPP
+
+#include "fa/testing_arguments.hpp"
+
+namespace fa_testing {
+
+inline const Call kInsideCalls[] = {
+    {"fa_frame_mark",
+     [](fa_allocator *, fa_frame *) {
+         fa_last_error_clear();
+         EXPECT_EQ(fa_frame_mark(nullptr).serial, 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
+    {"fa_frame_mark_in",
+     [](fa_allocator *, fa_frame *) {
+         fa_last_error_clear();
+         EXPECT_EQ(fa_frame_mark_in(nullptr).serial, 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
+    {"fa_frame_rewind",
+     [](fa_allocator *a, fa_frame *f) {
+         INVALID(fa_frame_rewind(nullptr, fa_mark{}));
+         INVALID(fa_frame_rewind(nullptr, fa_frame_mark(a)));
+         EXPECT_EQ(fa_frame_rewind(a, fa_mark{}), FA_ERROR_FOREIGN);
+         fa_mark mark = fa_frame_mark_in(f);
+         mark.serial++;
+         EXPECT_EQ(fa_frame_rewind(a, mark), FA_ERROR_FOREIGN);
+     }},
+    {"fa_frame_rewind_in",
+     [](fa_allocator *, fa_frame *f) {
+         INVALID(fa_frame_rewind_in(nullptr, fa_mark{}));
+         INVALID(fa_frame_rewind_in(nullptr, fa_frame_mark_in(f)));
+         EXPECT_EQ(fa_frame_rewind_in(f, fa_mark{}), FA_ERROR_FOREIGN);
+         for (uint64_t serial : {uint64_t{1}, UINT64_MAX - 1})
+             EXPECT_EQ(fa_frame_rewind_in(f, (fa_mark{nullptr, serial})), FA_ERROR_FOREIGN);
+     }},
+    {"fa_frame_speculate",
+     [](fa_allocator *a, fa_frame *) {
+         fa_attempt_fn *attempt = [](void *, fa_frame *) { return FA_OK; };
+         INVALID(fa_frame_speculate(nullptr, attempt, nullptr));
+         INVALID(fa_frame_speculate(a, nullptr, nullptr));
+     }},
+    {"fa_frame_speculate_in",
+     [](fa_allocator *, fa_frame *f) {
+         fa_attempt_fn *attempt = [](void *, fa_frame *) { return FA_OK; };
+         INVALID(fa_frame_speculate_in(nullptr, attempt, nullptr));
+         INVALID(fa_frame_speculate_in(f, nullptr, nullptr));
+     }},
+    {"fa_mark_guard_begin",
+     [](fa_allocator *, fa_frame *) {
+         fa_last_error_clear();
+         fa_mark_guard guard = fa_mark_guard_begin(nullptr);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         EXPECT_EQ(fa_mark_guard_end(&guard), FA_OK);
+     }},
+    {"fa_mark_guard_begin_in",
+     [](fa_allocator *, fa_frame *) {
+         fa_last_error_clear();
+         fa_mark_guard guard = fa_mark_guard_begin_in(nullptr);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         EXPECT_EQ(fa_mark_guard_end(&guard), FA_OK);
+     }},
+    {"fa_mark_guard_commit", [](fa_allocator *, fa_frame *) { fa_mark_guard_commit(nullptr); }},
+    {"fa_mark_guard_end", [](fa_allocator *, fa_frame *) { INVALID(fa_mark_guard_end(nullptr)); }},
+};
+
+} // namespace fa_testing
+
+#endif
