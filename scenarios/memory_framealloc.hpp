@@ -37,8 +37,8 @@ class FrameallocMemory {
         return fa_frame_grow_in(frame_, block, size_old, size_new);
     }
     void frame_free(void *, size_t) {}
-    void scope_begin() {}
-    void scope_end() {}
+    void scope_begin() { scope_ = fa_frame_mark_in(frame_); }
+    void scope_end() { (void)fa_frame_rewind_in(frame_, scope_); }
     void *pool_alloc(size_t size) { return fa_pool_alloc(allocator_, size); }
     void pool_free(void *block, size_t size) { fa_pool_free_sized(allocator_, block, size); }
     void *heap_alloc(size_t size) { return fa_heap_alloc(allocator_, size); }
@@ -59,6 +59,7 @@ class FrameallocMemory {
     }
     fa_allocator *allocator_ = nullptr;
     fa_frame *frame_ = nullptr;
+    fa_mark scope_ = {};
 };
 
 } // namespace scenarios

@@ -37,12 +37,29 @@ static struct probe {
     unsigned long long address;
     long instruction_count; /* of the first call; all others must need as many */
 } probes[] = {PROBE(frame_begin),   PROBE(frame_alloc_in_64), PROBE(frame_alloc_64),
-              PROBE(pool_alloc_64), PROBE(pool_free_64),      PROBE(frame_end)};
+              PROBE(pool_alloc_64), PROBE(pool_free_64),      PROBE(frame_end),
+              PROBE(frame_mark_in), PROBE(frame_rewind_in)};
 enum { PROBE_COUNT = sizeof probes / sizeof probes[0] };
 
 static _Noreturn void die(const char *what) {
     fprintf(stderr, "fastpath: %s: %s\n", what, strerror(errno));
     exit(1);
+}
+
+/* In a frame of their own, which ends the slow way. Its first mark prepares it for those that
+ * follow; of these, the second one has something to go back over. */
+static void call_mark_probes(fa_allocator *allocator) {
+    fa_frame *frame = fa_frame_begin(allocator);
+    if (frame == NULL || fa_frame_mark_in(frame).serial == 0)
+        die("the first mark failed");
+    for (int i = 0; i < 2; i++) {
+        fa_mark mark = probe_frame_mark_in(frame);
+        if (i == 1 && fa_frame_alloc_in(frame, 64) == NULL)
+            die("an allocation failed");
+        if (probe_frame_rewind_in(frame, mark) != FA_OK)
+            die("rewind failed");
+    }
+    (void)fa_frame_end_in(frame);
 }
 
 static void call_probes(fa_allocator *allocator) {
@@ -55,6 +72,7 @@ static void call_probes(fa_allocator *allocator) {
     probe_pool_free_64(allocator, object);
     if (probe_frame_end(allocator) != FA_OK)
         die("frame end failed");
+    call_mark_probes(allocator);
 }
 
 static int child_main(void) {

@@ -7,6 +7,12 @@ fa_status probe_frame_end(fa_allocator *allocator) { return fa_frame_end(allocat
 
 void *probe_frame_alloc_in_64(fa_frame *frame) { return fa_frame_alloc_in(frame, 64); }
 
+fa_mark probe_frame_mark_in(fa_frame *frame) { return fa_frame_mark_in(frame); }
+
+fa_status probe_frame_rewind_in(fa_frame *frame, fa_mark mark) {
+    return fa_frame_rewind_in(frame, mark);
+}
+
 void *probe_frame_alloc_64(fa_allocator *allocator) { return fa_frame_alloc(allocator, 64); }
 
 void *probe_pool_alloc_64(fa_allocator *allocator) { return fa_pool_alloc(allocator, 64); }
