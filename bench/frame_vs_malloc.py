@@ -143,6 +143,8 @@ def caveats(document, options):
     lines = list(document["data_notes"])
     lines.append("One machine and one run: ratios within it mean more than its times, and another "
                  "processor or C library will give others.")
+    lines.append("A ratio is the median of the ratios within one round; half of the rounds lie in "
+                 "the range beside it. Against the best: against the one for which it is largest.")
     share = figures.preempted(document["runs"])
     if share > 0.001:
         lines.append(f"The machine was not idle: other programs interrupted {share:.1%} of the "
@@ -241,7 +243,6 @@ def show(document, options):
         print(f"not measured: {text}")
     for text in document["caveats"]:
         print(f"note: {text}")
-    print(f"note: {tables.SPREAD_NOTE}")
     print(f"{document['rounds']} rounds, medians; {document['machine']['cpu']}, "
           f"{document['machine']['compiler']}, commit {document['commit'][:12]}")
 

@@ -60,7 +60,6 @@ def report(document, plots):
     parts += [tables.markdown(tables.bars_table(document["bars"]), 2)]
     parts += ["## Scenarios\n"]
     parts += [f"- {info['name']}: {info['story']}" for info in document["scenarios"]] + [""]
-    parts += [tables.SPREAD_NOTE + "\n"]
     parts += [tables.markdown(table) for table in tables.frame_tables(document)]
     micro = [tables.markdown(table) for table in tables.micro_tables(document)]
     if micro:

@@ -4,16 +4,13 @@ from bench import micros
 from bench.contenders import STOCK
 from bench.figures import by_round, hardest, one_figure, round_ratio
 
-SPREAD_NOTE = ("Ratios: median of the ratios within one round; half of the rounds lie in the range "
-               "behind it.")
-
 
 class Table:
     """title; head: column names; rows: lists of texts, the first one a name; marks: rows of ours.
     grades maps (row index, column index) to "good" or "bad"."""
 
-    def __init__(self, title, head, note=""):
-        self.title, self.head, self.note = title, head, note
+    def __init__(self, title, head):
+        self.title, self.head = title, head
         self.rows, self.marks, self.grades = [], set(), {}
 
     def add(self, cells, ours=False):
@@ -105,8 +102,7 @@ def micro_tables(document):
 
 
 def bars_table(bars):
-    table = Table("Bars", ["", "measured", "half of the rounds", "bar", "", "from"],
-                  SPREAD_NOTE)
+    table = Table("Bars", ["", "measured", "half of the rounds", "bar", "", "from"])
     for bar in bars:
         sign = "<=" if bar["sense"] == "at most" else ">="
         range_ = span(bar["low"], bar["high"]) if bar["rounds"] > 1 else "-"
@@ -141,8 +137,6 @@ def terminal(table, colour):
         ours = index in table.marks
         lines.append(line(row, lambda i, index=index, ours=ours: table.grades.get(
             (index, i), "ours" if ours and i == 0 else None)))
-    if table.note:
-        lines.append(table.note)
     return "\n".join(lines)
 
 
@@ -155,6 +149,4 @@ def markdown(table, level=3):
             for index, row in enumerate(table.rows)]
     parts = ["#" * level + " " + table.title, "", line(table.head), line(rule)]
     parts += [line(row) for row in rows]
-    if table.note:
-        parts += ["", table.note]
     return "\n".join(parts) + "\n"
