@@ -171,7 +171,22 @@ static void free_threads(fa_allocator *allocator, fai_thread *list) {
     }
 }
 
+/* Frames that are still open have clean-ups to run. Nobody may be using them. */
+static void clean_frames(fa_allocator *allocator) {
+    for (;;) {
+        fai_lock(allocator);
+        fai_thread *thread = allocator->threads;
+        while (thread != NULL && thread->cleanups == NULL)
+            thread = thread->next;
+        fai_unlock(allocator);
+        if (thread == NULL)
+            return;
+        fai_cleanup_run(thread, 0);
+    }
+}
+
 static size_t destroy(fa_allocator *allocator) {
+    clean_frames(allocator);
     /* Giving everything back, and naming it, is the one thing that a seal does not forbid. */
     FAI_STORE_SEQ(&allocator->spans.sealed, false);
     size_t alive = report_leaks(allocator);

@@ -8,6 +8,7 @@
  *   allocator  create, destroy, seal, validate, free by address
  *   frame      memory that dies with the frame
  *   mark       positions of a frame to go back to
+ *   defer      functions that run when a frame ends
  *   soa        several arrays in one block, batches, cache lines
  *   collection what vectors, maps, texts and rings have in common
  *   vec        elements side by side
@@ -29,6 +30,7 @@
 #include "fa/base.h"
 #include "fa/collection.h"
 #include "fa/config.h"
+#include "fa/defer.h"
 #include "fa/diag.h"
 #include "fa/frame.h"
 #include "fa/hash.h"

@@ -32,6 +32,8 @@ void fai_frame_attach(fai_thread *thread) {
     thread->frame->thread = &thread->head;
     thread->frame_count = thread->frame_alloc_count = thread->frame_bytes = 0;
     thread->frame->alloc_count = 0;
+    thread->cleanups = NULL;
+    thread->cleaning = false;
     thread->frame_trim_at = due(thread, config->frame_trim_after);
     thread->pool_trim_at = due(thread, config->pool_trim_after);
     schedule(thread);
@@ -156,6 +158,9 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     fa_allocator *allocator = thread->allocator;
     fai_arena *arena = thread->arena;
     bool at_once = allocator->config.frames_in_flight == 1;
+    if (thread->cleaning)
+        return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
+    fai_cleanup_run(thread, 0);
     size_t used = fai_arena_used(thread), peak = fai_arena_peak(thread);
     if (arena->current != NULL)
         arena->current->used_end = thread->frame->cursor;

@@ -34,8 +34,9 @@ FA_EXTERN_C_BEGIN
 FA_API fa_frame *fa_frame_begin(fa_allocator *allocator);
 
 /* Ends the calling thread's frame: its memory is dead (poisoned where a sanitizer runs).
- * Returns FA_OK or FA_ERROR_NO_FRAME (FA005); _in also FA_ERROR_INVALID for NULL and
- * FA_ERROR_FOREIGN (FA201) for another thread's handle. O(1) without a lock, but after a frame that
+ * Returns FA_OK, FA_ERROR_NO_FRAME (FA005), or FA_ERROR_FRAME_OPEN inside of one of its clean-ups
+ * (FA009); _in also FA_ERROR_INVALID for NULL and FA_ERROR_FOREIGN (FA201) for another thread's
+ * handle. O(1) without a lock, but after a frame that
  * outgrew its chunk, and every frame_trim_after or pool_trim_after frames: then it may call the
  * backend. */
 FA_API fa_status fa_frame_end(fa_allocator *allocator);

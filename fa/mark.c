@@ -129,7 +129,7 @@ static void kill_after(fai_thread *thread, uint64_t serial) {
 /* The newest live mark from now on; watched allocators see every rewind. */
 static void set_newest(fai_thread *thread, const fa_mark *mark) {
     fa_frame *frame = thread->frame;
-    bool fast = !thread->allocator->watched && mark->cursor == frame->cursor;
+    bool fast = !thread->allocator->watched && !thread->cleaning && mark->cursor == frame->cursor;
     frame->mark_newest = fast ? mark->serial : FAI_NO_MARK;
     frame->mark_cursor = frame->cursor;
 }
@@ -157,10 +157,13 @@ static fa_status rewind_slow(fa_frame *frame, fa_mark mark, bool last) {
     fa_allocator *allocator = thread->allocator;
     if (thread->slot != &fai_slot)
         return fai_report(allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, 0, 0, frame);
+    if (thread->cleaning)
+        return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, frame);
     if (is_alive(thread, &mark))
         make_room(thread);
     if (!is_alive(thread, &mark)) /* asked again: a hook may have been called */
         return fai_report(allocator, FA_DIAG_FA008, FA_ERROR_FOREIGN, 0, 0, mark.cursor);
+    fai_cleanup_run(thread, mark.serial);
     if (allocator->watched)
         fai_note_rewind(thread, mark.cursor, mark.serial);
     kill_after(thread, last ? mark.serial - 1 : mark.serial);

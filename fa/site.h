@@ -132,6 +132,15 @@
     FAI_AT(fai_map_grow((frame), (capacity), (entry_bytes), (align)))
 #endif
 
+#if defined(FAI_DEFER_DECLARED) && !defined(FAI_DEFER_SITES)
+#define FAI_DEFER_SITES
+/* The commas of a lambda expression do not separate arguments. */
+#define fa_frame_defer(...) FAI_AT(fa_frame_defer(__VA_ARGS__))
+#define fa_frame_defer_in(...) FAI_AT(fa_frame_defer_in(__VA_ARGS__))
+#define fa_frame_defer_cancel(...) FAI_AT(fa_frame_defer_cancel(__VA_ARGS__))
+#define fa_frame_defer_cancel_in(...) FAI_AT(fa_frame_defer_cancel_in(__VA_ARGS__))
+#endif
+
 #if defined(FAI_MARK_DECLARED) && !defined(FAI_MARK_SITES)
 #define FAI_MARK_SITES
 #define fa_frame_mark(allocator) FAI_AT(fa_frame_mark((allocator)))
@@ -141,10 +150,8 @@
 #define fa_mark_guard_begin(allocator) FAI_AT(fa_mark_guard_begin((allocator)))
 #define fa_mark_guard_begin_in(frame) FAI_AT(fa_mark_guard_begin_in((frame)))
 #define fa_mark_guard_end(guard) FAI_AT(fa_mark_guard_end((guard)))
-#define fa_frame_speculate(allocator, attempt, user)                                               \
-    FAI_AT(fa_frame_speculate((allocator), (attempt), (user)))
-#define fa_frame_speculate_in(frame, attempt, user)                                                \
-    FAI_AT(fa_frame_speculate_in((frame), (attempt), (user)))
+#define fa_frame_speculate(...) FAI_AT(fa_frame_speculate(__VA_ARGS__))
+#define fa_frame_speculate_in(...) FAI_AT(fa_frame_speculate_in(__VA_ARGS__))
 #endif
 
 #if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)

@@ -6,7 +6,31 @@
 
 namespace fa_testing {
 
+inline void Ignore(void *) { ADD_FAILURE() << "a clean-up that was refused"; }
+
 inline const Call kInsideCalls[] = {
+    {"fa_frame_defer",
+     [](fa_allocator *a, fa_frame *) {
+         INVALID(fa_frame_defer(nullptr, Ignore, a));
+         INVALID(fa_frame_defer(a, nullptr, a));
+     }},
+    {"fa_frame_defer_in",
+     [](fa_allocator *a, fa_frame *f) {
+         INVALID(fa_frame_defer_in(nullptr, Ignore, a));
+         INVALID(fa_frame_defer_in(f, nullptr, a));
+     }},
+    {"fa_frame_defer_cancel",
+     [](fa_allocator *a, fa_frame *) {
+         INVALID(fa_frame_defer_cancel(nullptr, Ignore, a));
+         INVALID(fa_frame_defer_cancel(a, nullptr, nullptr));
+         INVALID(fa_frame_defer_cancel(a, Ignore, a));
+     }},
+    {"fa_frame_defer_cancel_in",
+     [](fa_allocator *a, fa_frame *f) {
+         INVALID(fa_frame_defer_cancel_in(nullptr, Ignore, a));
+         INVALID(fa_frame_defer_cancel_in(f, nullptr, nullptr));
+         INVALID(fa_frame_defer_cancel_in(f, Ignore, a));
+     }},
     {"fa_frame_mark",
      [](fa_allocator *, fa_frame *) {
          fa_last_error_clear();

@@ -35,12 +35,24 @@ static fa_allocator *k_allocators;
 
 static void detach_locked(fai_thread *thread);
 
+/* A state of the calling thread whose open frame waits for clean-ups. */
+static fai_thread *find_unclean(void) {
+    pthread_mutex_lock(&k_lock);
+    fai_thread *thread = t_states;
+    while (thread != NULL && thread->cleanups == NULL)
+        thread = thread->next_on_thread;
+    pthread_mutex_unlock(&k_lock);
+    return thread;
+}
+
 static void thread_exit(void *value) {
     /* Called in every round from now on but the last, so that attach knows how far the exit is. Not
      * under the thread sanitizer, which takes no calls in the last round: a thread that attached
      * only now would get there. */
     if (++t_exit_rounds < EXIT_ROUNDS_MAX && !UNDER_TSAN)
         pthread_setspecific(k_exit_key, value);
+    for (fai_thread *thread; (thread = find_unclean()) != NULL;)
+        fai_cleanup_run(thread, 0);
     pthread_mutex_lock(&k_lock);
     while (t_states != NULL)
         detach_locked(t_states);
@@ -289,8 +301,9 @@ fa_status fa_thread_detach(fa_allocator *allocator) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
     if (thread == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
-    if (fai_frame_is_open(thread))
-        (void)(fa_frame_end_in)(thread->frame);
+    fa_status status = fai_frame_is_open(thread) ? (fa_frame_end_in)(thread->frame) : FA_OK;
+    if (status != FA_OK)
+        return status; /* called by one of its clean-ups */
     pthread_mutex_lock(&k_lock);
     detach_locked(thread);
     pthread_mutex_unlock(&k_lock);

@@ -14,7 +14,8 @@ FA_API fa_status fa_thread_attach(fa_allocator *allocator);
 
 /* Gives up the calling thread's state, as thread exit would: its frames end, those in flight too;
  * ready objects go back, slabs with live objects are left for other threads to adopt. The thread
- * may attach again. Returns FA_ERROR_INVALID when it was not attached. Locks. */
+ * may attach again. Returns FA_ERROR_INVALID when it was not attached, FA_ERROR_FRAME_OPEN inside
+ * of a clean-up (FA009). Locks. */
 FA_API fa_status fa_thread_detach(fa_allocator *allocator);
 
 /* Threads attached at this moment. Any thread. */

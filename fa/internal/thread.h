@@ -58,6 +58,8 @@ typedef struct fai_marks {
     fai_span span; /* address NULL: none yet */
 } fai_marks;
 
+typedef struct fai_cleanup fai_cleanup;
+
 struct fai_thread {
     fai_thread_head head; /* must be first */
     fa_allocator *allocator;
@@ -79,6 +81,8 @@ struct fai_thread {
     size_t chunk_bytes;     /* held in chunks, spills left out */
     size_t bytes_peak;      /* most bytes in the open frame as far as high does not say it */
     fai_marks marks;
+    fai_cleanup *cleanups; /* of the open frame, newest first */
+    bool cleaning;         /* one of them runs */
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
 
     /* Pools. */
@@ -127,6 +131,9 @@ static inline fai_thread *fai_thread_find(fa_allocator *allocator) {
  */
 void fai_registry_add(fa_allocator *allocator);
 void fai_registry_remove(fa_allocator *allocator);
+
+/* defer.c: runs the clean-ups registered since a mark, 0: all. No lock may be held. */
+void fai_cleanup_run(fai_thread *thread, uint64_t serial);
 
 /* frame.c */
 void fai_frame_attach(fai_thread *thread);
