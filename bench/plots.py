@@ -45,6 +45,17 @@ def _panels(pyplot, points, height):
     return figure, flat
 
 
+def _plain(axis):
+    """Plain numbers along a logarithmic axis."""
+    from matplotlib import ticker
+    low, high = axis.get_view_interval()
+    steps = (1,) if high > 300 * low else (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 7)
+    axis.set_major_locator(ticker.LogLocator(subs=steps))
+    axis.set_major_formatter(ticker.FuncFormatter(
+        lambda value, _: f"{value:,.0f}" if value >= 10 else f"{value:g}"))
+    axis.set_minor_locator(ticker.NullLocator())
+
+
 def _save(pyplot, figure, path):
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
@@ -132,6 +143,7 @@ def _frames_plot(pyplot, document, kind, title, path):
             panel.annotate(number(p50), (p50, place), xytext=(0, 5), fontsize=7, ha="center",
                            textcoords="offset points")
         panel.set_xscale("log")
+        _plain(panel.xaxis)
         panel.set_yticks(list(places), names)
         panel.set_ylim(-0.6, len(names) - 0.2)
         panel.grid(axis="x", alpha=0.3)
@@ -162,6 +174,7 @@ def _tail_plot(pyplot, document, path):
         panel.set_xticks(range(len(shares)), ["p50", "p75", "p90", "p95", "p99", "p99.5",
                                               "p99.9", "worst"], rotation=45)
         panel.set_yscale("log")
+        _plain(panel.yaxis)
         panel.set_title(point)
         panel.set_ylabel("µs per frame")
         panel.grid(axis="y", alpha=0.3)
@@ -189,6 +202,7 @@ def _sizes_plot(pyplot, document, path):
                        linestyle="-" if name in LINES else ":")
         panel.set_xticks(range(len(SIZES)), ["1 B", "16 B", "64 B", "256 B", "4 KiB", "64 KiB"])
         panel.set_yscale("log")
+        _plain(panel.yaxis)
         panel.set_title(title)
         panel.grid(axis="y", alpha=0.3)
     panels[0].set_ylabel("ns per allocation and its share of the reset")
