@@ -6,7 +6,7 @@ namespace {
 
 #define EIGHT_FIELDS(X)                                                                            \
     X(float, a) X(float, b) X(float, c) X(float, d) X(float, e) X(float, f) X(float, g) X(float, h)
-FA_SOA_DEFINE(eight, EIGHT_FIELDS)
+FA_SOA(eight, EIGHT_FIELDS)
 
 /* A particle as a game has it: 64 bytes, of which an update of the positions uses 24. */
 #define PARTICLE_FIELDS(X)                                                                         \
@@ -22,7 +22,7 @@ FA_SOA_DEFINE(eight, EIGHT_FIELDS)
     X(float, growth)                                                                               \
     X(float, angle)                                                                                \
     X(float, spin) X(uint32_t, colour) X(uint32_t, sprite) X(uint32_t, emitter) X(uint32_t, flags)
-FA_SOA_DEFINE(particles, PARTICLE_FIELDS)
+FA_SOA(particles, PARTICLE_FIELDS)
 struct Particle {
 #define MEMBER(type, name) type name;
     PARTICLE_FIELDS(MEMBER)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #define PARTICLE_FIELDS(X) X(float, x) X(float, speed) X(uint32_t, colour)
-FA_SOA_DEFINE(particles, PARTICLE_FIELDS)
+FA_SOA(particles, PARTICLE_FIELDS)
 
 typedef struct FA_CACHE_ALIGNED counter {
     uint32_t moved;

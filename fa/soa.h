@@ -6,7 +6,7 @@
  * and die together, so they are one block here: one allocation, all or nothing.
  *
  *   #define PARTICLE_FIELDS(X) X(float, x) X(float, y) X(uint32_t, colour)
- *   FA_SOA_DEFINE(particles, PARTICLE_FIELDS)        struct particles { count; x; y; colour; }
+ *   FA_SOA(particles, PARTICLE_FIELDS)        struct particles { count; x; y; colour; }
  *   ...
  *   particles p;
  *   if (fa_soa_new_in(frame, particles, 1000, &p) == FA_OK)
@@ -64,7 +64,7 @@ FA_API fa_status fa_soa_alloc_in(fa_frame *frame, const fa_soa_column *columns, 
  * behind the macros below, all of them local to the file. A type that needs more than a cache line
  * gets its own alignment. At least one column, any number; their sizes are known to the compiler,
  * so that nothing is left to do at run time but to add them up. */
-#define FA_SOA_DEFINE(name, fields) FAI_SOA_DEFINE(name, fields)
+#define FA_SOA(name, fields) FAI_SOA_DEFINE(name, fields)
 
 /* Allocates count elements of each column of a structure defined above in the frame, and fills
  * *soa. Returns FA_OK, or why not with *soa as it was. As fa_soa_alloc otherwise. */

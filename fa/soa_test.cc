@@ -13,13 +13,13 @@ struct alignas(256) Wide {
 };
 
 #define PARTICLE_FIELDS(X) X(float, x) X(double, mass) X(uint8_t, alive) X(char *, name)
-FA_SOA_DEFINE(particles, PARTICLE_FIELDS)
+FA_SOA(particles, PARTICLE_FIELDS)
 
 #define MIXED_FIELDS(X) X(uint8_t, small) X(Wide, wide) X(uint16_t, last)
-FA_SOA_DEFINE(mixed, MIXED_FIELDS)
+FA_SOA(mixed, MIXED_FIELDS)
 
 #define ONE_FIELD(X) X(uint32_t, only)
-FA_SOA_DEFINE(one, ONE_FIELD)
+FA_SOA(one, ONE_FIELD)
 
 struct Range {
     const char *begin;
