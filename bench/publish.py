@@ -85,8 +85,11 @@ def readme_block(document):
             cells = [tables.number(rows[name][figure] / 1000) if name in rows else "-"
                      for name in names]
             table.add([f"{point}: {text}, µs"] + cells)
-    for name in ("frame/64", "pair/64", "many_1000/64"):
-        rows = document["summary"]["micro"].get(name, {})
+    for name in ("frame/64", "pair/64", "many_1000/64", "vector_push/1000", "map_insert/10000",
+                 "map_find/10000"):
+        rows = document["summary"]["micro"].get(name)
+        if rows is None:
+            continue
         table.add([f"{micros.label(name)}, ns"]
                   + [tables.number(rows.get(row)) for row in names])
     met = sum(bar["verdict"] == "met" for bar in document["bars"])
