@@ -100,6 +100,7 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
     allocator->references = 1;
     resolve(allocator, config);
     fill_pools(allocator);
+    fai_tags_create(allocator);
     allocator->thread_bytes =
         fai_round_up(sizeof(fai_thread) + fai_pool_thread_bytes(&allocator->pools), 64);
     if (pthread_mutex_init(&allocator->lock, NULL) != 0 || !fai_heap_create(allocator) ||
@@ -123,15 +124,11 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
 #ifndef FA_MINIMAL
 /* Threads that are done with the allocator may be exiting right now. */
 static size_t pool_live_count(fa_allocator *allocator) {
+    fai_pool_counts counts;
     fai_lock(allocator);
-    fai_pool_counts counts = allocator->pools.retired;
-    const fai_thread *lists[] = {allocator->threads, allocator->frozen};
-    for (size_t i = 0; i < 2; i++)
-        for (const fai_thread *thread = lists[i]; thread; thread = thread->next)
-            for (const fai_pool *pool = &thread->pool; pool; pool = pool->next)
-                fai_pool_count(pool, &allocator->pools, &counts);
+    fai_tag_count_pools(allocator, 0, &counts);
     fai_unlock(allocator);
-    return (size_t)(counts.alloc_count - counts.free_count - allocator->pools.remote_count);
+    return (size_t)(counts.alloc_count - counts.free_count);
 }
 #endif
 
@@ -166,6 +163,8 @@ static void free_threads(fa_allocator *allocator, fai_thread *list) {
     for (fai_thread *thread = list, *next; thread; thread = next) {
         next = thread->next;
         fai_frame_detach(thread);
+        fai_pool_free_all(thread);
+        fai_tally_free(thread);
         fai_span span = thread->span;
         fai_span_free(&allocator->spans, &span);
     }
@@ -195,6 +194,7 @@ static size_t destroy(fa_allocator *allocator) {
     free_threads(allocator, allocator->idle);
     free_threads(allocator, allocator->frozen);
     fai_slab_destroy(allocator);
+    fai_tags_destroy(allocator);
     close_parts(allocator);
     return alive;
 }

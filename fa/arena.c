@@ -92,7 +92,9 @@ void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
     const fa_allocator *allocator = thread->allocator;
     fai_thread_head *head = &thread->head;
     head->frame_start = NULL;
-    if (allocator->watched || allocator->config.frames_in_flight != 1)
+    thread->tallies.cursor = NULL;
+    if (allocator->watched || allocator->config.frames_in_flight != 1 ||
+        fai_tally_depth(&thread->tallies) != 0)
         return;
     head->frame_start = arena->first ? fai_chunk_start(arena->first) : fai_arena_nowhere;
     head->frame_limit = arena->first ? arena->first->end : fai_arena_nowhere;
@@ -135,6 +137,7 @@ static void leave_cursor(fai_thread *thread) {
     thread->frame->high = NULL;
     thread->frame->mark_newest = FAI_NO_MARK;
     thread->head.frame_start = NULL;
+    thread->tallies.cursor = NULL;
 }
 
 /* Moves the cursor to the start of chunk, which follows the current one. */
@@ -167,7 +170,9 @@ bool fai_arena_move_end(fai_thread *thread, const char *block, char *end) {
     fa_frame *frame = thread->frame;
     /* A rewind to that mark must leave the block as it was then. */
     bool marked = frame->mark_cursor > block && frame->mark_cursor <= frame->cursor;
-    if (end > chunk->end || marked)
+    /* Nor may a block change whose it is: it was there before the last switch to another tag. */
+    bool tagged = (size_t)(frame->cursor - block) > fai_arena_used(thread) - thread->tallies.used;
+    if (end > chunk->end || marked || tagged)
         return false;
     if (frame->high != NULL && frame->high < frame->cursor)
         frame->high = frame->cursor;

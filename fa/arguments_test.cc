@@ -2,6 +2,7 @@
 // compared with the headers, so that none is forgotten.
 #include "fa/testing_arguments.hpp"
 #include "fa/testing_arguments_inside.hpp"
+#include "fa/testing_arguments_tag.hpp"
 #include "fa/testing_arguments_text.hpp"
 
 #include <dirent.h>
@@ -540,11 +541,13 @@ TEST_P(Arguments, AreRefusedAndNothingChanges) {
 
 INSTANTIATE_TEST_SUITE_P(All, Arguments, testing::ValuesIn(kCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Tag, Arguments, testing::ValuesIn(kTagCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Text, Arguments, testing::ValuesIn(kTextCalls), Name);
 
 TEST(ArgumentsList, HasEveryPublicFunction) {
     std::set<std::string> listed;
     std::vector<Call> calls(std::begin(kCalls), std::end(kCalls));
+    calls.insert(calls.end(), std::begin(kTagCalls), std::end(kTagCalls));
     calls.insert(calls.end(), std::begin(kTextCalls), std::end(kTextCalls));
     calls.insert(calls.end(), std::begin(kInsideCalls), std::end(kInsideCalls));
     for (const Call &call : calls)

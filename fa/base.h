@@ -40,6 +40,9 @@
 /* Cache line assumed by layout decisions. */
 #define FA_CACHE_LINE ((size_t)64)
 
+/* Who memory is for, in one allocator: see fa/tag.h. */
+typedef uint32_t fa_tag;
+
 /* A place in the caller's code. Strings are static; file is NULL when the place is not known. */
 typedef struct fa_site {
     const char *file;

@@ -47,6 +47,7 @@ void fai_config_default(fa_alloc_config *config, size_t config_bytes) {
         .pool_trim_after = 120,
         .heap_region_bytes = 4 * MIB,
         .heap_cache_bytes = 16 * MIB,
+        .tag_count_max = 256,
         .strict = strict_in_environment(),
 #ifdef FA_DEBUG
         .checks = FA_CHECK_ALL,
@@ -191,6 +192,8 @@ fa_status fa_alloc_config_validate(const fa_alloc_config *config, char *message,
         pools_are_valid(config, message, message_bytes) &&
         (config->heap_region_bytes == 0 || in_range("heap_region_bytes", config->heap_region_bytes,
                                                     256 * KIB, 64 * MIB, message, message_bytes)) &&
+        in_range("tag_count_max", config->tag_count_max, 16, FA_TAG_COUNT_MAX, message,
+                 message_bytes) &&
         in_range("checks", config->checks, 0, FA_CHECK_ALL, message, message_bytes);
     return valid ? FA_OK : FA_ERROR_CONFIG;
 }

@@ -11,6 +11,7 @@ FA_EXTERN_C_BEGIN
 #define FA_POOL_CLASS_COUNT_MAX 64 /* size classes of the pools */
 #define FA_POOL_CLASS_BYTES_MAX 8192
 #define FA_FRAMES_IN_FLIGHT_MAX 8
+#define FA_TAG_COUNT_MAX 1024
 #define FA_NAME_BYTES 32 /* longest allocator name, with its terminator */
 
 /* What happens to a frame allocation past frame_bytes_max. */
@@ -94,6 +95,10 @@ typedef struct fa_alloc_config {
 
     /* Threads attached at once. 0: no limit, the default. Past it: FA_ERROR_LIMIT, FA202. */
     uint32_t thread_count_max;
+
+    /* Tags that can be made, the standard ones and the root included: see fa/tag.h. Each takes
+     * about 1 KiB. 16 to FA_TAG_COUNT_MAX. Default 256. Past it: FA_ERROR_LIMIT, FA402. */
+    uint32_t tag_count_max;
 
     /* Sum of fa_check values. Default 0; FA_CHECK_ALL where the program is built with FA_DEBUG. */
     uint32_t checks;

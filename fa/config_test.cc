@@ -81,6 +81,7 @@ TEST(Config, Presets) {
     EXPECT_EQ(d.heap_region_bytes, 4 * kMib);
     EXPECT_EQ(d.heap_cache_bytes, 16 * kMib);
     EXPECT_EQ(d.thread_count_max, 0u);
+    EXPECT_EQ(d.tag_count_max, 256u);
     EXPECT_EQ(d.checks, kDebug ? uint32_t{FA_CHECK_ALL} : 0u);
     EXPECT_EQ(d.on_event, kDebug ? fa_event_print : nullptr);
     EXPECT_FALSE(d.strict);
@@ -225,6 +226,8 @@ TEST(Config, OtherFieldsAtTheirEdges) {
     VALID(c->heap_cache_bytes = SIZE_MAX);
     VALID(c->thread_count_max = 1);
     VALID(c->thread_count_max = UINT32_MAX);
+    VALID(c->tag_count_max = 16);
+    VALID(c->tag_count_max = FA_TAG_COUNT_MAX);
     for (uint32_t checks : AllChecks())
         VALID(c->checks = checks);
     INVALID("checks", "8", c->checks = FA_CHECK_ALL + 1);

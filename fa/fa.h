@@ -18,6 +18,7 @@
  *   ring       the last so many; queues
  *   pool       small objects, freed one by one
  *   heap       large blocks, tracked
+ *   tag        who the memory is for
  *   thread     attach and detach by hand
  *   reserve    what is tried before memory is refused
  *   stats      numbers
@@ -43,6 +44,7 @@
 #include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"
+#include "fa/tag.h"
 #include "fa/text.h"
 #include "fa/thread.h"
 #include "fa/vec.h"

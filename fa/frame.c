@@ -164,6 +164,7 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     size_t used = fai_arena_used(thread), peak = fai_arena_peak(thread);
     if (arena->current != NULL)
         arena->current->used_end = thread->frame->cursor;
+    fai_tally_frame_end(thread, used);
     close_frame(thread);
     fai_mark_frame_end(thread);
     note_peak(thread, arena, peak);

@@ -11,9 +11,10 @@
 #include <string.h>
 
 struct fai_heap_entry {
-    fai_span span; /* address NULL: the entry is free */
-    size_t size;   /* as asked for */
-    size_t align;  /* as asked for; that of a span from the cache may be another */
+    fai_span span;  /* address NULL: the entry is free */
+    size_t size;    /* as asked for */
+    uint32_t align; /* as asked for; that of a span from the cache may be another */
+    fa_tag tag;
     uint64_t sequence;
     fa_site site;
 };
@@ -119,17 +120,31 @@ static void account(fai_heap *heap, size_t size) {
         heap->bytes_peak = heap->live_bytes;
 }
 
+/* Promoting ends here: the heap is the last intent. */
+static bool charge(fa_allocator *allocator, fa_tag tag, size_t size) {
+    return fai_account_charge(allocator, fai_tag_account(allocator, tag), FA_INTENT_HEAP, size) ==
+           FAI_CHARGE_OK;
+}
+
+static void discharge(fa_allocator *allocator, fa_tag tag, size_t size) {
+    fai_account_discharge(fai_tag_account(allocator, tag), FA_INTENT_HEAP, size);
+}
+
 /* zeroed: gets whether the memory is known to be all zero. */
-static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zeroed) {
+static void *take(fa_allocator *allocator, size_t size, size_t align, fa_tag tag, bool *zeroed) {
     fai_heap *heap = &allocator->heap;
     const fa_site *site = fai_slot.site; /* stays in the slot for what is reported meanwhile */
-    fai_heap_entry entry = {.size = size, .align = align};
+    fai_heap_entry entry = {.size = size, .align = (uint32_t)align, .tag = tag};
+    if (!charge(allocator, tag, size))
+        return NULL;
     if (site != NULL)
         entry.site = *site;
     fa_status status =
         fai_store_take(allocator, bytes_for(allocator, size), align, &entry.span, zeroed);
-    if (status != FA_OK)
+    if (status != FA_OK) {
+        discharge(allocator, tag, size);
         return NULL;
+    }
     /* Whole before it stands in the table: the child of a fork may look at it there. */
     dress(allocator, &entry.span, size, 0);
     fai_relief relief = fai_relief_begin(&allocator->reserve, size);
@@ -140,6 +155,7 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
         if (status == FA_OK) {
             heap->live_count++;
             entry.sequence = ++heap->alloc_count;
+            fai_tag_at(allocator, tag)->heap_alloc_count++;
             insert(heap, &entry);
             account(heap, size);
         }
@@ -147,6 +163,7 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
     } while (fai_relieve(allocator, &relief, status));
     if (status != FA_OK) {
         fai_store_give(allocator, &entry.span);
+        discharge(allocator, tag, size);
         fai_report_span(allocator, status, size);
         return NULL;
     }
@@ -156,7 +173,7 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, bool *zero
 
 void *fai_heap_take(fa_allocator *allocator, size_t size, size_t align) {
     bool zeroed;
-    return take(allocator, size, align, &zeroed);
+    return take(allocator, size, align, fai_tag_now(allocator), &zeroed);
 }
 
 static void report_bad_free(fa_allocator *allocator, const void *block) {
@@ -174,6 +191,7 @@ void fai_heap_give(fa_allocator *allocator, void *block, size_t size) {
         heap->live_count--;
         heap->live_bytes -= copy.size;
         heap->free_count++;
+        fai_tag_at(allocator, copy.tag)->heap_free_count++;
     }
     pthread_mutex_unlock(&heap->lock);
     if (entry == NULL) {
@@ -191,6 +209,7 @@ void fai_heap_give(fa_allocator *allocator, void *block, size_t size) {
         fai_poison(block, copy.span.size);
     }
     fai_store_give(allocator, &copy.span);
+    discharge(allocator, copy.tag, copy.size);
 }
 
 size_t fai_heap_usable(fa_allocator *allocator, const void *block) {
@@ -221,21 +240,26 @@ bool fai_heap_owns(fa_allocator *allocator, const void *pointer) {
 
 /* ---- the public calls ---- */
 
-void *(fa_heap_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align) {
+void *fai_heap_alloc(fa_allocator *allocator, size_t size, size_t align, fa_tag tag) {
+    bool zeroed;
     if (align < FA_ALIGN_MIN && fai_is_power_of_two(align))
         align = FA_ALIGN_MIN;
     if (allocator == NULL || !fai_is_request(size, align)) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
-    return fai_heap_take(allocator, size, align);
+    return take(allocator, size, align, tag, &zeroed);
+}
+
+void *(fa_heap_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align) {
+    return fai_heap_alloc(allocator, size, align, allocator ? fai_tag_now(allocator) : 0);
 }
 
 void *(fa_heap_alloc)(fa_allocator *allocator, size_t size) {
     return (fa_heap_alloc_aligned)(allocator, size, FA_ALIGN_MIN);
 }
 
-void *(fa_heap_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size) {
+void *fai_heap_zeroed(fa_allocator *allocator, size_t count, size_t size, fa_tag tag) {
     size_t bytes;
     if (allocator == NULL || __builtin_mul_overflow(count, size, &bytes) ||
         !fai_is_request(bytes, FA_ALIGN_MIN)) {
@@ -243,10 +267,14 @@ void *(fa_heap_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size)
         return NULL;
     }
     bool zeroed;
-    void *block = take(allocator, bytes, FA_ALIGN_MIN, &zeroed);
+    void *block = take(allocator, bytes, FA_ALIGN_MIN, tag, &zeroed);
     if (block != NULL && (!zeroed || allocator->watched))
         memset(block, 0, bytes);
     return block;
+}
+
+void *(fa_heap_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size) {
+    return fai_heap_zeroed(allocator, count, size, allocator ? fai_tag_now(allocator) : 0);
 }
 
 /* Tries to give a live block a new size where it lies. copy: its entry as it is now. */
@@ -293,10 +321,17 @@ void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
     }
     if (!guard_is_whole(allocator, &copy))
         fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy.size, 0, block, copy.site);
-    size_t size_old = copy.size;
-    if (resize_in_place(allocator, &copy, size))
+    size_t size_old = copy.size, more = size > size_old ? size - size_old : 0;
+    if (more != 0 && !charge(allocator, copy.tag, more))
+        return NULL;
+    if (resize_in_place(allocator, &copy, size)) {
+        if (size < size_old)
+            discharge(allocator, copy.tag, size_old - size);
         return block;
-    void *moved = fai_heap_take(allocator, size, copy.align);
+    }
+    discharge(allocator, copy.tag, more);
+    bool zeroed;
+    void *moved = take(allocator, size, copy.align, copy.tag, &zeroed);
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, size_old < size ? size_old : size);
@@ -319,7 +354,7 @@ static size_t copy_live(const fai_heap *heap, fa_heap_block *blocks) {
         const fai_heap_entry *entry = &heap->table[i];
         if (entry->span.address != NULL)
             blocks[count++] = (fa_heap_block){entry->span.address, entry->size, entry->align,
-                                              entry->sequence, entry->site};
+                                              entry->sequence,     entry->site, entry->tag};
     }
     return count;
 }

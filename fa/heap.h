@@ -41,6 +41,7 @@ typedef struct fa_heap_block {
     size_t align;
     uint64_t sequence; /* counts heap allocations of this allocator from 1 */
     fa_site site;      /* where fa_heap_... was called, when known */
+    fa_tag tag;        /* what the calling thread was in then */
 } fa_heap_block;
 
 /* Calls visit for each live block, in no order. The visitor sees a copy taken before: it may

@@ -12,6 +12,18 @@
 #include <string.h>
 
 fai_magazine fai_magazine_none;
+fai_pool_view fai_pool_closed;
+
+/* A tag's magazines are small, for a thread may use many. */
+#define TAGGED_BYTES ((size_t)16 << 10)
+#define TAGGED_COUNT_MAX 64
+#define TAGGED_COUNT_MIN 8
+#define TAGGED_REFILL_FIRST 8
+
+void fai_pool_initialise(void) {
+    for (size_t bin = 0; bin < FAI_BIN_COUNT; bin++)
+        fai_pool_closed.magazine_of_bin[bin] = &fai_magazine_none;
+}
 
 /* ---- a thread's pools ---- */
 
@@ -33,7 +45,9 @@ static void reset(fai_pool *pool) {
     for (uint32_t i = 0; i < pools->class_count; i++) {
         fai_magazine *magazine = pool->magazine[i];
         magazine->state = magazine->loaded_count = magazine->flushed_count = 0;
-        pool->classes[i].refill_count = magazine->capacity / 2;
+        size_t refill = magazine->capacity / 2;
+        bool small = pool->tag != 0 && refill > TAGGED_REFILL_FIRST;
+        pool->classes[i].refill_count = small ? TAGGED_REFILL_FIRST : refill;
     }
 }
 
@@ -79,6 +93,55 @@ void fai_pool_open_all(fai_thread *thread) {
         open_bins(pool);
 }
 
+fai_pool *fai_pool_make(fai_thread *thread) {
+    fai_tally *tally = fai_tally_now(&thread->tallies);
+    if (tally->pool != NULL)
+        return tally->pool;
+    fa_allocator *allocator = thread->allocator;
+    const fai_pools *pools = &allocator->pools;
+    uint32_t capacity[FA_POOL_CLASS_COUNT_MAX];
+    size_t bytes = sizeof(fai_pool);
+    for (uint32_t i = 0; i < pools->class_count; i++) {
+        size_t count = TAGGED_BYTES / pools->class_bytes[i];
+        count = count < TAGGED_COUNT_MIN   ? TAGGED_COUNT_MIN
+                : count > TAGGED_COUNT_MAX ? TAGGED_COUNT_MAX
+                                           : count;
+        uint32_t most = pools->magazine_capacity[i];
+        capacity[i] = count < most ? (uint32_t)count : most;
+        bytes += magazine_bytes(capacity[i]);
+    }
+    fai_span span;
+    if (fai_allocator_span(allocator, bytes, 64, FA_SPAN_META, &span) != FA_OK)
+        return NULL;
+    if (tally->pool != NULL) { /* an event hook allocated in the same tag meanwhile */
+        fai_span_free(&allocator->spans, &span);
+        return tally->pool;
+    }
+    fai_pool *pool = (fai_pool *)span.address;
+    memset(pool, 0, sizeof *pool);
+    pool->span = span;
+    format(pool, thread, tally->tag, capacity, (char *)(pool + 1));
+    reset(pool);
+    fai_lock(allocator); /* bins are closed, and counts added up, of pools on the list */
+    open_bins(pool);
+    pool->next = thread->pool.next;
+    thread->pool.next = pool;
+    tally->view = &pool->view;
+    tally->pool = pool;
+    fai_unlock(allocator);
+    if (fai_tally_now(&thread->tallies) == tally && FAI_LOAD_RELAXED(&fai_slot.owner) == allocator)
+        fai_slot.view = tally->view;
+    return pool;
+}
+
+void fai_pool_free_all(fai_thread *thread) {
+    for (fai_pool *pool = thread->pool.next, *next; pool; pool = next) {
+        next = pool->next;
+        fai_span span = pool->span;
+        fai_span_free(&thread->allocator->spans, &span);
+    }
+}
+
 /* ---- bitmaps and accounts ---- */
 
 /* What objects that went back to bitmaps were charged for, while all are of one tag. */
@@ -94,7 +157,7 @@ static void settle(const fai_returned *returned) {
 
 static void add_returned(fa_allocator *allocator, fai_returned *returned, uint32_t tag,
                          size_t bytes) {
-    fai_account *account = fai_pool_account(allocator, tag);
+    fai_account *account = fai_tag_account(allocator, tag);
     if (returned->account != account) {
         settle(returned);
         *returned = (fai_returned){account, 0};
@@ -125,7 +188,7 @@ static bool put_owned(fai_pool *pool, fai_slab *slab, void *object, fai_slab **r
 
 /* The same for a slab without an owner. Under the lock. */
 static bool put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
-    fai_account *account = fai_pool_account(allocator, slab->tag);
+    fai_account *account = fai_tag_account(allocator, slab->tag);
     size_t bytes = slab->class_bytes;
     if (!fai_slab_put_abandoned(allocator, slab, object))
         return false;
@@ -182,7 +245,7 @@ static uint32_t take_from(fai_pool *pool, fai_pool_class *lists, void **objects,
 
 fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **object) {
     fa_allocator *allocator = pool->thread->allocator;
-    fai_account *account = fai_pool_account(allocator, pool->tag);
+    fai_account *account = fai_tag_account(allocator, pool->tag);
     fai_pool_class *lists = &pool->classes[class_index];
     size_t bytes = allocator->pools.class_bytes[class_index];
     fai_charge charge = fai_account_charge(allocator, account, FA_INTENT_POOL, bytes);
@@ -223,7 +286,7 @@ static size_t load(fai_pool *pool, fai_magazine *magazine, size_t count) {
 fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
     fa_allocator *allocator = pool->thread->allocator;
     fai_pool_class *lists = &pool->classes[magazine->class_index];
-    fai_account *account = fai_pool_account(allocator, pool->tag);
+    fai_account *account = fai_tag_account(allocator, pool->tag);
     size_t bytes = magazine->class_bytes;
     if (FAI_LOAD_RELAXED(&pool->thread->deferred) != NULL)
         fai_pool_drain(pool->thread);
@@ -247,8 +310,9 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
     size_t loaded = fai_ready(magazine) == 0 ? load(pool, magazine, count) : 0;
     if (loaded < count)
         fai_account_discharge(account, FA_INTENT_POOL, (count - loaded) * bytes);
-    if (lists->refill_count < magazine->capacity / 2)
-        lists->refill_count *= 2;
+    lists->refill_count *= 2;
+    if (lists->refill_count > magazine->capacity / 2)
+        lists->refill_count = magazine->capacity / 2;
     return fai_ready(magazine) != 0 ? FAI_CHARGE_OK : charge;
 }
 
@@ -391,7 +455,7 @@ void fai_pool_detach(fai_thread *thread) {
     fa_allocator *allocator = thread->allocator;
     uint64_t damaged = close_queue(thread);
     for (fai_pool *pool = &thread->pool; pool; pool = pool->next) {
-        fai_pool_count(pool, &allocator->pools, &allocator->pools.retired);
+        fai_pool_count(pool, &allocator->pools, &fai_tag_at(allocator, pool->tag)->retired);
         for (uint32_t i = 0; i < allocator->pools.class_count; i++)
             damaged += close_class(pool, i);
     }

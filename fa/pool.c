@@ -46,7 +46,7 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
     if (class_index == FAI_NO_CLASS)
         return take_small_from_heap(allocator, size, align);
     fai_thread *thread = fai_thread_get(allocator);
-    fai_pool *pool = thread ? fai_thread_pool(thread) : NULL;
+    fai_pool *pool = thread ? fai_pool_make(thread) : NULL;
     if (pool == NULL)
         return NULL;
     fai_magazine *magazine = pool->magazine[class_index];
@@ -130,9 +130,9 @@ fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t coun
 
 /* ---- free ---- */
 
-static void count_remote(fa_allocator *allocator, size_t class_bytes) {
-    FAI_ADD_RELAXED(&allocator->pools.remote_count, 1);
-    FAI_ADD_RELAXED(&allocator->pools.remote_bytes, class_bytes);
+static void count_remote(fa_allocator *allocator, uint32_t tag, size_t class_bytes) {
+    FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_count, 1);
+    FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_bytes, class_bytes);
 }
 
 /* Frees an object of a watched allocator. */
@@ -149,7 +149,7 @@ static void free_watched(fa_allocator *allocator, fai_slab *slab, void *object, 
                 &fai_thread_pool_of(thread, slab->tag)->magazine[slab->class_index]->flushed_count,
                 1);
         else
-            count_remote(allocator, class_bytes);
+            count_remote(allocator, slab->tag, class_bytes);
         fai_pool_put_watched(allocator, owner, slab, object);
     }
     fai_unlock(allocator);
@@ -166,12 +166,12 @@ static void free_object(fa_allocator *allocator, fai_slab *slab, void *object) {
     fai_thread *thread = fai_thread_find(allocator);
     bool owned = thread && FAI_LOAD_RELAXED(&slab->head.owner) == &thread->head;
     if (!owned) {
-        uint32_t class_bytes = slab->class_bytes;
+        uint32_t class_bytes = slab->class_bytes, tag = slab->tag;
         if (!fai_pool_free_remote(allocator, slab, object)) {
             fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, object);
             return;
         }
-        count_remote(allocator, class_bytes);
+        count_remote(allocator, tag, class_bytes);
         return;
     }
     fai_pool *pool = fai_thread_pool_of(thread, slab->tag);

@@ -34,6 +34,14 @@
     FAI_AT(fa_heap_realloc((allocator), (block), (size)))
 #endif
 
+#if defined(FA_TAG_H) && !defined(FAI_TAG_SITES)
+#define FAI_TAG_SITES
+/* A compound literal has commas. */
+#define fa_tagged_heap_alloc(...) FAI_AT(fa_tagged_heap_alloc(__VA_ARGS__))
+#define fa_tagged_heap_alloc_aligned(...) FAI_AT(fa_tagged_heap_alloc_aligned(__VA_ARGS__))
+#define fa_tagged_heap_alloc_zeroed(...) FAI_AT(fa_tagged_heap_alloc_zeroed(__VA_ARGS__))
+#endif
+
 #ifdef FA_DEBUG
 
 #if defined(FA_HEAP_H) && !defined(FAI_HEAP_FREE_SITES)

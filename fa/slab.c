@@ -209,9 +209,10 @@ static void disown(fai_slab *slab) {
 static fai_slab *acquire_held(fai_pool *pool, uint32_t class_index) {
     fa_allocator *allocator = pool->thread->allocator;
     fai_pools *pools = &allocator->pools;
-    fai_slab *slab = pools->abandoned[class_index];
+    fai_slab **abandoned = &fai_tag_at(allocator, pool->tag)->abandoned[class_index];
+    fai_slab *slab = *abandoned;
     if (slab != NULL) {
-        fai_slab_unlink(&pools->abandoned[class_index], slab);
+        fai_slab_unlink(abandoned, slab);
         pools->adopted_count++;
         slab_own(pool, slab);
         return slab;
@@ -300,6 +301,11 @@ void fai_slab_release(fa_allocator *allocator, fai_slab *slab) {
         segment_remove(allocator, segment);
 }
 
+/* Where slabs like this one wait for adoption. */
+static fai_slab **abandoned_of(fa_allocator *allocator, const fai_slab *slab) {
+    return &fai_tag_at(allocator, slab->tag)->abandoned[slab->class_index];
+}
+
 void fai_slab_abandon(fa_allocator *allocator, fai_slab *slab) {
     slab->next = slab->prev = NULL;
     if (slab->free_count == slab->capacity) {
@@ -309,13 +315,13 @@ void fai_slab_abandon(fa_allocator *allocator, fai_slab *slab) {
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_ABANDONED);
     disown(slab);
     if (slab->free_count != 0)
-        fai_slab_push(&allocator->pools.abandoned[slab->class_index], slab);
+        fai_slab_push(abandoned_of(allocator, slab), slab);
 }
 
 bool fai_slab_put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
     if (!fai_slab_put(allocator, slab, object))
         return false;
-    fai_slab **list = &allocator->pools.abandoned[slab->class_index];
+    fai_slab **list = abandoned_of(allocator, slab);
     if (slab->free_count == slab->capacity) {
         if (slab->capacity > 1)
             fai_slab_unlink(list, slab);
@@ -370,7 +376,8 @@ static bool slab_is_sound(const fa_allocator *allocator, const fai_segment *segm
     if ((slab->state == FAI_SLAB_OWNED) != (slab->head.owner != NULL))
         return false;
     if (slab->class_index >= allocator->pools.class_count ||
-        slab->class_bytes != allocator->pools.class_bytes[slab->class_index])
+        slab->class_bytes != allocator->pools.class_bytes[slab->class_index] ||
+        slab->tag >= allocator->tags.count)
         return false;
     /* A thread that did not survive a fork may have been at work on its bits. */
     const fai_thread *owner = (const fai_thread *)slab->head.owner;

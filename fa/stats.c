@@ -7,32 +7,29 @@
 #include <stdio.h>
 #include <string.h>
 
-static void add_thread(const fai_thread *thread, fa_stats *stats, fai_pool_counts *pools) {
+static void add_thread(const fai_thread *thread, fa_stats *stats) {
     stats->frame_count += FAI_LOAD_RELAXED(&thread->frame_count);
     stats->frame_alloc_count += FAI_LOAD_RELAXED(&thread->frame_alloc_count);
     stats->frame_bytes += FAI_LOAD_RELAXED(&thread->frame_bytes);
-    for (const fai_pool *pool = &thread->pool; pool; pool = pool->next)
-        fai_pool_count(pool, &thread->allocator->pools, pools);
 }
 
 static void add_pools_and_frames(fa_allocator *allocator, fa_stats *stats) {
     fai_lock(allocator);
     const fai_pools *pools = &allocator->pools;
-    fai_pool_counts counts = pools->retired;
+    fai_pool_counts counts;
     stats->frame_count = allocator->frame_count;
     stats->frame_alloc_count = allocator->frame_alloc_count;
     stats->frame_bytes = allocator->frame_bytes;
     for (const fai_thread *thread = allocator->threads; thread; thread = thread->next)
-        add_thread(thread, stats, &counts);
+        add_thread(thread, stats);
     for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
-        add_thread(thread, stats, &counts);
-    stats->pool_remote_count = FAI_LOAD_RELAXED(&pools->remote_count);
+        add_thread(thread, stats);
+    stats->pool_remote_count = fai_tag_count_pools(allocator, 0, &counts);
     stats->pool_alloc_count = counts.alloc_count;
     stats->pool_free_count = counts.free_count;
 #ifndef FA_MINIMAL
-    stats->pool_free_count += stats->pool_remote_count;
     stats->pool_live_count = stats->pool_alloc_count - stats->pool_free_count;
-    stats->pool_live_bytes = (size_t)(counts.live_bytes - FAI_LOAD_RELAXED(&pools->remote_bytes));
+    stats->pool_live_bytes = (size_t)counts.live_bytes;
 #endif
     stats->pool_adopted_count = pools->adopted_count;
     stats->pool_segment_count = pools->segment_count;

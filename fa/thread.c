@@ -119,6 +119,7 @@ static void fork_child(void) {
 }
 
 static void initialise_once(void) {
+    fai_pool_initialise();
     k_exit_key_works = pthread_key_create(&k_exit_key, thread_exit) == 0;
     pthread_atfork(fork_prepare, fork_release, fork_child);
 }
@@ -222,6 +223,7 @@ static fai_thread *attach(fa_allocator *allocator) {
     }
     bool first = FAI_LOAD_RELAXED(&fai_slot.frame_owner) == FAI_NOBODY;
     thread->frame = first ? &fai_slot.frame : &thread->frame_beside;
+    fai_tally_attach(thread);
     fai_frame_attach(thread);
     fai_pool_attach(thread);
     pthread_mutex_lock(&k_lock);
@@ -280,6 +282,7 @@ static void detach_locked(fai_thread *thread) {
     thread->frame = &thread->frame_beside;
     fai_lock(allocator);
     fai_pool_detach(thread);
+    fai_tally_detach(thread);
     allocator->frame_count += thread->frame_count;
     allocator->frame_alloc_count += thread->frame_alloc_count;
     allocator->frame_bytes += thread->frame_bytes;

@@ -9,11 +9,11 @@
 #include "fa/internal/reserve.h"
 #include "fa/internal/span.h"
 #include "fa/internal/store.h"
+#include "fa/internal/tag.h"
 
 #include <pthread.h>
 
 typedef struct fai_thread fai_thread;
-typedef struct fai_slab fai_slab;
 typedef struct fai_segment fai_segment;
 
 /* Set of the segments, by address. Read without a lock: a reader asks about a live block, whose
@@ -27,34 +27,22 @@ typedef struct fai_segment_table {
 #define FAI_TABLE_EMPTY ((uintptr_t)0)
 #define FAI_TABLE_REMOVED ((uintptr_t)1)
 
-/* What one thread, or all of them, did with pool objects. A thread's live bytes may be negative, it
- * may free what others allocated; the sum over all is exact. */
-typedef struct fai_pool_counts {
-    uint64_t alloc_count;
-    uint64_t free_count; /* into its own magazines */
-    uint64_t live_bytes; /* modulo 2^64 */
-} fai_pool_counts;
-
 /* What all threads' pools share. Guarded by the allocator's lock but where it says so. */
 typedef struct fai_pools {
     uint32_t class_count;
     uint32_t class_bytes[FA_POOL_CLASS_COUNT_MAX];
     uint32_t magazine_capacity[FA_POOL_CLASS_COUNT_MAX];
-    bool bin_closed[FAI_BIN_COUNT];               /* sizes that take no fast path */
-    uint8_t class_of_bin[FAI_BIN_COUNT];          /* FAI_NO_CLASS above the last class */
-    size_t bytes_max;                             /* the last class */
-    fai_segment *segments;                        /* all */
-    fai_segment *segment_hint;                    /* one with a free slab, most likely */
-    fai_slab *abandoned[FA_POOL_CLASS_COUNT_MAX]; /* owner exited, with free objects */
-    fai_segment_table *table;                     /* atomic: written under the lock, read without */
-    size_t table_used;                            /* entries that are not empty */
+    bool bin_closed[FAI_BIN_COUNT];      /* sizes that take no fast path */
+    uint8_t class_of_bin[FAI_BIN_COUNT]; /* FAI_NO_CLASS above the last class */
+    size_t bytes_max;                    /* the last class */
+    fai_segment *segments;               /* all */
+    fai_segment *segment_hint;           /* one with a free slab, most likely */
+    fai_segment_table *table;            /* atomic: written under the lock, read without */
+    size_t table_used;                   /* entries that are not empty */
     size_t segment_count;
     size_t segment_empty_count;
     size_t slab_count;
     uint64_t adopted_count;
-    uint64_t remote_count;   /* atomic: frees by threads that do not own the slab... */
-    uint64_t remote_bytes;   /* ...and their bytes */
-    fai_pool_counts retired; /* of threads that are gone */
 } fai_pools;
 #define FAI_NO_CLASS 0xFF
 
@@ -93,6 +81,7 @@ struct fa_allocator {
     fai_heap heap;
     fai_store store;
     fai_reserve reserve;
+    fai_tags tags;
     fai_account account;                /* of everything: the root */
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */

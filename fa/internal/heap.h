@@ -7,6 +7,10 @@
 /* Allocates a heap block; size and align are checked. NULL with the reason reported. */
 void *fai_heap_take(fa_allocator *allocator, size_t size, size_t align);
 
+/* The public calls, for a tag; they check size and align. */
+void *fai_heap_alloc(fa_allocator *allocator, size_t size, size_t align, fa_tag tag);
+void *fai_heap_zeroed(fa_allocator *allocator, size_t count, size_t size, fa_tag tag);
+
 /* Frees a heap block; reports FA601 when it is none. size SIZE_MAX: not given. */
 void fai_heap_give(fa_allocator *allocator, void *block, size_t size);
 

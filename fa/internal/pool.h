@@ -25,18 +25,20 @@ typedef struct fai_pool {
     fai_span span; /* address NULL: part of the thread's state */
 } fai_pool;
 
-/* Who pays for the objects of a tag. */
-static inline fai_account *fai_pool_account(fa_allocator *allocator, uint32_t tag) {
-    (void)tag;
-    return &allocator->account;
-}
-
 /* Always empty and always full: never written. */
 extern fai_magazine fai_magazine_none;
 
+/* What a thread sees that has no pool for its tag yet: no bin has an object. */
+extern fai_pool_view fai_pool_closed;
+
 /* magazine.c */
+void fai_pool_initialise(void);                       /* once, before anything else */
 size_t fai_pool_thread_bytes(const fai_pools *pools); /* magazines behind the state */
 void fai_pool_attach(fai_thread *thread);
+/* The calling thread's pool for the tag that it is in, made where there is none yet. NULL with the
+ * reason reported. */
+fai_pool *fai_pool_make(fai_thread *thread);
+void fai_pool_free_all(fai_thread *thread); /* those beside the thread's state */
 void fai_pool_open_all(fai_thread *thread); /* the fast paths; under the allocator's lock */
 void fai_pool_detach(fai_thread *thread);   /* under the allocator's lock */
 void fai_pool_drain(fai_thread *thread);    /* takes the deferred queue in */

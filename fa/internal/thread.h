@@ -2,7 +2,7 @@
 #ifndef FAI_THREAD_H
 #define FAI_THREAD_H
 
-#include "fa/internal/pool.h"
+#include "fa/internal/tally.h"
 
 /* A piece of memory that an arena bumps through; stands at the start of its span. */
 typedef struct fai_chunk {
@@ -87,6 +87,7 @@ struct fai_thread {
 
     /* Pools. */
     fai_pool pool; /* of untagged objects; its next are those of tags */
+    fai_tallies tallies;
 
     /* Objects that other threads freed; linked through their first word. FAI_QUEUE_CLOSED: the
      * thread is gone. On a line of its own: other threads write it. */
@@ -103,13 +104,14 @@ static inline bool fai_frame_is_open(const fai_thread *thread) {
 }
 
 /* Pool objects of the tag that the thread is in. */
-static inline fai_pool_view *fai_thread_view(fai_thread *thread) { return &thread->pool.view; }
-static inline fai_pool *fai_thread_pool(fai_thread *thread) { return &thread->pool; }
+static inline fai_pool_view *fai_thread_view(fai_thread *thread) {
+    return fai_tally_now(&thread->tallies)->view;
+}
 
 /* The pool that a thread has for objects of a slab of its own. */
 static inline fai_pool *fai_thread_pool_of(fai_thread *thread, uint32_t tag) {
-    (void)tag;
-    return &thread->pool;
+    return tag == 0 ? &thread->pool
+                    : thread->tallies.block[tag / FAI_TAG_BLOCK]->tally[tag % FAI_TAG_BLOCK].pool;
 }
 
 /* The calling thread's state: when it was used last, at once; else after a search, or attached.
