@@ -29,6 +29,7 @@ GROUPS = (
         "many_1000": "pool 1,000 x {} B",
         "many_10000": "pool 10,000 x {} B",
         "pair_unsized": "  unsized pair {} B",
+        "tagged_pair": "  pair in a tag {} B",
         "many_1000_unsized": "  unsized 1,000 x {} B",
         "pool_batch_1000": "pool batch 1,000 x {} B",
         "heap": "heap pair {} B",

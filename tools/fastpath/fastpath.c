@@ -38,7 +38,8 @@ static struct probe {
     long instruction_count; /* of the first call; all others must need as many */
 } probes[] = {PROBE(frame_begin),   PROBE(frame_alloc_in_64), PROBE(frame_alloc_64),
               PROBE(pool_alloc_64), PROBE(pool_free_64),      PROBE(frame_end),
-              PROBE(frame_mark_in), PROBE(frame_rewind_in)};
+              PROBE(frame_mark_in), PROBE(frame_rewind_in),   PROBE(tag_enter),
+              PROBE(tag_leave)};
 enum { PROBE_COUNT = sizeof probes / sizeof probes[0] };
 
 static _Noreturn void die(const char *what) {
@@ -62,6 +63,19 @@ static void call_mark_probes(fa_allocator *allocator) {
     (void)fa_frame_end_in(frame);
 }
 
+/* Likewise: a tag's first use on a thread makes what the thread needs for it. */
+static void call_tag_probes(fa_allocator *allocator) {
+    fa_frame *frame = fa_frame_begin(allocator);
+    if (frame == NULL || fa_tag_enter(allocator, FA_TAG_PHYSICS) != FA_OK ||
+        fa_frame_alloc_in(frame, 64) == NULL || fa_tag_leave(allocator) != FA_OK)
+        die("the first use of a tag failed");
+    for (int i = 0; i < 2; i++)
+        if (probe_tag_enter(allocator, FA_TAG_PHYSICS) != FA_OK ||
+            fa_frame_alloc_in(frame, 64) == NULL || probe_tag_leave(allocator) != FA_OK)
+            die("a tag failed");
+    (void)fa_frame_end_in(frame);
+}
+
 static void call_probes(fa_allocator *allocator) {
     fa_frame *frame = probe_frame_begin(allocator);
     void *in_frame = probe_frame_alloc_in_64(frame);
@@ -73,6 +87,7 @@ static void call_probes(fa_allocator *allocator) {
     if (probe_frame_end(allocator) != FA_OK)
         die("frame end failed");
     call_mark_probes(allocator);
+    call_tag_probes(allocator);
 }
 
 static int child_main(void) {

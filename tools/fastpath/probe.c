@@ -13,6 +13,12 @@ fa_status probe_frame_rewind_in(fa_frame *frame, fa_mark mark) {
     return fa_frame_rewind_in(frame, mark);
 }
 
+fa_status probe_tag_enter(fa_allocator *allocator, fa_tag tag) {
+    return fa_tag_enter(allocator, tag);
+}
+
+fa_status probe_tag_leave(fa_allocator *allocator) { return fa_tag_leave(allocator); }
+
 void *probe_frame_alloc_64(fa_allocator *allocator) { return fa_frame_alloc(allocator, 64); }
 
 void *probe_pool_alloc_64(fa_allocator *allocator) { return fa_pool_alloc(allocator, 64); }
