@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,6 +48,11 @@ int Live(fa_allocator *allocator) {
     CHILD_EXPECT(heap != nullptr);
     memset(heap, 1, 10000);
     fa_heap_free(allocator, heap);
+    CHILD_EXPECT(fa_tag_enter_name(allocator, "life::3") == FA_OK);
+    void *tagged = fa_pool_alloc(allocator, 80);
+    CHILD_EXPECT(tagged != nullptr);
+    CHILD_EXPECT(fa_tag_leave(allocator) == FA_OK);
+    fa_pool_free(allocator, tagged);
     for (int i = 0; i < 3; i++) {
         CHILD_EXPECT(fa_frame_begin(allocator) != nullptr);
         void *block = fa_frame_alloc(allocator, 200000);
@@ -162,10 +168,17 @@ void Load(fa_allocator *allocator, const std::atomic<bool> &stop, uint64_t seed)
         OnThread([&] {
             for (int i = 0; i < 50 && !stop; i++) {
                 fa_frame_begin(allocator);
+                std::string path = "life::" + std::to_string(Pick(random, 0, 9));
+                if (Pick(random, 0, 9) == 0)
+                    path += "::" + std::to_string(Pick(random, 0, 15));
+                EXPECT_EQ(fa_tag_enter(allocator, fa_tag_intern(allocator, path.c_str())), FA_OK);
                 for (int n = 0; n < 20; n++)
                     EXPECT_NE(fa_frame_alloc(allocator, Pick(random, 1, 20000)), nullptr);
                 own.push_back(fa_pool_alloc(allocator, Pick(random, 1, 3000)));
                 own.push_back(fa_heap_alloc(allocator, Pick(random, 1, 50000)));
+                if (Pick(random, 0, 3) != 0) {
+                    EXPECT_EQ(fa_tag_leave(allocator), FA_OK);
+                }
                 if (own.size() > 50) {
                     for (void *block : own)
                         fa_free(allocator, block);
@@ -204,6 +217,9 @@ TEST(Fork, UnderLoad) {
                 fa_pool_free(allocator, mine);
                 const void *place = nullptr;
                 CHILD_EXPECT(fa_validate(allocator, &place) == FA_OK);
+                fa_tag_stats stats;
+                for (fa_tag tag = 0; tag < fa_tag_count(allocator); tag++)
+                    CHILD_EXPECT(fa_tag_stats_get(allocator, tag, &stats) == FA_OK);
                 fa_allocator_destroy(allocator);
                 return 0;
             });
