@@ -151,6 +151,7 @@ static void advance(fai_thread *thread, fai_chunk *chunk) {
     chunk->below = arena->current;
     arena->current = chunk;
     set_cursor(thread, fai_chunk_start(chunk), chunk->end);
+    fai_arena_rebase(thread);
 }
 
 /* Bumps within the current chunk, whatever the limit says. */
@@ -174,9 +175,12 @@ bool fai_arena_move_end(fai_thread *thread, const char *block, char *end) {
     bool tagged = (size_t)(frame->cursor - block) > fai_arena_used(thread) - thread->tallies.used;
     if (end > chunk->end || marked || tagged)
         return false;
-    if (frame->high != NULL && frame->high < frame->cursor)
+    bool looks = thread->head.frame_start == NULL && end < frame->cursor;
+    if (looks && frame->high < frame->cursor)
         frame->high = frame->cursor;
     set_cursor(thread, end, chunk->end);
+    if (looks)
+        fai_phase_rewound(thread);
     return true;
 }
 
@@ -229,9 +233,11 @@ static void *take_alone(fai_thread *thread, fai_chunk *chunk, size_t bytes, size
         arena->current = chunk;
         chunk->below = NULL;
         set_cursor(thread, chunk->used_end, chunk->end);
+        fai_arena_rebase(thread);
         return block;
     }
     arena->bytes_before += (size_t)(chunk->used_end - fai_chunk_start(chunk));
+    fai_arena_rebase(thread);
     chunk->is_alone = true;
     chunk->serial = thread->frame->mark_count;
     return block;
@@ -378,6 +384,7 @@ void fai_arena_rewind(fai_thread *thread, char *cursor, uint64_t serial) {
     }
     set_cursor(thread, cursor, chunk ? chunk->end : cursor);
     thread->frame->high = cursor;
+    fai_arena_rebase(thread);
 }
 
 /* ---- learning ---- */

@@ -49,6 +49,7 @@ void fai_config_default(fa_alloc_config *config, size_t config_bytes) {
         .heap_cache_bytes = 16 * MIB,
         .tag_count_max = 256,
         .strict = strict_in_environment(),
+        .phase_clock = true,
 #ifdef FA_DEBUG
         .checks = FA_CHECK_ALL,
         .on_event = fa_event_print,

@@ -105,6 +105,8 @@ typedef struct fa_alloc_config {
     /* Misuse (severity error) aborts the program after it was reported. Default false; true when
      * the environment variable FRAMEALLOC_STRICT is set to something else than "" and "0". */
     bool strict;
+    /* Phases measure time: two readings of the monotonic clock each. Default true. */
+    bool phase_clock;
     /* Event hook and its first argument. Default NULL: events are counted, none is delivered; where
      * the program is built with FA_DEBUG, fa_event_print. */
     fa_event_fn *on_event;

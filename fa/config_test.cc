@@ -85,6 +85,7 @@ TEST(Config, Presets) {
     EXPECT_EQ(d.checks, kDebug ? uint32_t{FA_CHECK_ALL} : 0u);
     EXPECT_EQ(d.on_event, kDebug ? fa_event_print : nullptr);
     EXPECT_FALSE(d.strict);
+    EXPECT_TRUE(d.phase_clock);
 
     const fa_alloc_config m = fa_alloc_config_minimal();
     EXPECT_EQ(m.frame_chunk_bytes_first, 4 * kKib);
@@ -232,6 +233,7 @@ TEST(Config, OtherFieldsAtTheirEdges) {
         VALID(c->checks = checks);
     INVALID("checks", "8", c->checks = FA_CHECK_ALL + 1);
     VALID(c->strict = true);
+    VALID(c->phase_clock = false);
     VALID(c->on_event_user = nullptr);
     VALID(c->backend_spec = "mmap+system");
 }

@@ -9,6 +9,7 @@
  *   frame      memory that dies with the frame
  *   mark       positions of a frame to go back to
  *   defer      functions that run when a frame ends
+ *   phase      what each part of a frame took
  *   soa        several arrays in one block, batches, cache lines
  *   collection what vectors, maps, texts and rings have in common
  *   vec        elements side by side
@@ -38,6 +39,7 @@
 #include "fa/heap.h"
 #include "fa/map.h"
 #include "fa/mark.h"
+#include "fa/phase.h"
 #include "fa/pool.h"
 #include "fa/reserve.h"
 #include "fa/ring.h"

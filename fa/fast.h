@@ -37,7 +37,22 @@ typedef struct fa_frame {
                                    * to do but to set the cursor */
     char *mark_cursor;            /* where the newest live mark stands */
     char *high; /* highest cursor that a rewind left in this chunk, or lower: see fai_arena_peak */
+
+    /* Phases. A frame with phases ends through its slow path too, which makes next and limit NULL;
+     * with a clock they are always the same. */
+    struct fai_phase_entry *phase_next;  /* goes here */
+    struct fai_phase_entry *phase_limit; /* where begin and end must look closer */
+    size_t phase_depth;                  /* open ones */
+    uintptr_t phase_base;                /* cursor - phase_base == bytes used */
 } fa_frame;
+
+/* The begin or the end of a phase. */
+typedef struct fai_phase_entry {
+    const char *name; /* NULL: an end */
+    size_t bytes;     /* used in the frame then */
+    uint64_t alloc_count;
+    uint64_t nanoseconds; /* time of day; only with a clock */
+} fai_phase_entry;
 #define FAI_NO_MARK                                                                                \
     UINT64_MAX /* the next rewind takes the slow path, and so does the next mark                   \
                 */

@@ -39,6 +39,7 @@ void fai_frame_attach(fai_thread *thread) {
     schedule(thread);
     thread->arena = &thread->arenas[0];
     fai_mark_attach(thread);
+    fai_phase_attach(thread);
     fai_arena_rest(thread, thread->arena);
     close_frame(thread);
 }
@@ -46,6 +47,7 @@ void fai_frame_attach(fai_thread *thread) {
 void fai_frame_detach(fai_thread *thread) {
     close_frame(thread);
     fai_mark_detach(thread);
+    fai_phase_detach(thread);
     for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++) {
         fai_arena *arena = &thread->arenas[i];
         fai_arena_release(thread, arena);
@@ -161,7 +163,10 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     if (thread->cleaning)
         return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
     fai_cleanup_run(thread, 0);
+    fai_phase_frame_end(thread);
     size_t used = fai_arena_used(thread), peak = fai_arena_peak(thread);
+    peak = thread->phases.bytes_peak > peak ? thread->phases.bytes_peak : peak;
+    thread->phases.bytes_peak = 0;
     if (arena->current != NULL)
         arena->current->used_end = thread->frame->cursor;
     fai_tally_frame_end(thread, used);

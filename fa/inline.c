@@ -21,3 +21,7 @@ extern inline fa_mark_guard(fa_mark_guard_begin)(fa_allocator *allocator);
 extern inline fa_mark_guard(fa_mark_guard_begin_in)(fa_frame *frame);
 extern inline void fa_mark_guard_commit(fa_mark_guard *guard);
 extern inline fa_status(fa_mark_guard_end)(fa_mark_guard *guard);
+extern inline fa_status(fa_phase_begin)(fa_allocator *allocator, const char *name);
+extern inline fa_status(fa_phase_begin_in)(fa_frame *frame, const char *name);
+extern inline fa_status(fa_phase_end)(fa_allocator *allocator);
+extern inline fa_status(fa_phase_end_in)(fa_frame *frame);

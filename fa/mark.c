@@ -169,6 +169,7 @@ static fa_status rewind_slow(fa_frame *frame, fa_mark mark, bool last) {
     kill_after(thread, last ? mark.serial - 1 : mark.serial);
     fai_arena_rewind(thread, mark.cursor, mark.serial);
     fai_tally_rewound(thread, fai_arena_used(thread));
+    fai_phase_rewound(thread);
     set_newest(thread, &mark);
     fai_slot.site = NULL;
     return FA_OK;

@@ -149,6 +149,14 @@
 #define fa_frame_defer_cancel_in(...) FAI_AT(fa_frame_defer_cancel_in(__VA_ARGS__))
 #endif
 
+#if defined(FAI_PHASE_DECLARED) && !defined(FAI_PHASE_SITES)
+#define FAI_PHASE_SITES
+#define fa_phase_begin(allocator, name) FAI_AT(fa_phase_begin((allocator), (name)))
+#define fa_phase_begin_in(frame, name) FAI_AT(fa_phase_begin_in((frame), (name)))
+#define fa_phase_end(allocator) FAI_AT(fa_phase_end((allocator)))
+#define fa_phase_end_in(frame) FAI_AT(fa_phase_end_in((frame)))
+#endif
+
 #if defined(FAI_MARK_DECLARED) && !defined(FAI_MARK_SITES)
 #define FAI_MARK_SITES
 #define fa_frame_mark(allocator) FAI_AT(fa_frame_mark((allocator)))

@@ -72,6 +72,69 @@ inline const Call kInsideCalls[] = {
          INVALID(fa_frame_speculate_in(nullptr, attempt, nullptr));
          INVALID(fa_frame_speculate_in(f, nullptr, nullptr));
      }},
+    {"fa_phase_begin",
+     [](fa_allocator *a, fa_frame *) {
+         INVALID(fa_phase_begin(nullptr, "x"));
+         INVALID(fa_phase_begin(a, nullptr));
+     }},
+    {"fa_phase_begin_in",
+     [](fa_allocator *, fa_frame *f) {
+         INVALID(fa_phase_begin_in(nullptr, "x"));
+         INVALID(fa_phase_begin_in(f, nullptr));
+     }},
+    {"fa_phase_end",
+     [](fa_allocator *a, fa_frame *) {
+         INVALID(fa_phase_end(nullptr));
+         INVALID(fa_phase_end(a));
+     }},
+    {"fa_phase_end_in",
+     [](fa_allocator *, fa_frame *f) {
+         INVALID(fa_phase_end_in(nullptr));
+         INVALID(fa_phase_end_in(f));
+     }},
+    {"fa_phase_count",
+     [](fa_allocator *a, fa_frame *) {
+         EXPECT_EQ(fa_phase_count(nullptr), 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         EXPECT_EQ(fa_phase_count(a), 0u);
+     }},
+    {"fa_phase_lost_count",
+     [](fa_allocator *a, fa_frame *) {
+         EXPECT_EQ(fa_phase_lost_count(nullptr), 0u);
+         EXPECT_EQ(fa_phase_lost_count(a), 0u);
+     }},
+    {"fa_phase_get",
+     [](fa_allocator *a, fa_frame *) {
+         fa_phase phase, zero;
+         std::memset(&phase, 1, sizeof phase);
+         std::memset(&zero, 0, sizeof zero);
+         INVALID(fa_phase_get(nullptr, 0, &phase));
+         EXPECT_EQ(std::memcmp(&phase, &zero, sizeof phase), 0);
+         INVALID(fa_phase_get(a, 0, &phase));
+         INVALID(fa_phase_get(a, SIZE_MAX, &phase));
+         INVALID(fa_phase_get(a, 0, nullptr));
+     }},
+    {"fa_phase_find",
+     [](fa_allocator *a, fa_frame *) {
+         fa_phase phase;
+         INVALID(fa_phase_find(nullptr, "x", &phase));
+         INVALID(fa_phase_find(a, nullptr, &phase));
+         INVALID(fa_phase_find(a, "x", nullptr));
+         INVALID(fa_phase_find(a, "x", &phase));
+         EXPECT_EQ(phase.count, 0u);
+     }},
+    {"fa_phase_current",
+     [](fa_allocator *a, fa_frame *) {
+         EXPECT_EQ(fa_phase_current(nullptr), nullptr);
+         EXPECT_EQ(fa_phase_current(a), nullptr);
+     }},
+    {"fa_phase_format",
+     [](fa_allocator *a, fa_frame *) {
+         char text[4] = "abc";
+         EXPECT_EQ(fa_phase_format(nullptr, text, sizeof text), 0u);
+         EXPECT_STREQ(text, "");
+         EXPECT_EQ(fa_phase_format(a, nullptr, 100), 0u);
+     }},
     {"fa_mark_guard_begin",
      [](fa_allocator *, fa_frame *) {
          fa_last_error_clear();

@@ -35,6 +35,11 @@ void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size
 size_t fai_arena_used(const fai_thread *thread);
 size_t fai_arena_peak(const fai_thread *thread);
 
+/* Brings what phases measure with, cursor - base, up to date. */
+static inline void fai_arena_rebase(fai_thread *thread) {
+    thread->frame->phase_base = (uintptr_t)thread->frame->cursor - fai_arena_used(thread);
+}
+
 /* The peak counts from here on: starts again with what is used now. */
 void fai_arena_peak_restart(fai_thread *thread);
 

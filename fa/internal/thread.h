@@ -2,6 +2,7 @@
 #ifndef FAI_THREAD_H
 #define FAI_THREAD_H
 
+#include "fa/internal/phase.h"
 #include "fa/internal/tally.h"
 
 /* A piece of memory that an arena bumps through; stands at the start of its span. */
@@ -81,6 +82,7 @@ struct fai_thread {
     size_t chunk_bytes;     /* held in chunks, spills left out */
     size_t bytes_peak;      /* most bytes in the open frame as far as high does not say it */
     fai_marks marks;
+    fai_phases phases;
     fai_cleanup *cleanups; /* of the open frame, newest first */
     bool cleaning;         /* one of them runs */
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
