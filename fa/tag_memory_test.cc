@@ -157,8 +157,10 @@ TEST(TagMemory, SizesThatLeftTheFastPathStayOutOfItInEveryTag) {
     EXPECT_EQ(fa_tag_enter(allocator, FA_TAG_UI), FA_OK);
     void *before = fa_pool_alloc(allocator, 100);
     void *aligned = fa_pool_alloc_aligned(allocator, 100, 16384); // from the heap
+    EXPECT_EQ(fai_slot.view->magazine_of_bin[(100 + 15) / 16]->capacity, 0u);
     EXPECT_EQ(fa_tag_enter(allocator, FA_TAG_AUDIO), FA_OK);
     void *after = fa_pool_alloc(allocator, 100);
+    EXPECT_EQ(fai_slot.view->magazine_of_bin[(100 + 15) / 16]->capacity, 0u);
     for (void *block : {aligned, before, after})
         fa_pool_free_sized(allocator, block, 100);
     allocator.Check();

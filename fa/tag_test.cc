@@ -277,6 +277,24 @@ TEST(Tag, FrameNumbersOverFrames) {
     EXPECT_EQ(TagStats(allocator, ai).frame_bytes_peak, first);
 }
 
+TEST(Tag, FramesWithoutATagCountForNone) {
+    Tracked allocator;
+    for (int round = 0; round < 2; round++) {
+        fa_frame *frame = fa_frame_begin(allocator);
+        for (int i = 0; i < 5; i++)
+            EXPECT_NE(fa_frame_alloc_in(frame, 64), nullptr);
+        EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+    }
+    EXPECT_EQ(fa_tag_enter(allocator, FA_TAG_UI), FA_OK); // between two frames
+    fa_frame *frame = fa_frame_begin(allocator);
+    EXPECT_NE(fa_frame_alloc_in(frame, 64), nullptr);
+    EXPECT_EQ(fa_tag_leave(allocator), FA_OK);
+    EXPECT_NE(fa_frame_alloc_in(frame, 64), nullptr);
+    EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+    EXPECT_EQ(TagStats(allocator, FA_TAG_UI).frame_alloc_count, kOne);
+    EXPECT_EQ(TagStats(allocator, FA_TAG_ROOT).frame_alloc_count, 12 * kOne);
+}
+
 TEST(Tag, ARewindTakesBackWhatEachGot) {
     Tracked allocator;
     fa_frame *frame = fa_frame_begin(allocator);

@@ -151,7 +151,6 @@ void fai_tally_attach(fai_thread *thread) {
     untagged->is_touched = true; /* never on the list */
     tallies->stack[0] = untagged;
     tallies->top = tallies->stack;
-    tallies->alloc_count = 0;
     if (tallies->turn == NULL) {
         tallies->turn = tallies->own;
         tallies->turn_capacity = FAI_TURNS_OWN;
