@@ -17,7 +17,8 @@ GROUPS = (
         "tag": "enter + leave a tag",
         "tag_alloc": "enter + alloc {} B + leave",
         "phase": "phase without a clock",
-        "phase_clock": "phase with a clock",
+        "phase_in": "  by handle",
+        "phase_clock": "  by handle, with a clock",
     }),
     ("Collections", {}),
     ("Structures of arrays", {
@@ -45,8 +46,8 @@ OTHERS = "Others"
 # Of those that bars are about; the quick run takes no others unless they are asked for.
 COLLECTION_BASES = ("vector_push", "map_insert", "map_find")
 QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "begin_end",
-         "mark_rewind", "mark_alloc/64", "tag", "tag_alloc/64", "phase", "phase_clock", "pair/64",
-         "many_1000/64", "many_10000/64")
+         "mark_rewind", "mark_alloc/64", "tag", "tag_alloc/64", "phase", "phase_in",
+         "phase_clock", "pair/64", "many_1000/64", "many_10000/64")
 # Begins like this: it needs two processors, one for each thread.
 THREADED = ("threads_", "cross_free")
 _COLLECTIONS = ("vector", "map", "text", "ring")
