@@ -73,6 +73,7 @@ fai_growth(fai_room_grow)(fa_frame *frame, void *items, size_t capacity, size_t 
     if (frame == NULL)
         return growth;
     size_t bytes_need, bytes, first = FA_CACHE_LINE / size;
+    need = need != 0 ? need : capacity + 1;
     if (__builtin_mul_overflow(need, size, &bytes_need)) {
         growth.as.status = fai_fail(FA_ERROR_INVALID, need);
         return growth;

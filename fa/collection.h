@@ -39,12 +39,18 @@ FA_EXTERN_C_BEGIN
 
 /* Functions that the macros make, where not all are used. */
 #define FAI_MADE __attribute__((unused)) static inline
+/* In these the address of the collection would leave the caller's registers with a call. */
+#define FAI_MADE_INLINE __attribute__((unused, always_inline)) static inline
 #ifdef __cplusplus
 #define FAI_PLAIN_DATA(type)                                                                       \
     static_assert(__is_trivially_copyable(type), "elements are moved byte by byte");
 #else
 #define FAI_PLAIN_DATA(type) _Static_assert(sizeof(type) != 0, "elements must have a size");
 #endif
+
+/* Two of these, and gcc does not join the fields in a vector register, to take them apart again
+ * each time that one is needed. */
+#define FAI_APART(field) __asm__("" : "+r"(field))
 
 /* Memory for capacity elements; items NULL: none. */
 typedef struct fai_room {
@@ -67,8 +73,9 @@ typedef struct fai_growth {
 FA_API fai_room fai_room_make(fa_allocator *allocator, size_t capacity, size_t size, size_t align);
 FA_API fai_room fai_room_make_in(fa_frame *frame, size_t capacity, size_t size, size_t align);
 
-/* Room for need elements or more. frame NULL: FA_ERROR_FULL. By value and not by reference, so that
- * a collection in a local variable can stay in registers. */
+/* Room for need elements or more; need 0: for one more, a constant where pushes are inlined. frame
+ * NULL: FA_ERROR_FULL. By value and not by reference, so that a collection in a local variable can
+ * stay in registers. */
 FA_API FA_COLD fai_growth fai_room_grow(fa_frame *frame, void *items, size_t capacity, size_t need,
                                         size_t size, size_t align);
 

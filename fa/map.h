@@ -33,10 +33,10 @@
  * that wraps) or a refusal of frame.h. map must not be NULL. All but clear and growing take O(1) on
  * average; pointers to values hold until the map grows or an entry is removed.
  *
- * Memory: a power of two of slots, of which at most 7 in 8 are used (1 of 2, 3 of 4 in the
- * smallest), sizeof(name_entry) + 1 bytes each, and 15 bytes. So for each entry of the
- * capacity 1.14 to 2.29 times that. A map that grows has also left its smaller tables behind,
- * another half of it.
+ * Memory: a power of two of slots, sizeof(name_entry) + 1 bytes each, and 15 bytes. Of a fixed
+ * capacity at most 7 in 8 slots are used (1 of 2, 3 of 4 in the smallest): each entry of it takes
+ * 1.14 to 2.29 times as much. A map that grows uses 3 in 4, from 16 slots on: 1.33 to 2.67 times
+ * for each entry that is there, and the smaller tables that it has left behind as much again.
  *
  * Scheme: open addressing with linear probing and removal without tombstones, so that a map does
  * not wear out (Knuth, The Art of Computer Programming, volume 3, 6.4, algorithms L and R). One
@@ -138,11 +138,14 @@ static inline uint8_t fai_map_tag_of(uint64_t mixed, size_t mask) {
     return (uint8_t)(0x80 | mixed << (64 - __builtin_clzll(mask)) >> 57);
 }
 
+/* Writes the tag and its repetitions: of most tables without a branch, the one of a tag that has
+ * none is the tag itself. */
 static inline void fai_map_tag(uint8_t *tags, size_t mask, size_t slot, uint8_t tag) {
-    do {
-        tags[slot] = tag;
-        slot += mask + 1;
-    } while (FA_UNLIKELY(slot <= mask + FAI_MAP_REPEATED));
+    tags[slot] = tag;
+    tags[((slot - FAI_MAP_REPEATED) & mask) + FAI_MAP_REPEATED] = tag;
+    if (FA_UNLIKELY(mask < FAI_MAP_REPEATED))
+        while ((slot += mask + 1) <= mask + FAI_MAP_REPEATED)
+            tags[slot] = tag;
 }
 
 /* The first empty slot from home on. One by one: a group would wait for the tag that was written a
@@ -151,6 +154,30 @@ static inline size_t fai_map_vacancy(const uint8_t *tags, size_t mask, size_t ho
     while (tags[home] != 0)
         home = (home + 1) & mask;
     return home;
+}
+
+/* A table that is filled from a smaller one, nearly in the order of homes, for the highest bits of
+ * the hash name them in both. Bit i of full tells that slot base + i is full; it may forget. */
+typedef struct fai_map_filler {
+    size_t base;
+    uint64_t full;
+} fai_map_filler;
+
+/* The first empty slot from home on. Where it lies can't be predicted: mostly without a branch. */
+static inline size_t fai_map_fill(fai_map_filler *filler, const uint8_t *tags, size_t mask,
+                                  size_t home) {
+    if (FA_UNLIKELY(home < filler->base))
+        return fai_map_vacancy(tags, mask, home);
+    /* The window follows, half of it behind the home. */
+    size_t ahead = home - filler->base, step = ahead > 32 ? ahead - 32 : 0;
+    filler->full = step < 64 ? filler->full >> (step & 63) : 0;
+    filler->base += step;
+    uint64_t empty = ~filler->full >> (ahead - step);
+    size_t to = home + (size_t)__builtin_ctzll(empty | (uint64_t)1 << 63);
+    if (FA_UNLIKELY(empty == 0 || to > mask || tags[to] != 0))
+        return fai_map_vacancy(tags, mask, home);
+    filler->full |= (uint64_t)1 << (to - filler->base);
+    return to;
 }
 
 /* The next full slot of an iteration, SIZE_MAX at the end. Goes backwards and starts at an empty
@@ -233,13 +260,15 @@ FA_EXTERN_C_END
         if (table.entries == NULL)                                                                 \
             return self;                                                                           \
         name larger = name##_of(table);                                                            \
-        for (size_t from = 0; larger.count < self.count; from += FAI_MAP_GROUP) {                  \
+        fai_map_filler filler = {0, 0};                                                            \
+        size_t from = self.count != 0 ? fai_map_vacancy(self.tags, self.mask, 0) : 0;              \
+        for (; larger.count < self.count; from = (from + FAI_MAP_GROUP) & self.mask) {             \
             uint64_t bits = fai_map_full(fai_map_read(self.tags + from));                          \
             for (; bits != 0; bits &= bits - 1) {                                                  \
-                name##_entry *entry = &self.entries[from + fai_map_first(bits)];                   \
+                name##_entry *entry = &self.entries[(from + fai_map_first(bits)) & self.mask];     \
                 uint64_t mixed = fai_map_mix(hash_of(entry->key));                                 \
                 size_t home = fai_map_home(mixed, larger.mask);                                    \
-                size_t to = fai_map_vacancy(larger.tags, larger.mask, home);                       \
+                size_t to = fai_map_fill(&filler, larger.tags, larger.mask, home);                 \
                 fai_map_tag(larger.tags, larger.mask, to, fai_map_tag_of(mixed, larger.mask));     \
                 larger.entries[to] = *entry;                                                       \
                 larger.count++;                                                                    \
@@ -247,16 +276,23 @@ FA_EXTERN_C_END
         }                                                                                          \
         return larger;                                                                             \
     }                                                                                              \
-    FAI_MADE fa_status name##_reserve(name *self, size_t need) {                                   \
+    FAI_MADE_INLINE fa_status name##_reserve(name *self, size_t need) {                            \
         if (need <= self->capacity)                                                                \
             return FA_OK;                                                                          \
         if (self->frame == NULL)                                                                   \
             return FA_ERROR_FULL;                                                                  \
-        *self = name##_enlarged(*self, need);                                                      \
+        name larger = name##_enlarged(*self, need);                                                \
+        FAI_APART(larger.entries);                                                                 \
+        FAI_APART(larger.tags);                                                                    \
+        FAI_APART(larger.mask);                                                                    \
+        FAI_APART(larger.capacity);                                                                \
+        *self = larger;                                                                            \
         return need <= self->capacity ? FA_OK : fa_last_error().status;                            \
     }
 
 #define FAI_MAP_INSERT(name, key_type, value_type, hash_of, is_equal)                              \
+    /* An empty home is looked for by itself: the store's address then does not depend on a load,  \
+     * and the processor need not hold the next search back until it knows it. */                  \
     FAI_MADE value_type *name##_slot(name *self, key_type key, bool *is_new) {                     \
         if (is_new != NULL)                                                                        \
             *is_new = false;                                                                       \
@@ -265,9 +301,9 @@ FA_EXTERN_C_END
             if (value != NULL || name##_reserve(self, fai_room_sum(self->count, 1)) != FA_OK)      \
                 return value;                                                                      \
         }                                                                                          \
-        uint64_t mixed = fai_map_mix(hash_of(key));                                                \
-        for (size_t at = fai_map_home(mixed, self->mask);;                                         \
-             at = (at + FAI_MAP_GROUP) & self->mask) {                                             \
+        uint64_t mixed = fai_map_mix(hash_of(key)), empty = 0;                                     \
+        size_t at = fai_map_home(mixed, self->mask);                                               \
+        for (bool is_full = self->tags[at] != 0; is_full && empty == 0;) {                         \
             fai_map_group group = fai_map_read(self->tags + at);                                   \
             uint64_t bits = fai_map_match(group, fai_map_tag_of(mixed, self->mask));               \
             for (; FA_UNLIKELY(bits != 0); bits &= bits - 1) {                                     \
@@ -275,17 +311,15 @@ FA_EXTERN_C_END
                 if (is_equal(entry->key, key))                                                     \
                     return &entry->value;                                                          \
             }                                                                                      \
-            uint64_t empty = fai_map_empty(group);                                                 \
-            if (FA_LIKELY(empty != 0)) {                                                           \
-                at = (at + fai_map_first(empty)) & self->mask;                                     \
-                fai_map_tag(self->tags, self->mask, at, fai_map_tag_of(mixed, self->mask));        \
-                self->entries[at].key = key;                                                       \
-                self->count++;                                                                     \
-                if (is_new != NULL)                                                                \
-                    *is_new = true;                                                                \
-                return &self->entries[at].value;                                                   \
-            }                                                                                      \
+            empty = fai_map_empty(group);                                                          \
+            at = (at + (empty != 0 ? fai_map_first(empty) : FAI_MAP_GROUP)) & self->mask;          \
         }                                                                                          \
+        fai_map_tag(self->tags, self->mask, at, fai_map_tag_of(mixed, self->mask));                \
+        self->entries[at].key = key;                                                               \
+        self->count++;                                                                             \
+        if (is_new != NULL)                                                                        \
+            *is_new = true;                                                                        \
+        return &self->entries[at].value;                                                           \
     }                                                                                              \
     /* Why slot had none. */                                                                       \
     FAI_MADE fa_status name##_refusal(const name *self) {                                          \

@@ -81,10 +81,8 @@
     }
 
 #define FAI_VEC_ADD(name, type)                                                                    \
-    /* Capacity for at least need elements. */                                                     \
-    FAI_MADE fa_status name##_reserve(name *self, size_t need) {                                   \
-        if (need <= self->capacity)                                                                \
-            return FA_OK;                                                                          \
+    /* need is more than the capacity, or 0: one more. */                                          \
+    FAI_MADE_INLINE fa_status name##_grow(name *self, size_t need) {                               \
         fai_growth growth = fai_room_grow(self->frame, self->items, self->capacity, need,          \
                                           sizeof(type), FA_ALIGNOF(type));                         \
         if (growth.items == NULL)                                                                  \
@@ -93,18 +91,21 @@
         self->capacity = growth.as.capacity;                                                       \
         return FA_OK;                                                                              \
     }                                                                                              \
-    FAI_MADE fa_status name##_push(name *self, type value) {                                       \
+    FAI_MADE fa_status name##_reserve(name *self, size_t need) {                                   \
+        return need <= self->capacity ? FA_OK : name##_grow(self, need);                           \
+    }                                                                                              \
+    FAI_MADE_INLINE fa_status name##_push(name *self, type value) {                                \
         if (FA_UNLIKELY(self->count == self->capacity)) {                                          \
-            fa_status status = name##_reserve(self, fai_room_sum(self->count, 1));                 \
+            fa_status status = name##_grow(self, 0);                                               \
             if (status != FA_OK)                                                                   \
                 return status;                                                                     \
         }                                                                                          \
-        self->items[self->count++] = value;                                                        \
+        self->items[self->count] = value;                                                          \
+        self->count++;                                                                             \
         return FA_OK;                                                                              \
     }                                                                                              \
-    FAI_MADE type *name##_push_new(name *self) {                                                   \
-        if (FA_UNLIKELY(self->count == self->capacity) &&                                          \
-            name##_reserve(self, fai_room_sum(self->count, 1)) != FA_OK)                           \
+    FAI_MADE_INLINE type *name##_push_new(name *self) {                                            \
+        if (FA_UNLIKELY(self->count == self->capacity) && name##_grow(self, 0) != FA_OK)           \
             return NULL;                                                                           \
         return &self->items[self->count++];                                                        \
     }                                                                                              \
