@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -71,10 +72,14 @@ template <class Name> Name make_key(std::mt19937_64 &random, size_t number, cons
     return Name{all.back().data(), all.back().size()};
 }
 
-template <class Key> Keys<Key> make_keys(size_t count) {
+/* Made once for all benchmarks of a program. */
+template <class Key> Keys<Key> &keys_of(size_t count) {
     constexpr size_t kKeys = 32768;
+    static std::map<size_t, Keys<Key>> made;
+    if (made.count(count) != 0)
+        return made[count];
     std::mt19937_64 random(count);
-    Keys<Key> keys;
+    Keys<Key> &keys = made[count];
     keys.sets.resize(std::max<size_t>(1, kKeys / count));
     for (auto &set : keys.sets) {
         std::vector<Key> all;
@@ -101,7 +106,7 @@ template <class Key> std::vector<Key> make_look_ups(const std::vector<Key> &keys
 
 template <class Contender, class Map, class Key, bool Reserved>
 void map_insert_loop(benchmark::State &state, Contender contender, size_t count) {
-    Keys<Key> keys = make_keys<Key>(count);
+    Keys<Key> &keys = keys_of<Key>(count);
     for (auto _ : state) {
         Map map(contender, Reserved ? count : 0);
         for (const Key &key : keys.next().there)
@@ -115,7 +120,7 @@ void map_insert_loop(benchmark::State &state, Contender contender, size_t count)
 
 template <class Contender, class Map, class Key, bool There>
 void map_find_loop(benchmark::State &state, Contender contender, size_t count) {
-    Keys<Key> keys = make_keys<Key>(count);
+    Keys<Key> &keys = keys_of<Key>(count);
     Map map(contender, count);
     for (const Key &key : keys.sets[0].there)
         map.insert(key, 1);
@@ -138,7 +143,7 @@ void map_find_loop(benchmark::State &state, Contender contender, size_t count) {
  */
 template <class Contender, class Map, class Key>
 void map_mixed_loop(benchmark::State &state, Contender contender, size_t count) {
-    Keys<Key> keys = make_keys<Key>(count);
+    Keys<Key> &keys = keys_of<Key>(count);
     for (auto _ : state) {
         const auto &set = keys.next();
         Map map(contender, count);
