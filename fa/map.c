@@ -7,12 +7,16 @@
 #define SLOTS_MIN ((size_t)2)
 #define SLOTS_FIRST ((size_t)16) /* of a map that grows */
 
-/* How many entries go into so many slots: 7 in 8, and one slot stays empty. */
-static size_t capacity_of(size_t slots) { return slots < 8 ? slots - 1 : slots / 8 * 7; }
+/* How many entries a map of fixed capacity puts into so many slots: 7 in 8, and one stays empty. */
+static size_t capacity_fixed(size_t slots) { return slots < 8 ? slots - 1 : slots / 8 * 7; }
 
-/* Slots for that many entries; 0 when there is no such number. */
-static size_t slots_for(size_t capacity) {
-    size_t slots = SLOTS_MIN;
+/* And one that grows: 3 in 4, which was measured to be faster in all, for in a fuller one searches
+ * take more steps, and entries lie less in the order of their homes when they are moved. */
+static size_t capacity_growing(size_t slots) { return slots / 4 * 3; }
+
+/* Slots for that many entries, at least slots_min; 0 when there is no such number. */
+static size_t slots_for(size_t slots_min, size_t capacity, size_t (*capacity_of)(size_t slots)) {
+    size_t slots = slots_min;
     while (capacity_of(slots) < capacity) {
         if (slots > FA_SIZE_MAX)
             return 0;
@@ -41,7 +45,8 @@ static fai_map_table build(fa_frame *frame, size_t slots, size_t entry_bytes, si
 fai_map_table(fai_map_make_in)(fa_frame *frame, size_t capacity, size_t entry_bytes, size_t align) {
     if (capacity == 0)
         return (fai_map_table){.frame = fai_room_frame_in(frame)};
-    fai_map_table table = build(frame, slots_for(capacity), entry_bytes, align);
+    fai_map_table table =
+        build(frame, slots_for(SLOTS_MIN, capacity, capacity_fixed), entry_bytes, align);
     table.capacity = table.entries != NULL ? capacity : 0;
     return table;
 }
@@ -55,11 +60,10 @@ fai_map_table(fai_map_make)(fa_allocator *allocator, size_t capacity, size_t ent
 }
 
 fai_map_table(fai_map_grow)(fa_frame *frame, size_t capacity, size_t entry_bytes, size_t align) {
-    size_t slots =
-        slots_for(capacity > capacity_of(SLOTS_FIRST) ? capacity : capacity_of(SLOTS_FIRST));
+    size_t slots = slots_for(SLOTS_FIRST, capacity, capacity_growing);
     fai_map_table table = build(frame, slots, entry_bytes, align);
     if (table.entries != NULL) {
-        table.capacity = capacity_of(slots);
+        table.capacity = capacity_growing(slots);
         table.frame = frame;
     }
     return table;
