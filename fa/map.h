@@ -12,9 +12,10 @@
  *
  *     fa_status name_insert(map, key, value)    FA_ERROR_EXISTS: the old value stays
  *     fa_status name_set(map, key, value)       inserts, or gives the key another value; what is
- * there can be updated when the map is full value_type *name_slot(map, key, is_new)   the key's
- * value; a new one is not initialised. NULL: full or refused. is_new may be NULL fa_status
- * name_reserve(map, capacity)     so many will fit in all
+ *                                               there can be updated when the map is full
+ *     value_type *name_slot(map, key, is_new)   the key's value; a new one is not initialised.
+ *                                               NULL: refused. is_new may be NULL
+ *     fa_status name_reserve(map, capacity)     so many will fit in all
  *
  *     value_type *name_find(map, key)           NULL: not there
  *     bool name_contains(map, key)

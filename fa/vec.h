@@ -4,27 +4,28 @@
  * FA_VEC(name, type) makes the type name, of 32 bytes, and these functions. `items` and `count` are
  * open: read and write items[0] to items[count - 1] as you like. In C++ a range-for works as well.
  *
- *     name name_make(allocator, capacity)           see collection.h; capacity 0: grows
+ *     name name_make(allocator, capacity)       see collection.h; capacity 0: grows
  *     name name_make_in(frame, capacity)
- *     bool name_is_made(vec)                        false for {0}
+ *     bool name_is_made(vec)                    false for {0}
  *
- *     fa_status name_push(vec, value)               at the end; O(1), O(count) where it grows
- *     type *name_push_new(vec)                      the same, not initialised; NULL: full or
- * refused fa_status name_push_n(vec, values, n)         all of them or none; they may be the
- * vector's own fa_status name_insert(vec, index, value)      before index (<= count); O(count -
- * index) fa_status name_resize(vec, count)             new elements are all zero bytes fa_status
- * name_reserve(vec, capacity)         so many will fit in all
+ *     fa_status name_push(vec, value)           at the end; O(1), O(count) where it grows
+ *     type *name_push_new(vec)                  the same, not initialised; NULL: refused
+ *     fa_status name_push_n(vec, values, n)     all of them or none; may be the vector's own
+ *     fa_status name_insert(vec, index, value)  before index (<= count); O(count - index)
+ *     fa_status name_resize(vec, count)         new elements are all zero bytes
+ *     fa_status name_reserve(vec, capacity)     so many will fit in all
  *
- *     bool name_pop(vec, out)                       the last one, to *out unless NULL; false: empty
- *     bool name_remove(vec, index)                  keeps the order, O(count - index); false: no
- * such bool name_remove_swap(vec, index)             the last one takes its place, O(1) size_t
- * name_retain(vec, keep, user)           removes those for which keep(user, item) is false, keeps
- * the order; returns how many void name_clear(vec)                          the capacity stays
+ *     bool name_pop(vec, out)                   the last one, to *out unless NULL; false: empty
+ *     bool name_remove(vec, index)              keeps the order, O(count - index); false: no such
+ *     bool name_remove_swap(vec, index)         the last one takes its place, O(1)
+ *     size_t name_retain(vec, keep, user)       removes those for which keep(user, item) is false,
+ *                                               keeps the order; returns how many it removed
+ *     void name_clear(vec)                      the capacity stays
  *
- *     type *name_at(vec, index)                     NULL: no such
- *     type *name_last(vec)                          NULL: empty
+ *     type *name_at(vec, index)                 NULL: no such
+ *     type *name_last(vec)                      NULL: empty
  *     size_t name_count(vec), name_capacity(vec)
- *     size_t name_remaining(vec)                    how many fit without growing
+ *     size_t name_remaining(vec)                how many fit without growing
  *
  * push, push_n, insert, resize and reserve return FA_OK, FA_ERROR_FULL, FA_ERROR_INVALID (index
  * past the end, or a size that wraps) or a refusal of frame.h. vec must not be NULL.
