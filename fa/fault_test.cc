@@ -371,6 +371,53 @@ void StatsAndSuggestion(World *world) {
     world->Destroy(allocator);
 }
 
+// Marks that are rewound to, clean-ups and phases, in frames that grow.
+void InsideOfFrames(World *world) {
+    CREATE(world);
+    for (int turn = 0; turn < 2; turn++) {
+        fa_frame *frame = fa_frame_begin(allocator);
+        if (frame == nullptr) {
+            World::Refused(fa_last_error().status);
+            continue;
+        }
+        size_t registered = 0, cleaned = 0;
+        std::pair<size_t *, size_t *> counts(&registered, &cleaned);
+        world->Keep(fa_frame_alloc_in(frame, 100), 100);
+        const fa_mark outer = fa_frame_mark_in(frame);
+        std::vector<fa_mark> marks;
+        for (size_t i = 0; i < 300; i++) { // more than are known without memory
+            const fa_status status = fa_phase_begin_in(frame, "phase");
+            if (status != FA_OK)
+                World::Refused(status);
+            const size_t bytes = fa_frame_bytes_in(frame), count = world->Count();
+            marks.push_back(fa_frame_mark_in(frame));
+            const fa_mark inner = fa_frame_mark_in(frame);
+            for (size_t size = 50; size < 200000 && i % 64 == 0; size *= 4)
+                world->Keep(fa_frame_alloc_in(frame, size), size);
+            registered += fa_frame_defer_in(
+                              frame,
+                              [](void *user) {
+                                  ++*static_cast<std::pair<size_t *, size_t *> *>(user)->second;
+                              },
+                              &counts) == FA_OK;
+            world->Forget(count);
+            EXPECT_EQ(fa_frame_rewind_in(frame, marks.back()), FA_OK) << "the newest but one";
+            world->Check();
+            EXPECT_EQ(cleaned, registered);
+            EXPECT_EQ(fa_frame_bytes_in(frame), bytes);
+            EXPECT_EQ(fa_frame_rewind_in(frame, inner), FA_ERROR_FOREIGN);
+            EXPECT_EQ(fa_phase_end_in(frame), FA_OK);
+        }
+        ExpectValid(allocator);
+        EXPECT_EQ(fa_phase_count(allocator) + fa_phase_lost_count(allocator), 300u);
+        EXPECT_EQ(fa_frame_rewind_in(frame, outer), FA_OK);
+        world->Check();
+        world->Forget();
+        EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+    }
+    world->Destroy(allocator);
+}
+
 struct Scenario {
     const char *name;
     void (*run)(World *);
@@ -383,6 +430,7 @@ const Scenario kScenarios[] = {
     {"CapAndSpill", CapAndSpill},
     {"AlignedAndLarge", AlignedAndLarge},
     {"GrowAndCopy", GrowAndCopy},
+    {"InsideOfFrames", InsideOfFrames},
     {"PoolSmall", PoolSmall},
     {"PoolManyClasses", PoolManyClasses},
     {"PoolBatch", PoolBatch},

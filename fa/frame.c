@@ -485,5 +485,5 @@ const void *fai_frame_validate(const fai_thread *thread) {
         return NULL;
     const fai_chunk *chunk = thread->arena->current;
     bool inside = frame->cursor >= fai_chunk_start(chunk) && frame->limit <= chunk->end;
-    return current_seen && inside ? NULL : frame;
+    return current_seen && inside ? fai_mark_validate(thread) : frame;
 }

@@ -1,8 +1,8 @@
 /* Frame memory: one bump arena per thread, reset at once when the frame ends.
  *
  * Use it for whatever dies with the frame: contacts, draw lists, sort keys, strings to show. An
- * allocation is an add and a compare; nothing is freed one by one and no destructor runs. What must
- * live longer is copied to pool or heap memory before the end.
+ * allocation is an add and a compare; nothing is freed one by one and no destructor runs (but see
+ * fa/mark.h and fa/defer.h). What must live longer is copied to pool or heap memory before the end.
  *
  * Every call comes in two forms: fa_frame_x(allocator, ...) finds the calling thread's frame by
  * itself, fa_frame_x_in(frame, ...) takes the handle that begin returned and is faster. A
@@ -81,11 +81,10 @@ FA_API fa_status fa_frame_try_alloc(fa_allocator *allocator, size_t size, size_t
 FA_API fa_status fa_frame_try_alloc_in(fa_frame *frame, size_t size, size_t align, void **block);
 
 /* Changes the size of a block of the open frame. The newest block grows and shrinks where it lies,
- * O(1); another one is copied when it grows, its alignment kept up to 4 KiB; the old place stays
- * unused until the end. block NULL allocates; size_new 0 is FA_ERROR_INVALID.
- * size_old: what was asked for.
- * Returns NULL with the block untouched when there is no room, or (FA002) when block does not lie
- * in the frame. */
+ * O(1), unless a mark (fa/mark.h) was set since; another one is copied when it grows, its alignment
+ * kept up to 4 KiB; the old place stays unused until the end. block NULL allocates; size_new 0 is
+ * FA_ERROR_INVALID. size_old: what was asked for. Returns NULL with the block untouched when there
+ * is no room, or (FA002) when block does not lie in the frame. */
 FA_API void *fa_frame_grow(fa_allocator *allocator, void *block, size_t size_old, size_t size_new)
     __attribute__((warn_unused_result));
 FA_API void *fa_frame_grow_in(fa_frame *frame, void *block, size_t size_old, size_t size_new)

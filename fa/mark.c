@@ -124,6 +124,26 @@ static void kill_after(fai_thread *thread, uint64_t serial) {
     marks->dead[marks->count++] = (fai_dead_marks){serial, newest};
 }
 
+const void *fai_mark_validate(const fai_thread *thread) {
+    const fai_marks *marks = &thread->marks;
+    const fa_frame *frame = thread->frame;
+    uint64_t upto = marks->floor;
+    for (size_t i = 0; i < marks->count; i++) {
+        const fai_dead_marks *range = &marks->dead[i];
+        if (range->above < upto || range->upto <= range->above || range->upto > frame->mark_count)
+            return range;
+        upto = range->upto;
+    }
+    size_t before = 0;
+    const fai_chunk *chunk = thread->arena->first;
+    for (; chunk && chunk->is_alone; chunk = chunk->next)
+        before += (size_t)(chunk->used_end - fai_chunk_start(chunk));
+    for (chunk = thread->arena->current->below; chunk; chunk = chunk->below)
+        before += (size_t)(chunk->used_end - fai_chunk_start(chunk));
+    bool newest = frame->mark_newest == FAI_NO_MARK || frame->mark_newest <= frame->mark_count;
+    return newest && before == thread->arena->bytes_before ? NULL : marks;
+}
+
 /* ---- slow paths ---- */
 
 /* The newest live mark from now on; watched allocators see every rewind. */

@@ -28,9 +28,9 @@ typedef struct fa_stats {
 
     /* Frames, all threads. */
     uint64_t frame_count;          /* frames ended */
-    uint64_t frame_alloc_count;    /* allocations in them */
-    uint64_t frame_bytes;          /* bytes handed out in them, rounded up to 16 */
-    size_t frame_bytes_peak;       /* most in one frame */
+    uint64_t frame_alloc_count;    /* allocations in them, rewound ones too */
+    uint64_t frame_bytes;          /* held at their ends, rounded up to 16: rewound ones not */
+    size_t frame_bytes_peak;       /* most in one frame at once, rewound ones too */
     size_t frame_bytes_needed;     /* frame_chunk_bytes_first that would have held every frame */
     uint64_t frame_overflow_count; /* frames that left their first chunk */
     uint64_t frame_full_count;     /* allocations refused at the cap */

@@ -25,6 +25,9 @@ fa_status fai_frame_check(const fa_frame *frame, size_t size);
  * ever again. */
 void fai_mark_frame_end(fai_thread *thread);
 
+/* NULL, or what is wrong with the marks of the open frame. */
+const void *fai_mark_validate(const fai_thread *thread);
+
 /* A thread's own range of serials. */
 void fai_mark_attach(fai_thread *thread);
 void fai_mark_detach(fai_thread *thread);

@@ -39,7 +39,7 @@ static struct probe {
 } probes[] = {PROBE(frame_begin),   PROBE(frame_alloc_in_64), PROBE(frame_alloc_64),
               PROBE(pool_alloc_64), PROBE(pool_free_64),      PROBE(frame_end),
               PROBE(frame_mark_in), PROBE(frame_rewind_in),   PROBE(tag_enter),
-              PROBE(tag_leave)};
+              PROBE(tag_leave),     PROBE(phase_begin_in),    PROBE(phase_end_in)};
 enum { PROBE_COUNT = sizeof probes / sizeof probes[0] };
 
 static _Noreturn void die(const char *what) {
@@ -76,6 +76,19 @@ static void call_tag_probes(fa_allocator *allocator) {
     (void)fa_frame_end_in(frame);
 }
 
+/* Likewise: the first phase of a frame takes the slow path. Without a clock. */
+static void call_phase_probes(fa_allocator *allocator) {
+    fa_frame *frame = fa_frame_begin(allocator);
+    if (frame == NULL || fa_phase_begin_in(frame, "first") != FA_OK ||
+        fa_phase_end_in(frame) != FA_OK)
+        die("the first phase failed");
+    for (int i = 0; i < 2; i++)
+        if (probe_phase_begin_in(frame) != FA_OK || fa_frame_alloc_in(frame, 64) == NULL ||
+            probe_phase_end_in(frame) != FA_OK)
+            die("a phase failed");
+    (void)fa_frame_end_in(frame);
+}
+
 static void call_probes(fa_allocator *allocator) {
     fa_frame *frame = probe_frame_begin(allocator);
     void *in_frame = probe_frame_alloc_in_64(frame);
@@ -88,10 +101,12 @@ static void call_probes(fa_allocator *allocator) {
         die("frame end failed");
     call_mark_probes(allocator);
     call_tag_probes(allocator);
+    call_phase_probes(allocator);
 }
 
 static int child_main(void) {
     fa_alloc_config config = fa_alloc_config_default();
+    config.phase_clock = false;
     fa_allocator *allocator = NULL;
     if (fa_allocator_create(&config, &allocator) != FA_OK)
         die("create failed");

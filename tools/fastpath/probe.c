@@ -13,6 +13,10 @@ fa_status probe_frame_rewind_in(fa_frame *frame, fa_mark mark) {
     return fa_frame_rewind_in(frame, mark);
 }
 
+fa_status probe_phase_begin_in(fa_frame *frame) { return fa_phase_begin_in(frame, "phase"); }
+
+fa_status probe_phase_end_in(fa_frame *frame) { return fa_phase_end_in(frame); }
+
 fa_status probe_tag_enter(fa_allocator *allocator, fa_tag tag) {
     return fa_tag_enter(allocator, tag);
 }
