@@ -78,8 +78,12 @@ fa_status alloc_described(fa_frame *frame) {
 }
 
 /* Both loops with the optimizations that a release build of a game would have: gcc 12 does not
- * vectorize them with -O2. */
+ * vectorize them with -O2, clang does. */
+#ifdef __clang__
+#define HOT_LOOP __attribute__((noinline))
+#else
 #define HOT_LOOP __attribute__((noinline, optimize("O3")))
+#endif
 
 HOT_LOOP void move(float *__restrict at, const float *__restrict speed, size_t count) {
     for (size_t i = 0; i < count; i++)
