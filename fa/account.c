@@ -1,109 +1,335 @@
-/* Accounts: charging up the tree, all or none. */
+/* Accounts: charging up the tree, all or none; and what happens at a limit. */
 #include "fa/internal/account.h"
 
-#include "fa/internal/allocator.h"
+#include "fa/internal/thread.h"
 
-static size_t hard_of(const fai_ledger *ledger) {
-    const fai_rule *rule = FAI_LOAD_ACQUIRE(&ledger->rule);
-    return rule != NULL ? FAI_LOAD_RELAXED(&rule->hard_bytes) : 0;
+#define ALLOWED_MAX 8 /* budgets that may say ALLOW to one request */
+
+static __thread bool t_asking;
+
+/* ---- one ledger ---- */
+
+static fai_rule *rule_of(const fai_ledger *ledger) { return FAI_LOAD_ACQUIRE(&ledger->rule); }
+
+static size_t limit_of(const fai_ledger *ledger) {
+    const fai_rule *rule = rule_of(ledger);
+    return rule != NULL ? FAI_LOAD_RELAXED(&rule->limit) : 0;
+}
+
+/* Adds, unless a limit forbids it. */
+static bool add(fai_ledger *ledger, size_t bytes) {
+    size_t limit = limit_of(ledger);
+    if (limit == 0) {
+        FAI_ADD_RELAXED(&ledger->used, bytes);
+        return true;
+    }
+    size_t used = FAI_LOAD_RELAXED(&ledger->used);
+    do {
+        if (bytes > limit || used > limit - bytes)
+            return false;
+    } while (!FAI_CAS_RELAXED(&ledger->used, &used, used + bytes));
+    return true;
 }
 
 static void sub(fai_ledger *ledger, size_t bytes) {
     size_t before = FAI_SUB_RELAXED(&ledger->used, bytes);
     FA_ASSERT(before >= bytes);
-    (void)before;
+    fai_rule *rule = rule_of(ledger);
+    if (FA_LIKELY(rule == NULL))
+        return;
+    /* The next time that usage passes them is news again. */
+    if (FAI_LOAD_RELAXED(&rule->above_soft) &&
+        before - bytes <= FAI_LOAD_RELAXED(&rule->soft_bytes))
+        FAI_STORE_RELAXED(&rule->above_soft, false);
+    if (FAI_LOAD_RELAXED(&rule->above_hard) &&
+        before - bytes <= FAI_LOAD_RELAXED(&rule->hard_bytes))
+        FAI_STORE_RELAXED(&rule->above_hard, false);
 }
 
-/* The limit that refuses, or 0. */
-static size_t add(fai_ledger *ledger, size_t bytes) {
-    size_t used = FAI_LOAD_RELAXED(&ledger->used), hard = hard_of(ledger);
-    if (hard == 0) {
-        FAI_ADD_RELAXED(&ledger->used, bytes);
-        return 0;
+/* What a ledger leaves below its limit; SIZE_MAX without one. */
+static size_t room_of(const fai_ledger *ledger) {
+    size_t limit = limit_of(ledger), used = FAI_LOAD_RELAXED(&ledger->used);
+    if (limit == 0)
+        return SIZE_MAX;
+    return limit > used ? limit - used : 0;
+}
+
+/* ---- the way up ---- */
+
+/* The ledgers of a request, in the order in which they are charged: of the intent, then of
+ * everything, account by account. Index odd: everything. */
+typedef struct step {
+    fai_account *account;
+    fa_intent intent;
+    bool total;
+} step;
+
+static fai_ledger *current(const step *at) {
+    return &at->account->ledger[at->total ? FA_INTENT_NONE : at->intent];
+}
+
+static void advance(step *at) {
+    if (at->total)
+        at->account = at->account->parent;
+    at->total = !at->total;
+}
+
+/* A request under way. */
+typedef struct attempt {
+    fa_allocator *allocator;
+    fai_account *account;
+    fa_intent intent;
+    size_t bytes;
+    unsigned retries;
+    size_t allowed_count;
+    fai_ledger *allowed[ALLOWED_MAX]; /* their limits do not hold for it */
+} attempt;
+
+static bool is_allowed(const attempt *request, const fai_ledger *ledger) {
+    for (size_t i = 0; i < request->allowed_count; i++)
+        if (request->allowed[i] == ledger)
+            return true;
+    return false;
+}
+
+/* The first ledger that has no room, before anything is added: so that hardly anybody ever sees
+ * what is taken back again. */
+static fai_ledger *find_full(const attempt *request) {
+    for (step at = {request->account, request->intent, false}; at.account; advance(&at))
+        if (room_of(current(&at)) < request->bytes && !is_allowed(request, current(&at)))
+            return current(&at);
+    return NULL;
+}
+
+/* Charges all, or none and returns the ledger that refused. */
+static fai_ledger *try_all(const attempt *request) {
+    fai_ledger *full = find_full(request);
+    if (full != NULL)
+        return full;
+    for (step at = {request->account, request->intent, false}; at.account; advance(&at)) {
+        fai_ledger *ledger = current(&at);
+        if (is_allowed(request, ledger)) {
+            FAI_ADD_RELAXED(&ledger->used, request->bytes);
+            continue;
+        }
+        if (add(ledger, request->bytes))
+            continue;
+        step undo = {request->account, request->intent, false};
+        for (; current(&undo) != ledger; advance(&undo))
+            sub(current(&undo), request->bytes);
+        return ledger;
     }
-    do {
-        if (bytes > hard || used > hard - bytes)
-            return hard;
-    } while (!FAI_CAS_RELAXED(&ledger->used, &used, used + bytes));
-    return 0;
+    return NULL;
+}
+
+/* ---- after a charge ---- */
+
+/* True for whoever sets it. */
+static bool raise_flag(bool *flag) {
+    return !FAI_LOAD_RELAXED(flag) && !FAI_EXCHANGE_ACQ_REL(flag, true);
+}
+
+static void report_note(fa_allocator *allocator, fa_diag diag, size_t size, size_t limit) {
+    fai_report_at(allocator, diag, FA_OK, size, limit, NULL,
+                  fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0});
+}
+
+/* What the budget of a ledger wants to be told of. */
+static void watch(fa_allocator *allocator, const fai_ledger *ledger, fai_rule *rule) {
+    size_t used = FAI_LOAD_RELAXED(&ledger->used);
+    size_t soft = FAI_LOAD_RELAXED(&rule->soft_bytes), hard = FAI_LOAD_RELAXED(&rule->hard_bytes);
+    uint32_t policy = FAI_LOAD_RELAXED(&rule->policy);
+    if (hard != 0 && used > hard && (policy == FA_BUDGET_WARN || policy == FA_BUDGET_ALLOW)) {
+        FAI_ADD_RELAXED(&rule->allowed_count, 1);
+        if (policy == FA_BUDGET_WARN && raise_flag(&rule->above_hard))
+            report_note(allocator, FA_DIAG_FA302, used, hard);
+    }
+    if (soft != 0 && used > soft && raise_flag(&rule->above_soft))
+        report_note(allocator, FA_DIAG_FA303, used, soft);
+    if (FAI_LOAD_RELAXED(&rule->peaks)) {
+        size_t reported = FAI_LOAD_RELAXED(&rule->peak_reported);
+        while (used > reported + reported / 8) {
+            if (!FAI_CAS_RELAXED(&rule->peak_reported, &reported, used))
+                continue;
+            report_note(allocator, FA_DIAG_FA304, used, hard);
+            break;
+        }
+    }
 }
 
 /* After all have agreed: what was charged and then refused was never held. */
 static void note_peaks(fai_account *account, fa_intent intent) {
-    for (; account != NULL; account = account->parent) {
-        fai_raise(&account->ledger[intent].peak, fai_account_used(account, intent));
-        fai_raise(&account->ledger[FA_INTENT_NONE].peak, fai_account_used(account, FA_INTENT_NONE));
+    for (step at = {account, intent, false}; at.account; advance(&at))
+        fai_raise(&current(&at)->peak, FAI_LOAD_RELAXED(&current(&at)->used));
+}
+
+static void watch_all(const attempt *request) {
+    for (step at = {request->account, request->intent, false}; at.account; advance(&at)) {
+        fai_rule *rule = rule_of(current(&at));
+        if (rule != NULL)
+            watch(request->allocator, current(&at), rule);
     }
 }
 
-/* The limit that refuses, or 0. */
-static size_t try_charge(fai_account *account, fa_intent intent, size_t bytes) {
-    for (fai_account *at = account; at != NULL; at = at->parent) {
-        size_t limit = add(&at->ledger[intent], bytes);
-        if (limit == 0) {
-            limit = add(&at->ledger[FA_INTENT_NONE], bytes);
-            if (limit != 0)
-                sub(&at->ledger[intent], bytes);
-        }
-        if (limit == 0)
-            continue;
-        for (fai_account *done = account; done != at; done = done->parent) {
-            sub(&done->ledger[intent], bytes);
-            sub(&done->ledger[FA_INTENT_NONE], bytes);
-        }
-        return limit;
+/* ---- at a limit ---- */
+
+static fai_charge refuse(const attempt *request, fai_rule *rule) {
+    FAI_ADD_RELAXED(&rule->refused_count, 1);
+    fai_report(request->allocator, FA_DIAG_FA302, FA_ERROR_LIMIT, request->bytes,
+               FAI_LOAD_RELAXED(&rule->hard_bytes), NULL);
+    return FAI_CHARGE_REFUSED;
+}
+
+static fai_charge promote(const attempt *request, fai_rule *rule) {
+    if (request->intent == FA_INTENT_HEAP)
+        return refuse(request, rule);
+    FAI_ADD_RELAXED(&rule->promoted_count, 1);
+    report_note(request->allocator, FA_DIAG_FA302, request->bytes,
+                FAI_LOAD_RELAXED(&rule->hard_bytes));
+    return FAI_CHARGE_PROMOTE;
+}
+
+static fa_budget_answer ask(const attempt *request, const fai_ledger *ledger, fai_rule *rule) {
+    fai_lock(request->allocator);
+    fa_budget_ask_fn *function = rule->ask;
+    void *user = rule->user;
+    fai_unlock(request->allocator);
+    if (function == NULL || t_asking) /* not while it answers: it would ask itself */
+        return FA_BUDGET_ANSWER_FAIL;
+    fa_budget_request asked = {.allocator = request->allocator,
+                               .tag = rule->tag,
+                               .budget_intent = rule->intent,
+                               .intent = request->intent,
+                               .size = request->bytes,
+                               .used = FAI_LOAD_RELAXED(&ledger->used),
+                               .hard_bytes = FAI_LOAD_RELAXED(&rule->hard_bytes),
+                               .retry_count = request->retries};
+    /* What it does itself must not change what the failed call answers. */
+    fa_error error = fa_last_error();
+    const fa_site *site = fai_slot.site;
+    t_asking = true;
+    fa_budget_answer answer = function(user, &asked);
+    t_asking = false;
+    fai_slot.site = site;
+    fai_error_restore(error);
+    return answer;
+}
+
+/* What a full budget says. Returns true when the request is to be tried again. */
+static bool decide(attempt *request, fai_ledger *ledger, fai_charge *charge) {
+    fai_rule *rule = rule_of(ledger);
+    uint32_t policy = FAI_LOAD_RELAXED(&rule->policy);
+    fa_budget_answer answer = FA_BUDGET_ANSWER_FAIL;
+    if (policy == FA_BUDGET_WARN || policy == FA_BUDGET_ALLOW)
+        return true; /* it was changed meanwhile */
+    if (policy == FA_BUDGET_PROMOTE)
+        answer = FA_BUDGET_ANSWER_PROMOTE;
+    else if (policy == FA_BUDGET_ASK)
+        answer = ask(request, ledger, rule);
+    switch (answer) {
+    case FA_BUDGET_ANSWER_ALLOW:
+        if (request->allowed_count == ALLOWED_MAX)
+            break;
+        request->allowed[request->allowed_count++] = ledger;
+        FAI_ADD_RELAXED(&rule->allowed_count, 1);
+        return true;
+    case FA_BUDGET_ANSWER_RETRY:
+        if (request->retries == FA_BUDGET_RETRY_MAX)
+            break;
+        request->retries++;
+        return true;
+    case FA_BUDGET_ANSWER_PROMOTE:
+        *charge = promote(request, rule);
+        return false;
+    default:
+        break;
     }
-    note_peaks(account, intent);
-    return 0;
+    *charge = refuse(request, rule);
+    return false;
+}
+
+/* ---- for the rest of the library ---- */
+
+/* No budget was ever set. */
+static bool is_free(const fa_allocator *allocator) {
+    return !FAI_LOAD_RELAXED(&allocator->budgets.any);
 }
 
 fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_intent intent,
                               size_t bytes) {
-    size_t limit = try_charge(account, intent, bytes);
-    if (limit == 0)
+    if (FA_LIKELY(is_free(allocator))) {
+        fai_account_add(account, intent, bytes);
         return FAI_CHARGE_OK;
-    fai_report(allocator, FA_DIAG_FA302, FA_ERROR_LIMIT, bytes, limit, NULL);
-    return FAI_CHARGE_REFUSED;
+    }
+    attempt request = {
+        .allocator = allocator, .account = account, .intent = intent, .bytes = bytes};
+    fai_charge charge = FAI_CHARGE_OK;
+    fai_ledger *full = try_all(&request);
+    if (full != NULL && fai_meter_give_ready(allocator))
+        full = try_all(&request);
+    while (full != NULL) {
+        if (!decide(&request, full, &charge))
+            return charge;
+        full = try_all(&request);
+    }
+    note_peaks(account, intent);
+    watch_all(&request);
+    return FAI_CHARGE_OK;
 }
 
 size_t fai_account_charge_some(fa_allocator *allocator, fai_account *account, fa_intent intent,
                                size_t bytes, size_t count) {
-    (void)allocator;
+    if (FA_LIKELY(is_free(allocator))) {
+        fai_account_add(account, intent, bytes * count);
+        return count;
+    }
+    attempt request = {.allocator = allocator, .account = account, .intent = intent};
     while (count != 0) {
         size_t room = fai_account_room(account, intent) / bytes;
-        if (count > room)
-            count = room;
-        if (count == 0 || try_charge(account, intent, count * bytes) == 0)
+        count = count < room ? count : room;
+        request.bytes = count * bytes;
+        if (count == 0 || try_all(&request) == NULL)
             break;
         count /= 2; /* somebody was faster */
     }
+    if (count == 0)
+        return 0;
+    note_peaks(account, intent);
+    watch_all(&request);
     return count;
 }
 
 void fai_account_add(fai_account *account, fa_intent intent, size_t bytes) {
     for (fai_account *at = account; at != NULL; at = at->parent) {
-        FAI_ADD_RELAXED(&at->ledger[intent].used, bytes);
-        FAI_ADD_RELAXED(&at->ledger[FA_INTENT_NONE].used, bytes);
+        fai_ledger *ledger = &at->ledger[intent], *total = &at->ledger[FA_INTENT_NONE];
+        fai_raise(&ledger->peak, FAI_ADD_RELAXED(&ledger->used, bytes) + bytes);
+        fai_raise(&total->peak, FAI_ADD_RELAXED(&total->used, bytes) + bytes);
     }
-    note_peaks(account, intent);
 }
 
 void fai_account_discharge(fai_account *account, fa_intent intent, size_t bytes) {
-    for (; account != NULL; account = account->parent) {
-        sub(&account->ledger[intent], bytes);
-        sub(&account->ledger[FA_INTENT_NONE], bytes);
-    }
+    for (step at = {account, intent, false}; at.account; advance(&at))
+        sub(current(&at), bytes);
 }
 
 size_t fai_account_room(const fai_account *account, fa_intent intent) {
-    size_t room = SIZE_MAX;
+    size_t least = SIZE_MAX;
     for (; account != NULL; account = account->parent) {
-        const fai_ledger *ledgers[] = {&account->ledger[intent], &account->ledger[FA_INTENT_NONE]};
-        for (size_t i = 0; i < 2; i++) {
-            size_t hard = hard_of(ledgers[i]), used = FAI_LOAD_RELAXED(&ledgers[i]->used);
-            if (hard != 0 && hard - (used < hard ? used : hard) < room)
-                room = hard - (used < hard ? used : hard);
-        }
+        size_t room = room_of(&account->ledger[intent]);
+        size_t total = room_of(&account->ledger[FA_INTENT_NONE]);
+        least = room < least ? room : least;
+        least = total < least ? total : least;
     }
-    return room;
+    return least;
+}
+
+bool fai_account_meters(const fai_account *account) {
+    for (; account != NULL; account = account->parent) {
+        const fai_rule *rule = rule_of(&account->ledger[FA_INTENT_FRAME]);
+        const fai_rule *total = rule_of(&account->ledger[FA_INTENT_NONE]);
+        if ((rule != NULL && FAI_LOAD_RELAXED(&rule->meters)) ||
+            (total != NULL && FAI_LOAD_RELAXED(&total->meters)))
+            return true;
+    }
+    return false;
 }

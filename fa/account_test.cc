@@ -18,6 +18,9 @@ struct Tree {
     fai_account root = {}, middle = {}, leaf = {}, other = {};
     Allocator allocator{Plain()};
     Tree() {
+        fa_budget some = {}; /* from now on limits are looked at */
+        some.hard_bytes = 1;
+        EXPECT_EQ(fa_budget_set(allocator, FA_INTENT_HEAP, &some), FA_OK);
         middle.parent = &root;
         leaf.parent = other.parent = &middle;
     }
@@ -56,7 +59,7 @@ TEST(Account, ARefusalChangesNothing) {
             Tree tree;
             fai_account *accounts[] = {&tree.leaf, &tree.middle, &tree.root};
             fai_rule rule = {};
-            rule.hard_bytes = 100;
+            rule.limit = rule.hard_bytes = 100;
             accounts[level]->ledger[ledger].rule = &rule;
             EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_POOL, 60));
             EXPECT_EQ(fai_account_room(&tree.leaf, FA_INTENT_POOL), 40u);
@@ -85,7 +88,7 @@ TEST(Account, ARefusalChangesNothing) {
 TEST(Account, ThreadsNeverPassALimit) {
     Tree tree;
     fai_rule rule = {};
-    rule.hard_bytes = 1000;
+    rule.limit = rule.hard_bytes = 1000;
     tree.middle.ledger[FA_INTENT_NONE].rule = &rule;
     std::atomic<bool> stop{false};
     std::atomic<size_t> refused{0};

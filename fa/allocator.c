@@ -59,6 +59,7 @@ static void close_parts(fa_allocator *allocator) {
     fai_heap_destroy(allocator);
     fai_store_destroy(allocator);
     fai_reserve_destroy(allocator);
+    fai_budgets_destroy(allocator);
     pthread_mutex_destroy(&allocator->lock);
     fai_spans spans = allocator->spans;
     fai_span self = allocator->self;
@@ -165,6 +166,7 @@ static void free_threads(fa_allocator *allocator, fai_thread *list) {
         fai_frame_detach(thread);
         fai_pool_free_all(thread);
         fai_tally_free(thread);
+        fai_meter_free(thread);
         fai_span span = thread->span;
         fai_span_free(&allocator->spans, &span);
     }
@@ -188,6 +190,8 @@ static size_t destroy(fa_allocator *allocator) {
     clean_frames(allocator);
     /* Giving everything back, and naming it, is the one thing that a seal does not forbid. */
     FAI_STORE_SEQ(&allocator->spans.sealed, false);
+    for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
+        fai_meter_detach(thread); /* what frames hold is no leak */
     size_t alive = report_leaks(allocator);
     fai_registry_remove(allocator);
     free_threads(allocator, allocator->threads);
@@ -282,6 +286,17 @@ size_t fa_allocator_trim(fa_allocator *allocator) {
     return bytes + fai_allocator_reclaim(allocator);
 }
 
+/* A hook that validates may have been called between a charge and what it is for; threads that did
+ * not survive a fork may have been anywhere. */
+static bool accounts_add_up(const fa_allocator *allocator) {
+    const fai_ledger *ledgers = allocator->account.ledger;
+    size_t sum =
+        ledgers[FA_INTENT_FRAME].used + ledgers[FA_INTENT_POOL].used + ledgers[FA_INTENT_HEAP].used;
+    return allocator->frozen != NULL ||
+           (ledgers[FA_INTENT_NONE].used == sum &&
+            ledgers[FA_INTENT_HEAP].used >= allocator->heap.live_bytes);
+}
+
 fa_status fa_validate(fa_allocator *allocator, const void **place) {
     if (place != NULL)
         *place = NULL;
@@ -300,6 +315,8 @@ fa_status fa_validate(fa_allocator *allocator, const void **place) {
     if (wrong == NULL && (threads != allocator->thread_count || held != allocator->spans.held))
         wrong = allocator;
     fai_unlock(allocator);
+    if (wrong == NULL && !accounts_add_up(allocator))
+        wrong = &allocator->account;
     if (wrong == NULL)
         wrong = fai_heap_validate(allocator);
     if (wrong == NULL)

@@ -78,6 +78,8 @@ static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, boo
 
 static void set_cursor(fai_thread *thread, char *cursor, char *end) {
     thread->frame->cursor = cursor;
+    if (thread->meter.account != NULL)
+        end = fai_meter_limit(thread, cursor, end);
     thread->frame->limit = thread->allocator->watched ? cursor : end;
 }
 
@@ -91,18 +93,24 @@ void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
     arena->outgrown = false;
     const fa_allocator *allocator = thread->allocator;
     fai_thread_head *head = &thread->head;
-    head->frame_start = NULL;
+    FAI_STORE_RELAXED(&head->frame_start, NULL);
     thread->tallies.cursor = NULL;
     if (allocator->watched || allocator->config.frames_in_flight != 1 ||
         fai_tally_depth(&thread->tallies) != 0)
         return;
-    head->frame_start = arena->first ? fai_chunk_start(arena->first) : fai_arena_nowhere;
     head->frame_limit = arena->first ? arena->first->end : fai_arena_nowhere;
+    /* A budget that comes from another thread just now sees what is written here, or is seen. */
+    FAI_STORE_SEQ(&head->frame_start,
+                  arena->first ? fai_chunk_start(arena->first) : fai_arena_nowhere);
+    if (FAI_LOAD_SEQ(&allocator->budgets.meters) != 0)
+        FAI_STORE_RELAXED(&head->frame_start, NULL);
 }
 
 void fai_arena_enter(fai_thread *thread, fai_arena *arena) {
     thread->arena = arena;
     fai_arena_rest(thread, arena);
+    if (fai_thread_is_metered(thread))
+        fai_meter_begin(thread);
     if (arena->first != NULL)
         set_cursor(thread, fai_chunk_start(arena->first), arena->first->end);
     else
@@ -127,7 +135,7 @@ size_t fai_arena_peak(const fai_thread *thread) {
 void fai_arena_peak_restart(fai_thread *thread) {
     thread->bytes_peak = fai_arena_used(thread);
     thread->frame->high = thread->frame->cursor;
-    thread->head.frame_start = NULL; /* the end of this frame puts both back */
+    fai_frame_look_closer(thread); /* the end of this frame puts both back */
 }
 
 /* Before the cursor moves in any other way than by an allocation: what a rewind has to undo is seen
@@ -136,7 +144,7 @@ static void leave_cursor(fai_thread *thread) {
     thread->bytes_peak = fai_arena_peak(thread);
     thread->frame->high = NULL;
     thread->frame->mark_newest = FAI_NO_MARK;
-    thread->head.frame_start = NULL;
+    fai_frame_look_closer(thread);
     thread->tallies.cursor = NULL;
 }
 
@@ -175,7 +183,12 @@ bool fai_arena_move_end(fai_thread *thread, const char *block, char *end) {
     bool tagged = (size_t)(frame->cursor - block) > fai_arena_used(thread) - thread->tallies.used;
     if (end > chunk->end || marked || tagged)
         return false;
-    bool looks = thread->head.frame_start == NULL && end < frame->cursor;
+    char *cursor = frame->cursor;
+    bool affordable = end <= cursor || !fai_thread_is_metered(thread) ||
+                      fai_meter_afford(thread, (size_t)(end - cursor));
+    if (!affordable || frame->cursor != cursor) /* a hook may have moved it */
+        return false;
+    bool looks = FAI_LOAD_RELAXED(&thread->head.frame_start) == NULL && end < frame->cursor;
     if (looks && frame->high < frame->cursor)
         frame->high = frame->cursor;
     set_cursor(thread, end, chunk->end);
@@ -281,7 +294,7 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
     fa_allocator *allocator = thread->allocator;
     fai_arena *arena = thread->arena;
     size_t need = bytes + (align - FA_ALIGN_MIN);
-    thread->head.frame_start = NULL; /* the end of this frame must look at the chunks */
+    fai_frame_look_closer(thread); /* the end of this frame must look at the chunks */
     if (arena->current != NULL && !arena->outgrown) {
         arena->outgrown = true;
         note_overflow(thread, &allocator->frame_overflow_count, size_asked);
@@ -321,7 +334,36 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
     return bump(thread, bytes, align);
 }
 
+/* How far the cursor will move, at most, for a block. */
+static size_t bytes_to_pay(const fai_thread *thread, size_t bytes, size_t align) {
+    const fai_chunk *chunk = thread->arena->current;
+    char *cursor = thread->frame->cursor, *block = fai_align_up(cursor, align);
+    if (chunk != NULL && block <= chunk->end && bytes <= (size_t)(chunk->end - block))
+        return (size_t)(block + bytes - cursor);
+    return bytes + (align - FA_ALIGN_MIN);
+}
+
+/* The same as fai_arena_take where a budget may have a word in it: first it is paid for. */
+FA_COLD static void *take_metered(fai_thread *thread, size_t bytes, size_t align,
+                                  size_t size_asked) {
+    size_t need;
+    do { /* hooks may use the frame meanwhile */
+        need = bytes_to_pay(thread, bytes, align);
+        if (fai_meter_pay(thread, need) != FAI_CHARGE_OK)
+            return NULL;
+    } while (bytes_to_pay(thread, bytes, align) != need || fai_meter_left(thread) < need);
+    void *block = bump(thread, bytes, align);
+    if (block != NULL)
+        return block;
+    fai_account *payer = fai_meter_hold(thread, need);
+    block = take_elsewhere(thread, bytes, align, size_asked);
+    fai_meter_release(thread, payer, need, block != NULL ? bytes : 0);
+    return block;
+}
+
 void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size_asked) {
+    if (fai_thread_is_metered(thread))
+        return take_metered(thread, bytes, align, size_asked);
     void *block = bump(thread, bytes, align);
     return block != NULL ? block : take_elsewhere(thread, bytes, align, size_asked);
 }
@@ -384,6 +426,8 @@ void fai_arena_rewind(fai_thread *thread, char *cursor, uint64_t serial) {
     }
     set_cursor(thread, cursor, chunk ? chunk->end : cursor);
     thread->frame->high = cursor;
+    if (fai_thread_is_metered(thread))
+        fai_meter_rewound(thread, serial);
     fai_arena_rebase(thread);
 }
 

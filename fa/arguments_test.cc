@@ -2,6 +2,7 @@
 // compared with the headers, so that none is forgotten.
 #include "fa/testing_arguments.hpp"
 #include "fa/testing_arguments_inside.hpp"
+#include "fa/testing_arguments_limit.hpp"
 #include "fa/testing_arguments_tag.hpp"
 #include "fa/testing_arguments_text.hpp"
 
@@ -433,26 +434,6 @@ const Call kCalls[] = {
     {"fa_status_text", Nothing},
     {"fa_thread_attach",
      [](fa_allocator *, fa_frame *) { INVALID(fa_thread_attach(nullptr)); }},
-    {"fa_reclaimer_add",
-     [](fa_allocator *a, fa_frame *) {
-         const auto none = [](void *, fa_allocator *, size_t) -> size_t { return 0; };
-         INVALID(fa_reclaimer_add(nullptr, 0, none, nullptr));
-         INVALID(fa_reclaimer_add(a, 0, nullptr, nullptr));
-     }},
-    {"fa_reclaimer_remove",
-     [](fa_allocator *a, fa_frame *) {
-         const auto none = [](void *, fa_allocator *, size_t) -> size_t { return 0; };
-         INVALID(fa_reclaimer_remove(nullptr, none, nullptr));
-         INVALID(fa_reclaimer_remove(a, nullptr, nullptr));
-         INVALID(fa_reclaimer_remove(a, none, nullptr));
-     }},
-    {"fa_reserve_held",
-     [](fa_allocator *a, fa_frame *) {
-         EXPECT_EQ(fa_reserve_held(nullptr), 0u);
-         EXPECT_EQ(fa_reserve_held(a), 0u);
-     }},
-    {"fa_reserve_refill",
-     [](fa_allocator *, fa_frame *) { INVALID(fa_reserve_refill(nullptr)); }},
     {"fa_thread_count",
      [](fa_allocator *, fa_frame *) { EXPECT_EQ(fa_thread_count(nullptr), 0u); }},
     {"fa_thread_detach",
@@ -541,12 +522,14 @@ TEST_P(Arguments, AreRefusedAndNothingChanges) {
 
 INSTANTIATE_TEST_SUITE_P(All, Arguments, testing::ValuesIn(kCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Limit, Arguments, testing::ValuesIn(kLimitCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Tag, Arguments, testing::ValuesIn(kTagCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Text, Arguments, testing::ValuesIn(kTextCalls), Name);
 
 TEST(ArgumentsList, HasEveryPublicFunction) {
     std::set<std::string> listed;
     std::vector<Call> calls(std::begin(kCalls), std::end(kCalls));
+    calls.insert(calls.end(), std::begin(kLimitCalls), std::end(kLimitCalls));
     calls.insert(calls.end(), std::begin(kTagCalls), std::end(kTagCalls));
     calls.insert(calls.end(), std::begin(kTextCalls), std::end(kTextCalls));
     calls.insert(calls.end(), std::begin(kInsideCalls), std::end(kInsideCalls));

@@ -20,7 +20,7 @@ fa_status(fa_frame_defer_in)(fa_frame *frame, fa_cleanup_fn *function, void *arg
     *cleanup = (fai_cleanup){thread->cleanups, function, argument, frame->mark_count};
     thread->cleanups = cleanup;
     fai_frame_disturb(thread);
-    thread->head.frame_start = NULL; /* the end of this frame must look closer */
+    fai_frame_look_closer(thread); /* the end of this frame must look closer */
     return FA_OK;
 }
 

@@ -21,6 +21,7 @@
  *   heap       large blocks, tracked
  *   tag        who the memory is for
  *   thread     attach and detach by hand
+ *   budget     limits on what everybody, a tag or a thread may hold
  *   reserve    what is tried before memory is refused
  *   stats      numbers
  */
@@ -30,6 +31,7 @@
 #include "fa/allocator.h"
 #include "fa/backend.h"
 #include "fa/base.h"
+#include "fa/budget.h"
 #include "fa/collection.h"
 #include "fa/config.h"
 #include "fa/defer.h"

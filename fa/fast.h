@@ -87,7 +87,8 @@ typedef struct fai_magazine {
 
 /* The first words of a thread's state. */
 typedef struct fai_thread_head {
-    char *frame_start; /* cursor and limit of the next frame as it begins; NULL: begin and... */
+    char *frame_start; /* atomic; cursor and limit of the next frame as it begins; NULL: begin
+                          and... */
     char *frame_limit; /* ...end must look closer */
 } fai_thread_head;
 

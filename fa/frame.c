@@ -45,6 +45,7 @@ void fai_frame_attach(fai_thread *thread) {
 }
 
 void fai_frame_detach(fai_thread *thread) {
+    fai_meter_detach(thread);
     close_frame(thread);
     fai_mark_detach(thread);
     fai_phase_detach(thread);
@@ -72,6 +73,7 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
     fai_arena *arena = &thread->arenas[thread->frame_count % in_flight];
     if (in_flight != 1 && allocator->watched)
         fai_note_bury(thread, arena);
+    fai_meter_bury(thread, arena);
     if (arena->trim_due) {
         arena->trim_due = false;
         fai_arena_trim(thread, arena);
@@ -105,7 +107,7 @@ fa_frame *(fa_frame_begin)(fa_allocator *allocator) {
     if (FA_UNLIKELY(frame == NULL))
         return begin_slow(allocator);
     const fai_thread *thread = fai_thread_of(frame);
-    char *start = thread->head.frame_start;
+    char *start = FAI_LOAD_RELAXED(&thread->head.frame_start);
     if (FA_UNLIKELY(start == NULL || frame->cursor != fai_frame_closed ||
                     FAI_LOAD_RELAXED(&thread->deferred) != NULL))
         return begin_slow(allocator);
@@ -170,11 +172,14 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     if (arena->current != NULL)
         arena->current->used_end = thread->frame->cursor;
     fai_tally_frame_end(thread, used);
+    fai_meter_end(thread);
     close_frame(thread);
     fai_mark_frame_end(thread);
     note_peak(thread, arena, peak);
     if (allocator->watched && at_once)
         fai_note_bury(thread, arena);
+    if (at_once)
+        fai_meter_bury(thread, arena);
     if (arena->outgrown) {
         fai_arena_outgrown(thread, arena, peak);
         thread->frame_trim_at = due(thread, allocator->config.frame_trim_after);
@@ -188,7 +193,7 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
 
 /* Where the frame never left its first chunk there is nothing to look at but the cursor. */
 static inline fa_status end(fai_thread *thread, fa_frame *frame) {
-    char *start = thread->head.frame_start;
+    char *start = FAI_LOAD_RELAXED(&thread->head.frame_start);
     if (FA_UNLIKELY(start == NULL))
         return end_slow(thread);
     size_t used = (size_t)(frame->cursor - start);
@@ -286,6 +291,8 @@ static void *alloc(fa_frame *frame, size_t size, size_t align) {
     void *block = thread->allocator->watched
                       ? fai_note_alloc(thread, size, align)
                       : fai_arena_take(thread, fai_round_up(size, FA_ALIGN_MIN), align, size);
+    if (FA_UNLIKELY(block == NULL && thread->meter.promote))
+        block = fai_meter_promote(thread, size, align);
     if (block != NULL)
         FAI_COUNT_FRAME(frame);
     return block;
@@ -389,15 +396,17 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
             fai_arena_move_end(thread, bytes, bytes + rounded_new))
             return block;
     }
-    if (!is_live_block(thread, bytes, size_old)) {
+    bool promoted = fai_meter_find(thread, block) != NULL;
+    if (!promoted && !is_live_block(thread, bytes, size_old)) {
         fai_report(thread->allocator, fai_frame_is_open(thread) ? FA_DIAG_FA002 : FA_DIAG_FA001,
                    fai_frame_is_open(thread) ? FA_ERROR_FOREIGN : FA_ERROR_NO_FRAME, size_new, 0,
                    block);
         return NULL;
     }
-    if (thread->allocator->watched && fai_note_grow(thread, bytes, size_new))
+    bool noted = thread->allocator->watched && !promoted;
+    if (noted && fai_note_grow(thread, bytes, size_new))
         return block;
-    if (size_new <= size_old && !thread->allocator->watched)
+    if (size_new <= size_old && !noted)
         return block;
     void *copy = alloc(frame, size_new, alignment_of(block));
     if (copy != NULL)

@@ -144,23 +144,48 @@ void fai_pool_free_all(fai_thread *thread) {
 
 /* ---- bitmaps and accounts ---- */
 
-/* What objects that went back to bitmaps were charged for, while all are of one tag. */
+/* Charges the tag and the thread of a pool for up to count objects. Returns for how many; *charge
+ * says why for none. */
+static size_t charge(fai_pool *pool, size_t bytes, size_t count, fai_charge *charge) {
+    fa_allocator *allocator = pool->thread->allocator;
+    fai_account *accounts[] = {fai_tag_account(allocator, pool->tag),
+                               &pool->thread->budget.account};
+    size_t charged[2] = {0};
+    *charge = FAI_CHARGE_OK;
+    for (size_t i = 0; i < 2 && count != 0; i++) {
+        charged[i] = fai_account_charge_some(allocator, accounts[i], FA_INTENT_POOL, bytes, count);
+        if (charged[i] == 0) {
+            *charge = fai_account_charge(allocator, accounts[i], FA_INTENT_POOL, bytes);
+            charged[i] = *charge == FAI_CHARGE_OK;
+        }
+        count = charged[i];
+    }
+    if (charged[0] != count)
+        fai_account_discharge(accounts[0], FA_INTENT_POOL, (charged[0] - count) * bytes);
+    return count;
+}
+
+static void discharge(fai_pool *pool, size_t bytes) {
+    fa_allocator *allocator = pool->thread->allocator;
+    fai_account_discharge(fai_tag_account(allocator, pool->tag), FA_INTENT_POOL, bytes);
+    fai_account_discharge(&pool->thread->budget.account, FA_INTENT_POOL, bytes);
+}
+
+/* What objects that went back to bitmaps were charged for, while all are of one pool. */
 typedef struct fai_returned {
-    fai_account *account;
+    fai_pool *pool;
     size_t bytes;
 } fai_returned;
 
 static void settle(const fai_returned *returned) {
     if (returned->bytes != 0)
-        fai_account_discharge(returned->account, FA_INTENT_POOL, returned->bytes);
+        discharge(returned->pool, returned->bytes);
 }
 
-static void add_returned(fa_allocator *allocator, fai_returned *returned, uint32_t tag,
-                         size_t bytes) {
-    fai_account *account = fai_tag_account(allocator, tag);
-    if (returned->account != account) {
+static void add_returned(fai_returned *returned, fai_pool *pool, size_t bytes) {
+    if (returned->pool != pool) {
         settle(returned);
-        *returned = (fai_returned){account, 0};
+        *returned = (fai_returned){pool, 0};
     }
     returned->bytes += bytes;
 }
@@ -173,7 +198,7 @@ static bool put_owned(fai_pool *pool, fai_slab *slab, void *object, fai_slab **r
     fa_allocator *allocator = pool->thread->allocator;
     if (!fai_slab_put(allocator, slab, object))
         return false;
-    add_returned(allocator, returned, slab->tag, slab->class_bytes);
+    add_returned(returned, pool, slab->class_bytes);
     if (slab->free_count == 1) {
         fai_slab_unlink(&lists->full, slab);
         fai_slab_push(&lists->partial, slab);
@@ -245,12 +270,11 @@ static uint32_t take_from(fai_pool *pool, fai_pool_class *lists, void **objects,
 
 fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **object) {
     fa_allocator *allocator = pool->thread->allocator;
-    fai_account *account = fai_tag_account(allocator, pool->tag);
     fai_pool_class *lists = &pool->classes[class_index];
     size_t bytes = allocator->pools.class_bytes[class_index];
-    fai_charge charge = fai_account_charge(allocator, account, FA_INTENT_POOL, bytes);
-    if (charge != FAI_CHARGE_OK)
-        return charge;
+    fai_charge answer;
+    if (charge(pool, bytes, 1, &answer) == 0)
+        return answer;
     fai_lock(allocator);
     while (lists->partial == NULL) {
         fai_unlock(allocator);
@@ -260,7 +284,7 @@ fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **ob
             fai_slab_push(&lists->partial, slab);
         } else if (lists->partial == NULL) {
             fai_unlock(allocator);
-            fai_account_discharge(account, FA_INTENT_POOL, bytes);
+            discharge(pool, bytes);
             return FAI_CHARGE_REFUSED;
         }
     }
@@ -284,36 +308,44 @@ static size_t load(fai_pool *pool, fai_magazine *magazine, size_t count) {
 }
 
 fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
-    fa_allocator *allocator = pool->thread->allocator;
     fai_pool_class *lists = &pool->classes[magazine->class_index];
-    fai_account *account = fai_tag_account(allocator, pool->tag);
     size_t bytes = magazine->class_bytes;
     if (FAI_LOAD_RELAXED(&pool->thread->deferred) != NULL)
         fai_pool_drain(pool->thread);
     if (fai_ready(magazine) != 0)
         return FAI_CHARGE_OK;
-    size_t count =
-        fai_account_charge_some(allocator, account, FA_INTENT_POOL, bytes, lists->refill_count);
-    fai_charge charge = FAI_CHARGE_OK;
-    if (count == 0) {
-        charge = fai_account_charge(allocator, account, FA_INTENT_POOL, bytes);
-        count = charge == FAI_CHARGE_OK ? 1 : 0;
-    }
+    fai_charge answer;
+    size_t count = charge(pool, bytes, lists->refill_count, &answer);
     if (count != 0 && fai_ready(magazine) == 0 && lists->partial == NULL) {
         fai_slab *slab = fai_slab_acquire(pool, magazine->class_index);
         if (slab != NULL)
             fai_slab_push(&lists->partial, slab);
         else if (lists->partial == NULL)
-            charge = FAI_CHARGE_REFUSED;
+            answer = FAI_CHARGE_REFUSED;
     }
     /* Else an event hook allocated, and so filled it, meanwhile. */
     size_t loaded = fai_ready(magazine) == 0 ? load(pool, magazine, count) : 0;
     if (loaded < count)
-        fai_account_discharge(account, FA_INTENT_POOL, (count - loaded) * bytes);
+        discharge(pool, (count - loaded) * bytes);
     lists->refill_count *= 2;
     if (lists->refill_count > magazine->capacity / 2)
         lists->refill_count = magazine->capacity / 2;
-    return fai_ready(magazine) != 0 ? FAI_CHARGE_OK : charge;
+    return fai_ready(magazine) != 0 ? FAI_CHARGE_OK : answer;
+}
+
+bool fai_pool_give_ready(fai_thread *thread) {
+    bool any = FAI_LOAD_RELAXED(&thread->deferred) != NULL;
+    if (any)
+        fai_pool_drain(thread);
+    for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
+        for (uint32_t i = 0; i < thread->allocator->pools.class_count; i++) {
+            fai_magazine *magazine = pool->magazine[i];
+            if (fai_ready(magazine) == 0)
+                continue;
+            fai_pool_flush(pool, magazine, (uint32_t)fai_ready(magazine));
+            any = true;
+        }
+    return any;
 }
 
 /* ---- objects that other threads free ---- */
@@ -446,6 +478,8 @@ static uint64_t close_class(fai_pool *pool, uint32_t class_index) {
         while (*ends[n] != NULL) {
             fai_slab *slab = *ends[n];
             fai_slab_unlink(ends[n], slab);
+            fai_account_discharge(&pool->thread->budget.account, FA_INTENT_POOL,
+                                  fai_slab_bytes_out(slab));
             fai_slab_abandon(allocator, slab);
         }
     return damaged;

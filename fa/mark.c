@@ -146,10 +146,12 @@ const void *fai_mark_validate(const fai_thread *thread) {
 
 /* ---- slow paths ---- */
 
-/* The newest live mark from now on; watched allocators see every rewind. */
+/* The newest live mark from now on; watched allocators and budgets see every
+ * rewind. */
 static void set_newest(fai_thread *thread, const fa_mark *mark) {
     fa_frame *frame = thread->frame;
-    bool fast = !thread->allocator->watched && !thread->cleaning && mark->cursor == frame->cursor;
+    bool fast = !thread->allocator->watched && !thread->cleaning &&
+                !fai_thread_is_metered(thread) && mark->cursor == frame->cursor;
     frame->mark_newest = fast ? mark->serial : FAI_NO_MARK;
     frame->mark_cursor = frame->cursor;
 }
@@ -159,7 +161,7 @@ fa_mark fai_frame_mark_slow(fa_frame *frame) {
         return k_no_mark;
     fai_thread *thread = fai_thread_of(frame);
     fai_slot.site = NULL;
-    thread->head.frame_start = NULL; /* the end of this frame must kill its marks */
+    fai_frame_look_closer(thread); /* the end of this frame must kill its marks */
     fa_mark mark = {frame->cursor, ++frame->mark_count};
     set_newest(thread, &mark);
     return mark;

@@ -89,7 +89,7 @@ static void open_frame(fai_thread *thread) {
     thread->frame->phase_depth = 0;
     thread->frame->phase_next = phases->first;
     fai_arena_rebase(thread);
-    thread->head.frame_start = NULL; /* the end of this frame must end its phases */
+    fai_frame_look_closer(thread); /* the end of this frame must end its phases */
 }
 
 /* More entries. A hook that is called meanwhile may use some, or grow them itself. */

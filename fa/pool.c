@@ -135,9 +135,9 @@ static void count_remote(fa_allocator *allocator, uint32_t tag, size_t class_byt
     FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_bytes, class_bytes);
 }
 
-/* Frees an object of a watched allocator. */
-static void free_watched(fa_allocator *allocator, fai_slab *slab, void *object, size_t size) {
-    fai_thread *thread = fai_thread_find(allocator);
+/* Frees an object of a watched allocator. thread: the calling one's state, or NULL. */
+static void free_watched(fa_allocator *allocator, const fai_thread *thread, fai_slab *slab,
+                         void *object, size_t size) {
     fai_lock(allocator);
     fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
     size_t class_bytes = slab->class_bytes;
@@ -146,7 +146,7 @@ static void free_watched(fa_allocator *allocator, fai_slab *slab, void *object, 
         fai_watch_dead(allocator, object, class_bytes);
         if (owner != NULL && owner == thread)
             FAI_BUMP(
-                &fai_thread_pool_of(thread, slab->tag)->magazine[slab->class_index]->flushed_count,
+                &fai_thread_pool_of(owner, slab->tag)->magazine[slab->class_index]->flushed_count,
                 1);
         else
             count_remote(allocator, slab->tag, class_bytes);
@@ -161,9 +161,8 @@ static void free_watched(fa_allocator *allocator, fai_slab *slab, void *object, 
     }
 }
 
-/* Frees an object whose slab is known. */
-static void free_object(fa_allocator *allocator, fai_slab *slab, void *object) {
-    fai_thread *thread = fai_thread_find(allocator);
+/* Frees an object whose slab is known. thread: the calling one's state, or NULL. */
+static void free_object(fa_allocator *allocator, fai_thread *thread, fai_slab *slab, void *object) {
     bool owned = thread && FAI_LOAD_RELAXED(&slab->head.owner) == &thread->head;
     if (!owned) {
         uint32_t class_bytes = slab->class_bytes, tag = slab->tag;
@@ -191,11 +190,21 @@ void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
     }
     fai_slab *slab = fai_slab_lookup(allocator, block);
     if (slab != NULL && allocator->watched)
-        free_watched(allocator, slab, block, size);
+        free_watched(allocator, fai_thread_find(allocator), slab, block, size);
     else if (slab != NULL)
-        free_object(allocator, slab, block);
+        free_object(allocator, fai_thread_find(allocator), slab, block);
     else
         fai_heap_give(allocator, block, size);
+}
+
+void fai_pool_free_anywhere(fa_allocator *allocator, void *block) {
+    fai_slab *slab = fai_slab_lookup(allocator, block);
+    if (slab != NULL && allocator->watched)
+        free_watched(allocator, NULL, slab, block, SIZE_MAX);
+    else if (slab != NULL)
+        free_object(allocator, NULL, slab, block);
+    else
+        fai_heap_give(allocator, block, SIZE_MAX);
 }
 
 #define NO_SEGMENT ((uintptr_t)1) /* no address of one, not even of NULL's */

@@ -215,6 +215,7 @@ static fai_slab *acquire_held(fai_pool *pool, uint32_t class_index) {
         fai_slab_unlink(abandoned, slab);
         pools->adopted_count++;
         slab_own(pool, slab);
+        fai_account_add(&pool->thread->budget.account, FA_INTENT_POOL, fai_slab_bytes_out(slab));
         return slab;
     }
     fai_segment *segment = pools->segment_hint;

@@ -60,6 +60,10 @@ FA_COLD static void account_slow(fai_thread *thread, bool frame_ends) {
         give(thread, fai_arena_used(thread) - thread->tallies.used, frame_ends);
     thread->tallies.alloc_count = thread->frame->alloc_count;
     thread->tallies.cursor = thread->frame->cursor;
+    if (!frame_ends && fai_thread_is_metered(thread)) {
+        fai_meter_switch(thread);
+        thread->tallies.cursor = NULL; /* it must see every switch */
+    }
 }
 
 /* Nothing was allocated since the last switch. */
@@ -258,7 +262,7 @@ static bool make_turns(fai_thread *thread) {
  * that the way without has nothing to save. */
 static inline fa_status push(fai_thread *thread, fai_tally *tally) {
     *++thread->tallies.top = tally;
-    thread->head.frame_start = NULL;
+    fai_frame_look_closer(thread);
     fai_slot.view = tally->view;
     return FA_OK;
 }

@@ -235,6 +235,7 @@ static fai_thread *attach(fa_allocator *allocator) {
     t_states = thread;
     fai_lock(allocator);
     thread->index = ++allocator->attach_count;
+    fai_budget_attach(thread);
     fai_pool_open_all(thread);
     link_state(&allocator->threads, thread);
     fai_unlock(allocator);
@@ -283,6 +284,7 @@ static void detach_locked(fai_thread *thread) {
     fai_lock(allocator);
     fai_pool_detach(thread);
     fai_tally_detach(thread);
+    fai_budget_detach(thread);
     allocator->frame_count += thread->frame_count;
     allocator->frame_alloc_count += thread->frame_alloc_count;
     allocator->frame_bytes += thread->frame_bytes;

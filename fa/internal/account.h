@@ -1,23 +1,39 @@
 /* Accounts: how many bytes somebody holds, by intent, with everybody below him; and what limits
- * them. The root is the whole allocator's, each tag has one below its parent's.
+ * them. The root is the whole allocator's, each tag has one below its parent's; each thread has one
+ * by itself.
  *
  * Usage is always counted, with or without a limit, so that a budget that is set later starts from
- * what is really in use. Without one a charge is two plain additions for each account up to the
- * root; frame memory alone is charged only where a budget asks for it (it is gone with its frame).
- */
+ * what is really in use. While there is none in the allocator a charge is two plain additions for
+ * each account up to the root. Frame memory alone is charged only where a budget asks for it
+ * (meter.h): it is gone with its frame. */
 #ifndef FAI_ACCOUNT_H
 #define FAI_ACCOUNT_H
 
 #include "fa/allocator.h"
+#include "fa/budget.h"
 #include "fa/internal/atomic.h"
+#include "fa/internal/span.h"
 
-/* What was set as a budget. */
+/* What was set as a budget. Written under the allocator's lock; what is marked atomic is read
+ * without. */
 typedef struct fai_rule {
-    size_t hard_bytes; /* most that a charge may reach; 0: no limit; atomic */
+    size_t limit;      /* most that a charge may reach; 0: none; atomic */
+    size_t soft_bytes; /* 0: none; atomic */
+    size_t hard_bytes; /* 0: none; atomic */
+    uint32_t policy;   /* fa_budget_policy; atomic */
+    bool peaks;        /* reports new ones; atomic */
+    bool meters;       /* frame memory is to be charged; atomic */
+    bool above_soft;   /* usage is, and it was reported; atomic */
+    bool above_hard;   /* likewise; atomic */
+    fa_tag tag;        /* whose it is; FA_TAG_NONE: a thread's */
+    fa_intent intent;
+    fa_budget_ask_fn *ask;
+    void *user;
+    size_t peak_reported;                                  /* atomic */
+    uint64_t refused_count, allowed_count, promoted_count; /* atomic */
 } fai_rule;
 
-/* Invariant with a limit that is enforced: used <= limit, at every instant, or no charge since the
- * limit was lowered. */
+/* Invariant with a limit: used <= limit at every instant, or no charge since the limit was set. */
 typedef struct fai_ledger {
     size_t used;    /* atomic */
     size_t peak;    /* most of it at once; atomic */
@@ -26,9 +42,11 @@ typedef struct fai_ledger {
 
 /* Zeroed memory with a parent is a new account. An account must outlive what is charged to it. */
 typedef struct fai_account {
-    struct fai_account *parent; /* NULL: the root */
+    struct fai_account *parent; /* NULL: the root, or a thread's */
     fai_ledger ledger[4];       /* by fa_intent; FA_INTENT_NONE: the sum of the others */
 } fai_account;
+
+struct fai_thread;
 
 typedef enum fai_charge {
     FAI_CHARGE_OK,
@@ -38,8 +56,8 @@ typedef enum fai_charge {
 
 /* Charges bytes to an account and all above it before the memory is taken: all of them or none.
  * intent: not FA_INTENT_NONE. No lock may be held: events are reported and callbacks called, which
- * may allocate, free and query. Cost without budgets: one addition for each of the two ledgers of
- * each account on the way up. */
+ * may allocate, free and query; and what the calling thread keeps ready of pool objects and granted
+ * frame memory is given back before a charge is refused. */
 fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_intent intent,
                               size_t bytes);
 
@@ -59,11 +77,43 @@ void fai_account_discharge(fai_account *account, fa_intent intent, size_t bytes)
 /* What limits leave: SIZE_MAX without one. By the time it is used others may have been faster. */
 size_t fai_account_room(const fai_account *account, fa_intent intent);
 
+/* Whether a budget of the account or one above it asks for frame memory to be charged. */
+bool fai_account_meters(const fai_account *account);
+
 static inline size_t fai_account_used(const fai_account *account, fa_intent intent) {
     return FAI_LOAD_RELAXED(&account->ledger[intent].used);
 }
 static inline size_t fai_account_peak(const fai_account *account, fa_intent intent) {
     return FAI_LOAD_RELAXED(&account->ledger[intent].peak);
 }
+
+/* ---- budget.c ---- */
+
+#define FAI_RULE_BLOCK 16
+typedef struct fai_rule_block {
+    struct fai_rule_block *next;
+    fai_rule rule[FAI_RULE_BLOCK];
+    fai_span span;
+} fai_rule_block;
+
+/* What an allocator knows of its budgets. Guarded by its lock but where it says so. */
+typedef struct fai_budgets {
+    bool any;          /* atomic; one was set at some time: usage is to be compared */
+    uint32_t meters;   /* atomic; rules that ask for frame memory to be charged */
+    size_t rule_count; /* in use, of the newest block */
+    fai_rule_block *blocks;
+    fa_budget thread_default[2]; /* for frame and pool memory of threads that attach later */
+} fai_budgets;
+
+/* A thread's account and its rules, for frame and pool memory. */
+typedef struct fai_thread_budget {
+    fai_account account;
+    fai_rule rule[2];
+} fai_thread_budget;
+
+/* When a thread attaches and detaches. Under the allocator's lock. */
+void fai_budget_attach(struct fai_thread *thread);
+void fai_budget_detach(struct fai_thread *thread);
+void fai_budgets_destroy(fa_allocator *allocator);
 
 #endif

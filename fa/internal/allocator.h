@@ -82,7 +82,8 @@ struct fa_allocator {
     fai_store store;
     fai_reserve reserve;
     fai_tags tags;
-    fai_account account;                /* of everything: the root */
+    fai_account account; /* of everything: the root */
+    fai_budgets budgets;
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */
     uint64_t frame_count, frame_alloc_count, frame_bytes;

@@ -57,7 +57,13 @@ void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *
  * that shows at once. */
 bool fai_pool_free_remote(fa_allocator *allocator, fai_slab *slab, void *object);
 
+/* Gives all that the thread keeps ready back to its slabs. Returns whether there was anything. */
+bool fai_pool_give_ready(fai_thread *thread);
+
 /* pool.c */
+/* Frees a pool or heap block as another thread would: also while this one detaches, under the
+ * registry's lock. */
+void fai_pool_free_anywhere(fa_allocator *allocator, void *block);
 size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object);
 
 static inline size_t fai_ready(const fai_magazine *magazine) {

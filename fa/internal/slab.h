@@ -106,6 +106,11 @@ static inline bool fai_slab_locate(const fa_allocator *allocator, const fai_slab
     return *index < slab->capacity && *index * slab->class_bytes == offset;
 }
 
+/* Of its objects that are not in it. */
+static inline size_t fai_slab_bytes_out(const fai_slab *slab) {
+    return (size_t)(slab->capacity - slab->free_count) * slab->class_bytes;
+}
+
 /* Takes up to count objects in order of address; objects[count - 1] is the first of them, so that
  * a magazine hands them out in that order. Returns how many; they fill the front of objects. */
 uint32_t fai_slab_take(const fa_allocator *allocator, fai_slab *slab, void **objects,

@@ -2,6 +2,7 @@
 #ifndef FAI_THREAD_H
 #define FAI_THREAD_H
 
+#include "fa/internal/meter.h"
 #include "fa/internal/phase.h"
 #include "fa/internal/tally.h"
 
@@ -32,6 +33,7 @@ typedef struct fai_arena {
     bool trim_due;       /* look whether it is too large before its next use */
     bool stale;          /* chunks to be rebuilt before the next use */
     struct fai_frame_note *newest_note;
+    fai_promoted *promoted; /* blocks of the frame that pool or heap served, newest first */
 } fai_arena;
 
 /* With checks or a sanitizer: what stands before each frame block, newest first. */
@@ -85,11 +87,13 @@ struct fai_thread {
     fai_phases phases;
     fai_cleanup *cleanups; /* of the open frame, newest first */
     bool cleaning;         /* one of them runs */
+    fai_meter meter;
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
 
     /* Pools. */
     fai_pool pool; /* of untagged objects; its next are those of tags */
     fai_tallies tallies;
+    fai_thread_budget budget;
 
     /* Objects that other threads freed; linked through their first word. FAI_QUEUE_CLOSED: the
      * thread is gone. On a line of its own: other threads write it. */
@@ -103,6 +107,20 @@ extern char fai_frame_closed[FA_ALIGN_MIN];
 
 static inline bool fai_frame_is_open(const fai_thread *thread) {
     return thread->frame->cursor != fai_frame_closed;
+}
+
+/* The frame that is open, or the next one, begins and ends through the slow paths. Atomic, for a
+ * budget does the same from another thread. */
+static inline void fai_frame_look_closer(fai_thread *thread) {
+    FAI_STORE_RELAXED(&thread->head.frame_start, NULL);
+}
+
+/* Whether the open frame may have to do with budgets: then its slow paths look closer, and nothing
+ * but allocations takes a fast one. */
+static inline bool fai_thread_is_metered(const fai_thread *thread) {
+    return FAI_LOAD_RELAXED(&thread->allocator->budgets.meters) != 0 ||
+           thread->meter.account != NULL || thread->meter.count != 0 ||
+           thread->arena->promoted != NULL;
 }
 
 /* Pool objects of the tag that the thread is in. */

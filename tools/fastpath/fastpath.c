@@ -104,6 +104,31 @@ static void call_probes(fa_allocator *allocator) {
     call_phase_probes(allocator);
 }
 
+/* Allocations below budgets of every kind, none of which is reached: no instruction more. What is
+ * taken first gets the thread its grant, and fills the magazine. */
+static void call_budget_probes(fa_allocator *allocator) {
+    fa_budget budget = {.soft_bytes = 1 << 24, .hard_bytes = 1 << 25, .report_peaks = true};
+    for (fa_intent intent = FA_INTENT_NONE; intent <= FA_INTENT_HEAP; intent++)
+        if (fa_budget_set(allocator, intent, &budget) != FA_OK)
+            die("a budget failed");
+    if (fa_budget_set_thread(allocator, FA_INTENT_FRAME, &budget) != FA_OK ||
+        fa_budget_set_thread(allocator, FA_INTENT_POOL, &budget) != FA_OK)
+        die("a thread's budget failed");
+    fa_frame *frame = fa_frame_begin(allocator);
+    void *object = fa_pool_alloc(allocator, 64);
+    if (frame == NULL || object == NULL || fa_frame_alloc_in(frame, 64) == NULL)
+        die("an allocation failed");
+    fa_pool_free(allocator, object);
+    for (int i = 0; i < ROUND_COUNT; i++) {
+        object = probe_pool_alloc_64(allocator);
+        if (object == NULL || probe_frame_alloc_in_64(frame) == NULL ||
+            probe_frame_alloc_64(allocator) == NULL)
+            die("a probe failed");
+        probe_pool_free_64(allocator, object);
+    }
+    (void)fa_frame_end_in(frame);
+}
+
 static int child_main(void) {
     fa_alloc_config config = fa_alloc_config_default();
     config.phase_clock = false;
@@ -119,6 +144,7 @@ static int child_main(void) {
     raise(SIGSTOP);
     for (int i = 0; i < ROUND_COUNT; i++)
         call_probes(allocator);
+    call_budget_probes(allocator);
     fa_allocator_destroy(allocator);
     return 0;
 }

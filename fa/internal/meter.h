@@ -1,0 +1,90 @@
+/* What of a thread's frame memory is charged to whom, where a budget asks for it.
+ *
+ * Frame memory is not charged block by block: the thread is granted a range in advance, and the
+ * frame's limit ends where that does. So the limit stays the only test. What was granted and not
+ * used goes back when the thread leaves the tag, ends the frame or rewinds it. */
+#ifndef FAI_METER_H
+#define FAI_METER_H
+
+#include "fa/internal/allocator.h"
+
+struct fai_arena;
+
+/* Frame memory that was charged before the thread went on in another tag. */
+typedef struct fai_stretch {
+    fai_account *account;
+    size_t from;  /* what the frame held where it starts */
+    size_t bytes; /* charged */
+} fai_stretch;
+#define FAI_STRETCHES_OWN 12
+
+/* A frame block that was served by pool or heap; stands behind the block's bytes. */
+typedef struct fai_promoted {
+    struct fai_promoted *next; /* older */
+    char *block;
+    size_t size;
+    uint64_t serial; /* of the newest mark when it was made */
+} fai_promoted;
+
+/* Invariant where account is not NULL: bytes charged to it for the stretch under way == paid -
+ * from, and the frame's limit lies where it holds paid bytes, or before. */
+typedef struct fai_meter {
+    fai_account *account; /* of the tag; NULL: what the frame takes is not charged */
+    size_t from;          /* what the frame held when that began */
+    size_t paid;          /* what it may hold */
+    bool promote;         /* the last block that was refused is to be served by the pool */
+    fai_stretch *stretch; /* in ascending order, as far as there are marks to rewind to */
+    size_t count, capacity;
+    fai_span span; /* address NULL: stretch is own, or nothing yet */
+    fai_stretch own[FAI_STRETCHES_OWN];
+} fai_meter;
+
+/* A frame begins, in an arena that is empty. */
+void fai_meter_begin(fai_thread *thread);
+
+/* Makes sure that bytes more are paid for, for the tag that the thread is in. FAI_CHARGE_REFUSED
+ * with the reason reported. May call hooks and callbacks: look again where the cursor stands. */
+fai_charge fai_meter_pay(fai_thread *thread, size_t bytes);
+
+/* The same without reporting, calling or refusing anything else; false where it would have to. */
+bool fai_meter_afford(fai_thread *thread, size_t bytes);
+
+/* What is paid for and not yet used; SIZE_MAX where frame memory is not charged. */
+size_t fai_meter_left(const fai_thread *thread);
+
+/* Around what may call a hook between the payment and the use: sets bytes aside, so that nobody
+ * else uses them, and puts them back. used: they are used now; else they are given back. */
+fai_account *fai_meter_hold(fai_thread *thread, size_t bytes);
+void fai_meter_release(fai_thread *thread, fai_account *account, size_t bytes, size_t used);
+
+/* The end of what the frame may take without asking, where its chunk ends at end. */
+char *fai_meter_limit(const fai_thread *thread, char *cursor, char *end);
+
+/* The thread goes on in another tag. */
+void fai_meter_switch(fai_thread *thread);
+
+/* The frame was rewound to a mark with that serial. */
+void fai_meter_rewound(fai_thread *thread, uint64_t serial);
+
+/* The frame is over, or its thread is. */
+void fai_meter_end(fai_thread *thread);
+void fai_meter_detach(fai_thread *thread);
+void fai_meter_free(fai_thread *thread); /* what was made beside the thread's state */
+
+/* Gives back what is granted and not used. Returns whether there was anything. */
+bool fai_meter_give_back(fai_thread *thread);
+
+/* The same for the calling thread, with the pool objects that it keeps ready. No lock may be held.
+ */
+bool fai_meter_give_ready(fa_allocator *allocator);
+
+/* Serves a frame block from the pool or the heap. NULL with the reason reported. */
+void *fai_meter_promote(fai_thread *thread, size_t size, size_t align);
+
+/* The block among those of the open frame that were promoted, or NULL. */
+const fai_promoted *fai_meter_find(const fai_thread *thread, const void *block);
+
+/* Frees the promoted blocks of an arena whose frame is dead. */
+void fai_meter_bury(fai_thread *thread, struct fai_arena *arena);
+
+#endif

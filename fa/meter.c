@@ -1,0 +1,365 @@
+/* Charging frame memory, and what happens to frame blocks that a budget sends to the pool. */
+#include "fa/internal/meter.h"
+
+#include "fa/heap.h"
+#include "fa/internal/arena.h"
+#include "fa/internal/frame.h"
+#include "fa/internal/slab.h"
+#include "fa/pool.h"
+
+#include <string.h>
+
+#define GRANT_BYTES_MAX ((size_t)16 << 10)
+#define GRANT_SHARE 16 /* at most this part of what is left */
+/* Places kept for stretches that end while nothing may fail: see fai_meter_release. */
+#define STRETCHES_SPARE 4
+
+/* ---- charging ---- */
+
+static void discharge(fai_thread *thread, fai_account *account, size_t bytes) {
+    fai_account_discharge(account, FA_INTENT_FRAME, bytes);
+    fai_account_discharge(&thread->budget.account, FA_INTENT_FRAME, bytes);
+}
+
+/* Charges tag and thread, or neither. Asks nobody. */
+static bool charge_quiet(fai_thread *thread, fai_account *account, size_t bytes) {
+    fa_allocator *allocator = thread->allocator;
+    if (fai_account_charge_some(allocator, account, FA_INTENT_FRAME, bytes, 1) == 0)
+        return false;
+    if (fai_account_charge_some(allocator, &thread->budget.account, FA_INTENT_FRAME, bytes, 1) != 0)
+        return true;
+    fai_account_discharge(account, FA_INTENT_FRAME, bytes);
+    return false;
+}
+
+static fai_charge charge(fai_thread *thread, fai_account *account, size_t bytes) {
+    fa_allocator *allocator = thread->allocator;
+    fai_charge result = fai_account_charge(allocator, account, FA_INTENT_FRAME, bytes);
+    if (result != FAI_CHARGE_OK)
+        return result;
+    result = fai_account_charge(allocator, &thread->budget.account, FA_INTENT_FRAME, bytes);
+    if (result != FAI_CHARGE_OK)
+        fai_account_discharge(account, FA_INTENT_FRAME, bytes);
+    return result;
+}
+
+/* How much to charge where bytes are needed: more, so that the next ones need not ask. */
+static size_t grant_for(const fai_thread *thread, const fai_account *account, size_t bytes) {
+    size_t room = fai_account_room(account, FA_INTENT_FRAME);
+    size_t own = fai_account_room(&thread->budget.account, FA_INTENT_FRAME);
+    size_t share = (own < room ? own : room) / GRANT_SHARE & ~(FA_ALIGN_MIN - 1);
+    if (share > GRANT_BYTES_MAX)
+        share = GRANT_BYTES_MAX;
+    return bytes > share ? bytes : share;
+}
+
+/* ---- stretches ---- */
+
+static void refresh_limit(fai_thread *thread) {
+    fa_frame *frame = thread->frame;
+    const fai_chunk *chunk = thread->arena->current;
+    char *end = chunk != NULL ? chunk->end : frame->cursor;
+    frame->limit =
+        thread->allocator->watched ? frame->cursor : fai_meter_limit(thread, frame->cursor, end);
+}
+
+/* Makes room for one more stretch and the spare ones. False with the reason reported. */
+static bool make_room(fai_thread *thread) {
+    fai_meter *meter = &thread->meter;
+    if (meter->capacity == 0) {
+        meter->stretch = meter->own;
+        meter->capacity = FAI_STRETCHES_OWN;
+    }
+    while (meter->count + 1 + STRETCHES_SPARE > meter->capacity) {
+        fai_span span;
+        size_t capacity = meter->capacity, bytes = capacity * 2 * sizeof *meter->stretch;
+        if (fai_allocator_span(thread->allocator, bytes, 64, FA_SPAN_META, &span) != FA_OK)
+            return false;
+        if (meter->capacity != capacity) { /* a hook was at work */
+            fai_span_free(&thread->allocator->spans, &span);
+            continue;
+        }
+        memcpy(span.address, meter->stretch, meter->count * sizeof *meter->stretch);
+        if (meter->span.address != NULL)
+            fai_span_free(&thread->allocator->spans, &meter->span);
+        meter->span = span;
+        meter->stretch = (fai_stretch *)span.address;
+        meter->capacity = bytes / sizeof *meter->stretch;
+    }
+    return true;
+}
+
+/* Whether a rewind could come back into what the frame holds now. */
+static bool is_marked(const fai_thread *thread) {
+    return thread->frame->mark_count != thread->marks.floor;
+}
+
+/* The stretch under way is over; there is room for it. */
+static void close_stretch(fai_thread *thread) {
+    fai_meter *meter = &thread->meter;
+    size_t bytes = meter->paid - meter->from;
+    if (meter->account == NULL || bytes == 0)
+        return;
+    /* Without a mark nothing of it comes back before the end: one place for each account. */
+    size_t looks = is_marked(thread) ? 0 : 8;
+    for (size_t i = meter->count; i-- > 0 && looks > 0; looks--)
+        if (meter->stretch[i].account == meter->account) {
+            meter->stretch[i].bytes += bytes;
+            return;
+        }
+    FA_ASSERT(meter->count < meter->capacity);
+    meter->stretch[meter->count++] = (fai_stretch){meter->account, meter->from, bytes};
+}
+
+static void open_stretch(fai_thread *thread, fai_account *account, size_t from) {
+    fai_meter *meter = &thread->meter;
+    meter->account = account;
+    meter->from = meter->paid = from;
+    if (account == NULL)
+        return;
+    fai_frame_look_closer(thread); /* the end of this frame has to give it back */
+    fai_frame_disturb(thread);
+}
+
+/* Whom the frame memory of the thread is to be charged to now, or NULL. */
+static fai_account *account_now(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    if (FAI_LOAD_RELAXED(&allocator->budgets.meters) == 0)
+        return NULL;
+    fai_account *account = fai_tag_account(allocator, fai_tally_now(&thread->tallies)->tag);
+    return fai_account_meters(&thread->budget.account) || fai_account_meters(account) ? account
+                                                                                      : NULL;
+}
+
+/* Brings the meter to where the thread is. False with the reason reported. */
+static bool follow(fai_thread *thread) {
+    fai_meter *meter = &thread->meter;
+    fai_account *account = account_now(thread);
+    if (account == meter->account)
+        return true;
+    if (!make_room(thread))
+        return false;
+    fai_meter_give_back(thread);
+    close_stretch(thread);
+    open_stretch(thread, account_now(thread), fai_arena_used(thread));
+    refresh_limit(thread);
+    return true;
+}
+
+/* ---- promoted blocks ---- */
+
+void *fai_meter_promote(fai_thread *thread, size_t size, size_t align) {
+    fa_allocator *allocator = thread->allocator;
+    size_t rounded = fai_round_up(size, FA_ALIGN_MIN), bytes = rounded + sizeof(fai_promoted);
+    const fa_site *site = fai_slot.site;
+    fa_error error = fa_last_error();
+    thread->meter.promote = false;
+    char *block = (char *)(fa_pool_alloc_aligned)(allocator, bytes, align);
+    if (block == NULL) {
+        fai_slot.site = site;
+        block = (char *)(fa_heap_alloc_aligned)(allocator, bytes, align);
+    }
+    if (block == NULL)
+        return NULL;
+    fai_error_restore(error); /* what the pool said does not matter */
+    fai_promoted *promoted = (fai_promoted *)(void *)(block + rounded);
+    *promoted = (fai_promoted){thread->arena->promoted, block, size, thread->frame->mark_count};
+    thread->arena->promoted = promoted;
+    fai_frame_look_closer(thread);
+    fai_frame_disturb(thread);
+    return block;
+}
+
+const fai_promoted *fai_meter_find(const fai_thread *thread, const void *block) {
+    const fai_promoted *promoted = thread->arena->promoted;
+    while (promoted != NULL && promoted->block != block)
+        promoted = promoted->next;
+    return promoted;
+}
+
+/* Frees the promoted blocks of an arena from the newest on, as far as they came after a mark. */
+static void free_promoted(fai_thread *thread, fai_arena *arena, uint64_t serial) {
+    while (arena->promoted != NULL && arena->promoted->serial >= serial) {
+        char *block = arena->promoted->block;
+        arena->promoted = arena->promoted->next;
+        fai_pool_free_anywhere(thread->allocator, block);
+    }
+}
+
+void fai_meter_bury(fai_thread *thread, fai_arena *arena) { free_promoted(thread, arena, 0); }
+
+/* ---- the open frame ---- */
+
+void fai_meter_begin(fai_thread *thread) {
+    FA_ASSERT(thread->meter.count == 0 && thread->meter.account == NULL);
+    open_stretch(thread, account_now(thread), 0);
+}
+
+size_t fai_meter_left(const fai_thread *thread) {
+    const fai_meter *meter = &thread->meter;
+    size_t used = fai_arena_used(thread);
+    if (meter->account == NULL)
+        return SIZE_MAX;
+    return meter->paid > used ? meter->paid - used : 0;
+}
+
+fai_charge fai_meter_pay(fai_thread *thread, size_t bytes) {
+    fai_meter *meter = &thread->meter;
+    meter->promote = false;
+    if (!follow(thread))
+        return FAI_CHARGE_REFUSED;
+    size_t left = fai_meter_left(thread);
+    if (bytes <= left)
+        return FAI_CHARGE_OK;
+    fai_account *account = meter->account;
+    size_t need = bytes - left, grant = grant_for(thread, account, need);
+    fai_charge result = FAI_CHARGE_OK;
+    if (!charge_quiet(thread, account, grant)) {
+        /* What is left goes back now, or it would while more is asked for: see give_ready. */
+        fai_meter_give_back(thread);
+        grant = bytes;
+        result = charge(thread, account, grant);
+    }
+    meter->promote = result == FAI_CHARGE_PROMOTE;
+    if (result != FAI_CHARGE_OK)
+        return result;
+    if (meter->account == account) {
+        meter->paid += grant;
+        refresh_limit(thread);
+    } else { /* a hook left the thread in another tag */
+        discharge(thread, account, grant);
+    }
+    return FAI_CHARGE_OK;
+}
+
+bool fai_meter_afford(fai_thread *thread, size_t bytes) {
+    fai_meter *meter = &thread->meter;
+    if (!follow(thread))
+        return false;
+    size_t left = fai_meter_left(thread);
+    if (bytes <= left)
+        return true;
+    fai_account *account = meter->account;
+    if (!charge_quiet(thread, account, bytes - left))
+        return false;
+    if (meter->account != account) { /* a hook left the thread in another tag */
+        discharge(thread, account, bytes - left);
+        return false;
+    }
+    meter->paid += bytes - left;
+    refresh_limit(thread);
+    return true;
+}
+
+char *fai_meter_limit(const fai_thread *thread, char *cursor, char *end) {
+    size_t left = fai_meter_left(thread);
+    return left < (size_t)(end - cursor) ? cursor + left : end;
+}
+
+fai_account *fai_meter_hold(fai_thread *thread, size_t bytes) {
+    if (thread->meter.account == NULL)
+        return NULL;
+    thread->meter.paid -= bytes;
+    refresh_limit(thread);
+    return thread->meter.account;
+}
+
+void fai_meter_release(fai_thread *thread, fai_account *account, size_t bytes, size_t used) {
+    fai_meter *meter = &thread->meter;
+    if (account == NULL)
+        return;
+    if (used == 0) {
+        discharge(thread, account, bytes);
+        return;
+    }
+    if (meter->account != account) { /* a hook left the thread in another tag */
+        close_stretch(thread);
+        open_stretch(thread, account, fai_arena_used(thread) - used);
+    }
+    meter->paid += bytes;
+    refresh_limit(thread);
+}
+
+bool fai_meter_give_back(fai_thread *thread) {
+    fai_meter *meter = &thread->meter;
+    if (meter->account == NULL || !fai_frame_is_open(thread))
+        return false;
+    size_t left = fai_meter_left(thread);
+    if (left == 0)
+        return false;
+    meter->paid -= left;
+    discharge(thread, meter->account, left);
+    refresh_limit(thread);
+    return true;
+}
+
+void fai_meter_switch(fai_thread *thread) {
+    if (!fai_frame_is_open(thread))
+        return;
+    fai_meter_give_back(thread);
+    thread->frame->limit = thread->frame->cursor; /* the next block looks where the thread is */
+    fai_frame_look_closer(thread);
+}
+
+/* Takes back what of a stretch lies above used. Returns its bytes. */
+static size_t cut(size_t from, size_t *bytes, size_t used) {
+    size_t kept = used <= from ? 0 : used - from, before = *bytes;
+    if (kept >= before)
+        return 0;
+    *bytes = kept;
+    return before - kept;
+}
+
+void fai_meter_rewound(fai_thread *thread, uint64_t serial) {
+    fai_meter *meter = &thread->meter;
+    size_t used = fai_arena_used(thread);
+    if (meter->account != NULL) {
+        size_t bytes = meter->paid - meter->from;
+        discharge(thread, meter->account, cut(meter->from, &bytes, used));
+        meter->from = meter->from < used ? meter->from : used;
+        meter->paid = meter->from + bytes;
+    }
+    while (meter->count != 0) {
+        fai_stretch *newest = &meter->stretch[meter->count - 1];
+        size_t bytes = cut(newest->from, &newest->bytes, used);
+        if (bytes == 0)
+            break;
+        discharge(thread, newest->account, bytes);
+        meter->count -= newest->bytes == 0;
+    }
+    refresh_limit(thread);
+    free_promoted(thread, thread->arena, serial);
+}
+
+void fai_meter_end(fai_thread *thread) {
+    fai_meter *meter = &thread->meter;
+    if (meter->account != NULL)
+        discharge(thread, meter->account, meter->paid - meter->from);
+    for (size_t i = 0; i < meter->count; i++)
+        discharge(thread, meter->stretch[i].account, meter->stretch[i].bytes);
+    meter->account = NULL;
+    meter->promote = false;
+    meter->count = 0;
+    meter->from = meter->paid = 0;
+}
+
+void fai_meter_detach(fai_thread *thread) {
+    fai_meter_end(thread);
+    for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++)
+        fai_meter_bury(thread, &thread->arenas[i]);
+}
+
+void fai_meter_free(fai_thread *thread) {
+    if (thread->meter.span.address != NULL)
+        fai_span_free(&thread->allocator->spans, &thread->meter.span);
+}
+
+/* ---- for whoever is about to be refused ---- */
+
+bool fai_meter_give_ready(fa_allocator *allocator) {
+    fai_thread *thread = fai_thread_find(allocator);
+    if (thread == NULL)
+        return false;
+    bool pools = fai_pool_give_ready(thread);
+    return fai_meter_give_back(thread) || pools;
+}
