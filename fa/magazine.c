@@ -514,8 +514,10 @@ static bool trim_class(fai_pool *pool, uint32_t class_index, bool idle_only) {
     if (any)
         fai_pool_flush(pool, magazine, (uint32_t)fai_ready(magazine));
     fai_lock(allocator);
-    fai_slab *slab = lists->partial;
-    if (slab != NULL && slab->next == NULL && slab->free_count == slab->capacity) {
+    for (fai_slab *slab = lists->partial, *next; slab; slab = next) {
+        next = slab->next;
+        if (slab->free_count != slab->capacity)
+            continue;
         fai_slab_unlink(&lists->partial, slab);
         fai_slab_release(allocator, slab);
         any = true;

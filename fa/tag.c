@@ -179,25 +179,28 @@ fa_tag fai_tag_walk(fa_allocator *allocator, uint32_t parent, const char *path, 
         return tag;
     if (!make)
         return FA_TAG_NONE;
-    if (path_length(allocator, parent) + 2 + strlen(path) >= FA_TAG_PATH_BYTES + 2) {
+    size_t above = path_length(allocator, parent);
+    if (above != 0 && above + 2 + strlen(path) >= FA_TAG_PATH_BYTES) {
         fai_fail(FA_ERROR_INVALID, strlen(path));
         return FA_TAG_NONE;
     }
-    for (bool done = false; !done;) {
-        uint32_t last = FAI_LOAD_ACQUIRE(&allocator->tags.count) + parts_in(rest) - 1;
-        if (make_room(allocator, last, path) != FA_OK)
-            return FA_TAG_NONE;
+    for (uint32_t room = 0;;) { /* so many tags fit; others may be faster than we are */
         fai_lock(allocator);
         tag = follow(allocator, tag, &rest);
-        done = allocator->tags.count + parts_in(rest) <= last + 1; /* else others were faster */
+        uint32_t needed = allocator->tags.count + parts_in(rest);
+        bool done = needed <= room || *rest == 0;
         while (done && *rest != 0) {
             const char *name = rest;
             size_t length = part_of(name, &rest);
             tag = add_child(allocator, tag, name, length);
         }
         fai_unlock(allocator);
+        if (done)
+            return tag;
+        if (make_room(allocator, needed - 1, path) != FA_OK)
+            return FA_TAG_NONE;
+        room = needed;
     }
-    return tag;
 }
 
 fa_tag fa_tag_intern(fa_allocator *allocator, const char *path) {

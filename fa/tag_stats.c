@@ -80,7 +80,8 @@ static void add_own_frame(const fai_thread *thread, fa_tag_stats *stats) {
     bool is_open = fai_frame_is_open(thread);
     size_t used = is_open ? fai_arena_used(thread) : 0;
     const fai_tally *last = stats->tag ? tally_at(thread, stats->tag) : &tallies->untagged;
-    if (last != NULL && last->last_frame == thread->frame_count)
+    bool any = thread->frame_count != 0;
+    if (any && last != NULL && last->last_frame == thread->frame_count)
         stats->frame_bytes_last = last->bytes_last;
     if (stats->tag == FA_TAG_ROOT) {
         stats->frame_bytes = used;

@@ -225,8 +225,8 @@ static fai_tally *make(fai_thread *thread, fa_tag tag) {
     if (tally->view != NULL)
         return tally;
     fai_tally *parent = make(thread, fai_tag_at(allocator, tag)->parent);
-    if (parent == NULL)
-        return NULL;
+    if (parent == NULL || tally->view != NULL) /* an event hook entered this tag meanwhile */
+        return parent != NULL ? tally : NULL;
     tally->tag = tag;
     tally->parent = parent;
     FAI_STORE_RELEASE(&tally->view, &fai_pool_closed);
@@ -288,7 +288,6 @@ FA_COLD static fa_status enter_slow(fa_allocator *allocator, fa_tag tag) {
     fai_thread *thread = fai_thread_get(allocator);
     if (thread == NULL)
         return fa_last_error().status;
-    FAI_STORE_RELAXED(&allocator->tags.entered, true);
     if (fai_tally_depth(&thread->tallies) == FA_TAG_DEPTH_MAX)
         return fai_report(allocator, FA_DIAG_FA402, FA_ERROR_LIMIT, FA_TAG_DEPTH_MAX + 1,
                           FA_TAG_DEPTH_MAX, NULL);
@@ -327,13 +326,6 @@ fa_status fa_tag_leave(fa_allocator *allocator) {
             return is_settled(thread) ? pop(thread) : account_and_pop(thread);
     }
     return leave_slow(allocator);
-}
-
-uint32_t fai_tag_now(fa_allocator *allocator) {
-    if (!FAI_LOAD_RELAXED(&allocator->tags.entered))
-        return 0;
-    const fai_thread *thread = fai_thread_find(allocator);
-    return thread ? fai_tally_now(&thread->tallies)->tag : 0;
 }
 
 fa_tag fa_tag_current(fa_allocator *allocator) {

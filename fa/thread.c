@@ -18,6 +18,10 @@ __thread fai_thread_slot fai_slot = {.frame_owner = FAI_NOBODY, .owner = FAI_NOB
 static __thread fai_thread *t_states;   /* guarded by k_lock */
 static __thread unsigned t_exit_rounds; /* how often this thread's exit has been seen */
 
+/* Whether this thread may be in a tag of another allocator than the one that it used last, which is
+ * the only one whose tags it can enter and leave. */
+static __thread bool t_tagged_elsewhere;
+
 #define EXIT_ROUNDS_MAX (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN true
@@ -163,6 +167,24 @@ void fai_registry_remove(fa_allocator *allocator) {
     pthread_mutex_unlock(&k_lock);
 }
 
+/* From now on the state that is found at once. Under the registry's lock. */
+static void use(fai_thread *thread) {
+    fai_slot.head = &thread->head;
+    fai_slot.view = fai_thread_view(thread);
+    FAI_STORE_RELAXED(&fai_slot.owner, thread->allocator);
+    t_tagged_elsewhere = false;
+    for (const fai_thread *other = t_states; other; other = other->next_on_thread)
+        t_tagged_elsewhere |= other != thread && fai_tally_depth(&other->tallies) != 0;
+}
+
+/* The calling thread's state in an allocator, or NULL. Under the registry's lock. */
+static fai_thread *find_locked(const fa_allocator *allocator) {
+    fai_thread *thread = t_states;
+    while (thread != NULL && thread->allocator != allocator)
+        thread = thread->next_on_thread;
+    return thread;
+}
+
 /* Takes an idle state, or makes one. No lock held. */
 static fai_thread *obtain_state(fa_allocator *allocator) {
     fai_lock(allocator);
@@ -239,33 +261,32 @@ static fai_thread *attach(fa_allocator *allocator) {
     fai_pool_open_all(thread);
     link_state(&allocator->threads, thread);
     fai_unlock(allocator);
+    use(thread);
     pthread_mutex_unlock(&k_lock);
     return thread;
-}
-
-/* From now on the state that is found at once. */
-static void use(fai_thread *thread) {
-    fai_slot.head = &thread->head;
-    fai_slot.view = fai_thread_view(thread);
-    FAI_STORE_RELAXED(&fai_slot.owner, thread->allocator);
 }
 
 fai_thread *fai_thread_search(fa_allocator *allocator, bool may_attach) {
     if (allocator == NULL || allocator == FAI_NOBODY)
         return NULL;
     pthread_mutex_lock(&k_lock);
-    fai_thread *thread = t_states;
-    while (thread != NULL && thread->allocator != allocator)
-        thread = thread->next_on_thread;
+    fai_thread *thread = find_locked(allocator);
     if (thread != NULL)
         use(thread);
     pthread_mutex_unlock(&k_lock);
-    if (thread == NULL && may_attach) {
-        thread = attach(allocator);
-        if (thread != NULL)
-            use(thread);
-    }
-    return thread;
+    return thread == NULL && may_attach ? attach(allocator) : thread;
+}
+
+uint32_t fai_tag_now(fa_allocator *allocator) {
+    if (FA_LIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) == allocator))
+        return fai_tally_now(&((const fai_thread *)fai_slot.head)->tallies)->tag;
+    if (FA_LIKELY(!t_tagged_elsewhere))
+        return 0;
+    pthread_mutex_lock(&k_lock);
+    const fai_thread *thread = find_locked(allocator);
+    uint32_t tag = thread ? fai_tally_now(&thread->tallies)->tag : 0;
+    pthread_mutex_unlock(&k_lock);
+    return tag;
 }
 
 /* Under the registry's lock, on the thread that owns the state. */

@@ -46,7 +46,6 @@ typedef struct fai_tag_block {
 
 typedef struct fai_tags {
     uint32_t count;                       /* atomic: those below it are whole */
-    bool entered;                         /* atomic: some thread entered a tag at some time */
     fai_tag_block *block[FAI_TAG_BLOCKS]; /* atomic */
     fai_tag_block first;
 } fai_tags;
@@ -60,7 +59,9 @@ fai_tag *fai_tag_at(fa_allocator *allocator, uint32_t tag);
 /* Its account: of all memory, for the root. */
 fai_account *fai_tag_account(fa_allocator *allocator, uint32_t tag);
 
-/* The tag that the calling thread is in; 0 when it is not attached. No lock may be held. */
+/* The tag that the calling thread is in; 0 when it is not attached. It changes nothing, and takes
+ * no lock but for a thread that is in a tag of another allocator than the one that it used last.
+ * No lock may be held. */
 uint32_t fai_tag_now(fa_allocator *allocator);
 
 /* The tag of a path below parent; made where make says so. FA_TAG_NONE: there is none, or,
