@@ -76,8 +76,7 @@ void fai_pool_attach(fai_thread *thread) {
     if (thread->pool.thread == NULL)
         format(&thread->pool, thread, 0, thread->allocator->pools.magazine_capacity,
                (char *)(thread + 1));
-    for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
-        reset(pool);
+    reset(&thread->pool);
     FAI_STORE_RELEASE(&thread->deferred, NULL);
 }
 
@@ -88,15 +87,10 @@ static void open_bins(fai_pool *pool) {
             pools->bin_closed[bin] ? &fai_magazine_none : pool->magazine[pools->class_of_bin[bin]];
 }
 
-void fai_pool_open_all(fai_thread *thread) {
-    for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
-        open_bins(pool);
-}
+void fai_pool_open(fai_thread *thread) { open_bins(&thread->pool); }
 
-fai_pool *fai_pool_make(fai_thread *thread) {
-    fai_tally *tally = fai_tally_now(&thread->tallies);
-    if (tally->pool != NULL)
-        return tally->pool;
+/* Memory for the pool of a tally. False with the reason reported. */
+static bool make_pool(fai_thread *thread, fai_tally *tally) {
     fa_allocator *allocator = thread->allocator;
     const fai_pools *pools = &allocator->pools;
     uint32_t capacity[FA_POOL_CLASS_COUNT_MAX];
@@ -112,22 +106,33 @@ fai_pool *fai_pool_make(fai_thread *thread) {
     }
     fai_span span;
     if (fai_allocator_span(allocator, bytes, 64, FA_SPAN_META, &span) != FA_OK)
-        return NULL;
+        return false;
     if (tally->pool != NULL) { /* an event hook allocated in the same tag meanwhile */
         fai_span_free(&allocator->spans, &span);
-        return tally->pool;
+        return true;
     }
     fai_pool *pool = (fai_pool *)span.address;
     memset(pool, 0, sizeof *pool);
     pool->span = span;
     format(pool, thread, tally->tag, capacity, (char *)(pool + 1));
+    tally->pool = pool;
+    return true;
+}
+
+fai_pool *fai_pool_make(fai_thread *thread) {
+    fai_tally *tally = fai_tally_now(&thread->tallies);
+    if (tally->pool == NULL && !make_pool(thread, tally))
+        return NULL;
+    fai_pool *pool = tally->pool;
+    if (tally->view == &pool->view)
+        return pool;
+    fa_allocator *allocator = thread->allocator;
     reset(pool);
     fai_lock(allocator); /* bins are closed, and counts added up, of pools on the list */
     open_bins(pool);
     pool->next = thread->pool.next;
     thread->pool.next = pool;
     tally->view = &pool->view;
-    tally->pool = pool;
     fai_unlock(allocator);
     if (fai_tally_now(&thread->tallies) == tally && FAI_LOAD_RELAXED(&fai_slot.owner) == allocator)
         fai_slot.view = tally->view;
@@ -135,10 +140,13 @@ fai_pool *fai_pool_make(fai_thread *thread) {
 }
 
 void fai_pool_free_all(fai_thread *thread) {
-    for (fai_pool *pool = thread->pool.next, *next; pool; pool = next) {
-        next = pool->next;
-        fai_span span = pool->span;
-        fai_span_free(&thread->allocator->spans, &span);
+    for (size_t i = 0; i < FAI_TAG_BLOCKS; i++) {
+        fai_tally_block *block = thread->tallies.block[i];
+        for (size_t n = 0; block != NULL && n < FAI_TAG_BLOCK; n++)
+            if (block->tally[n].pool != NULL) {
+                fai_span span = block->tally[n].pool->span;
+                fai_span_free(&thread->allocator->spans, &span);
+            }
     }
 }
 
@@ -493,7 +501,8 @@ void fai_pool_detach(fai_thread *thread) {
         for (uint32_t i = 0; i < allocator->pools.class_count; i++)
             damaged += close_class(pool, i);
     }
-    if (damaged != 0) /* a hook can't be called under the lock */
+    thread->pool.next = NULL; /* the next user of the state opens those that it needs */
+    if (damaged != 0)         /* a hook can't be called under the lock */
         FAI_ADD_RELAXED(&allocator->diag_count[FA_DIAG_FA602], damaged);
 }
 

@@ -13,6 +13,10 @@
  * of them. An object freed while the thread is in another tag takes a slower path. A frame block
  * grows in place only while the thread has not switched since it was made; else it is copied.
  *
+ * A thread's first pool object in a tag asks the backend for the magazines. In an allocator that is
+ * to be sealed (fa_backend_seal) allocate one in each tag on each thread that will need it, before;
+ * it may be freed at once. Without, such an allocation fails: FA_ERROR_SEALED (FA702).
+ *
  * The stack of tags belongs to one thread and one allocator. Tags may stay entered over the end of
  * a frame; a thread that detaches or exits leaves all of them. */
 #ifndef FA_TAG_H
@@ -132,14 +136,16 @@ FA_API fa_status fa_tag_stats_find(fa_allocator *allocator, const char *path, fa
 
 /* Calls visit for each tag, parents first, each followed by its children in the order in which they
  * were made. Called with no lock held: the visitor may allocate, free and make tags.
- * Returns how many were visited; 0 for NULL (FA_ERROR_INVALID). */
+ * Returns how many were visited; 0 for NULL (FA_ERROR_INVALID). Each costs what fa_tag_stats_get
+ * does, so that all take O(tags^2) and more: not for every frame when there are hundreds. */
 FA_API size_t fa_tag_visit(fa_allocator *allocator,
                            void (*visit)(void *user, const fa_tag_stats *stats), void *user);
 
 /* Writes a table with a line for each tag that was ever used, aligned, parents first; bytes of the
  * calling thread's frame, of pool and heap memory, with counts and peaks.
  * Returns the length that the whole text has, without its terminator; never writes more than
- * text_bytes, always terminated when text_bytes > 0. text may be NULL with text_bytes 0. */
+ * text_bytes, always terminated when text_bytes > 0. text may be NULL with text_bytes 0. The cost
+ * is that of two fa_tag_visit, with text or without. */
 FA_API size_t fa_tag_format(fa_allocator *allocator, char *text, size_t text_bytes);
 
 /* ---- an allocator and a tag in one value ---- */

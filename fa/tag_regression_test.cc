@@ -162,3 +162,54 @@ TEST(TagRegression, AHeapAllocationSwitchesTheThreadToItsAllocator) {
     EXPECT_EQ(fa_thread_attach(used), FA_OK);
     EXPECT_EQ(fa_tag_current(other), FA_TAG_ROOT);
 }
+
+// A thread that attaches takes over what the last one left, but opens a pool only when it is used.
+TEST(TagRegression, AttachOpensThePoolsOfAllTagsThatADeadThreadUsed) {
+    Tracked allocator;
+    const auto use = [&](const fai_pool_view *former) {
+        const fai_pool_view *view = nullptr;
+        OnThread([&] {
+            EXPECT_EQ(fa_tag_enter(allocator, FA_TAG_AUDIO), FA_OK);
+            EXPECT_NE(fai_slot.view, former);
+            void *object = fa_pool_alloc(allocator, 64);
+            EXPECT_NE(object, nullptr);
+            view = fai_slot.view;
+            EXPECT_EQ(TagStats(allocator, FA_TAG_AUDIO).pool_live_count, kOne);
+            fa_pool_free(allocator, object);
+            EXPECT_EQ(fai_slot.view, view);
+        });
+        return view;
+    };
+    const fai_pool_view *view = use(nullptr);
+    const uint64_t calls = Stats(allocator).backend_alloc_count;
+    for (uint64_t i = 2; i < 5; i++) {
+        EXPECT_EQ(use(view), view) << "the same memory";
+        EXPECT_EQ(TagStats(allocator, FA_TAG_AUDIO).pool_alloc_count, i * kOne);
+        EXPECT_EQ(TagStats(allocator, FA_TAG_AUDIO).pool_live_count, 0u);
+    }
+    OnThread([&] { EXPECT_EQ(fa_thread_attach(allocator), FA_OK); });
+    EXPECT_EQ(Stats(allocator).backend_alloc_count, calls);
+    allocator.Check();
+}
+
+// What tag.h says about sealing.
+TEST(TagRegression, ATagsFirstPoolObjectInASealedAllocator) {
+    Tracked allocator;
+    for (fa_tag tag : {FA_TAG_UI, FA_TAG_AUDIO}) {
+        EXPECT_EQ(fa_tag_enter(allocator, tag), FA_OK);
+        if (tag == FA_TAG_UI)
+            fa_pool_free(allocator, fa_pool_alloc(allocator, 32));
+        EXPECT_EQ(fa_tag_leave(allocator), FA_OK);
+    }
+    fa_backend_seal(allocator);
+    EXPECT_EQ(fa_tag_enter(allocator, FA_TAG_UI), FA_OK);
+    for (size_t size : {32, 500, 2000}) {
+        void *object = fa_pool_alloc(allocator, size);
+        EXPECT_NE(object, nullptr) << size;
+        fa_pool_free(allocator, object);
+    }
+    EXPECT_EQ(fa_tag_enter(allocator, FA_TAG_AUDIO), FA_OK);
+    EXPECT_EQ(fa_pool_alloc(allocator, 32), nullptr);
+    EXPECT_EQ(Taken(), FA_ERROR_SEALED);
+    EXPECT_EQ(TagStats(allocator, FA_TAG_AUDIO).pool_bytes_ready, 0u);
+}

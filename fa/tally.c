@@ -180,6 +180,7 @@ void fai_tally_detach(fai_thread *thread) {
             tally->bytes = tally->bytes_peak = tally->last_frame = 0;
             tally->alloc_count = tally->bytes_total = tally->alloc_count_total = 0;
             tally->is_touched = false;
+            tally->view = &fai_pool_closed;
         }
     }
     tallies->untagged.last_frame = 0;

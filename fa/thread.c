@@ -258,7 +258,7 @@ static fai_thread *attach(fa_allocator *allocator) {
     fai_lock(allocator);
     thread->index = ++allocator->attach_count;
     fai_budget_attach(thread);
-    fai_pool_open_all(thread);
+    fai_pool_open(thread);
     link_state(&allocator->threads, thread);
     fai_unlock(allocator);
     use(thread);

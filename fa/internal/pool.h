@@ -35,13 +35,13 @@ extern fai_pool_view fai_pool_closed;
 void fai_pool_initialise(void);                       /* once, before anything else */
 size_t fai_pool_thread_bytes(const fai_pools *pools); /* magazines behind the state */
 void fai_pool_attach(fai_thread *thread);
-/* The calling thread's pool for the tag that it is in, made where there is none yet. NULL with the
- * reason reported. */
+/* The calling thread's pool for the tag that it is in, made where there is none yet; that of a
+ * former user of the state is taken again. NULL with the reason reported. */
 fai_pool *fai_pool_make(fai_thread *thread);
 void fai_pool_free_all(fai_thread *thread); /* those beside the thread's state */
-void fai_pool_open_all(fai_thread *thread); /* the fast paths; under the allocator's lock */
-void fai_pool_detach(fai_thread *thread);   /* under the allocator's lock */
-void fai_pool_drain(fai_thread *thread);    /* takes the deferred queue in */
+void fai_pool_open(fai_thread *thread);   /* the untagged fast paths; under the allocator's lock */
+void fai_pool_detach(fai_thread *thread); /* under the allocator's lock */
+void fai_pool_drain(fai_thread *thread);  /* takes the deferred queue in */
 /* Gives ready objects, empty slabs and segments back: all, or those of classes that had no refill
  * since the last call. Returns the bytes given to the backend. */
 size_t fai_pool_trim(fai_thread *thread, bool idle_only);

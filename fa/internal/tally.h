@@ -6,8 +6,9 @@
 
 /* One tag on one thread. Numbers are written by the owner, read by anybody. */
 typedef struct fai_tally {
-    fai_pool_view *view;      /* the pool's, or fai_pool_closed; NULL: not in use; atomic */
-    fai_pool *pool;           /* NULL until the thread allocates a pool object in the tag */
+    fai_pool_view *view; /* the pool's, or fai_pool_closed; NULL: not in use; atomic */
+    fai_pool *pool; /* NULL until a user of the state allocates a pool object in the tag; in use
+                     * when the view is its */
     struct fai_tally *parent; /* the untagged have themselves */
     uint32_t tag;
     bool is_touched;           /* on the list of those with frame memory in the open frame... */
