@@ -3,7 +3,8 @@
 
 #include "fa/internal/thread.h"
 
-#define ALLOWED_MAX 8 /* budgets that may say ALLOW to one request */
+/* Ledgers on the longest way up: a path of FA_TAG_PATH_BYTES has fewer than 96 parts. */
+#define STEPS_MAX 192
 
 static __thread bool t_asking;
 
@@ -57,12 +58,17 @@ static size_t room_of(const fai_ledger *ledger) {
 /* ---- the way up ---- */
 
 /* The ledgers of a request, in the order in which they are charged: of the intent, then of
- * everything, account by account. Index odd: everything. */
+ * everything, account by account. */
 typedef struct step {
     fai_account *account;
     fa_intent intent;
     bool total;
+    unsigned index;
 } step;
+
+static step first(fai_account *account, fa_intent intent) {
+    return (step){account, intent, false, 0};
+}
 
 static fai_ledger *current(const step *at) {
     return &at->account->ledger[at->total ? FA_INTENT_NONE : at->intent];
@@ -72,6 +78,7 @@ static void advance(step *at) {
     if (at->total)
         at->account = at->account->parent;
     at->total = !at->total;
+    at->index++;
 }
 
 /* A request under way. */
@@ -81,45 +88,48 @@ typedef struct attempt {
     fa_intent intent;
     size_t bytes;
     unsigned retries;
-    size_t allowed_count;
-    fai_ledger *allowed[ALLOWED_MAX]; /* their limits do not hold for it */
+    step full;                        /* the ledger that refused it */
+    uint64_t allowed[STEPS_MAX / 64]; /* bit of each step whose limit does not hold for it */
 } attempt;
 
-static bool is_allowed(const attempt *request, const fai_ledger *ledger) {
-    for (size_t i = 0; i < request->allowed_count; i++)
-        if (request->allowed[i] == ledger)
-            return true;
-    return false;
+static bool is_allowed(const attempt *request, const step *at) {
+    return request->allowed[at->index / 64] >> at->index % 64 & 1;
 }
 
-/* The first ledger that has no room, before anything is added: so that hardly anybody ever sees
- * what is taken back again. */
-static fai_ledger *find_full(const attempt *request) {
-    for (step at = {request->account, request->intent, false}; at.account; advance(&at))
-        if (room_of(current(&at)) < request->bytes && !is_allowed(request, current(&at)))
-            return current(&at);
-    return NULL;
+static void allow(attempt *request, const step *at) {
+    FA_ASSERT(at->index < STEPS_MAX);
+    request->allowed[at->index / 64] |= (uint64_t)1 << at->index % 64;
 }
 
-/* Charges all, or none and returns the ledger that refused. */
-static fai_ledger *try_all(const attempt *request) {
-    fai_ledger *full = find_full(request);
-    if (full != NULL)
-        return full;
-    for (step at = {request->account, request->intent, false}; at.account; advance(&at)) {
-        fai_ledger *ledger = current(&at);
-        if (is_allowed(request, ledger)) {
-            FAI_ADD_RELAXED(&ledger->used, request->bytes);
+/* Finds the first ledger that has no room, before anything is added: so that hardly anybody ever
+ * sees what is taken back again. */
+static bool has_room(attempt *request) {
+    step at = first(request->account, request->intent);
+    for (; at.account; advance(&at))
+        if (room_of(current(&at)) < request->bytes && !is_allowed(request, &at))
+            break;
+    request->full = at;
+    return at.account == NULL;
+}
+
+/* Charges all, or none and notes which ledger refused. */
+static bool try_all(attempt *request) {
+    if (!has_room(request))
+        return false;
+    for (step at = first(request->account, request->intent); at.account; advance(&at)) {
+        if (is_allowed(request, &at)) {
+            FAI_ADD_RELAXED(&current(&at)->used, request->bytes);
             continue;
         }
-        if (add(ledger, request->bytes))
+        if (add(current(&at), request->bytes))
             continue;
-        step undo = {request->account, request->intent, false};
-        for (; current(&undo) != ledger; advance(&undo))
+        request->full = at;
+        step undo = first(request->account, request->intent);
+        for (; undo.index != at.index; advance(&undo))
             sub(current(&undo), request->bytes);
-        return ledger;
+        return false;
     }
-    return NULL;
+    return true;
 }
 
 /* ---- after a charge ---- */
@@ -157,17 +167,13 @@ static void watch(fa_allocator *allocator, const fai_ledger *ledger, fai_rule *r
     }
 }
 
-/* After all have agreed: what was charged and then refused was never held. */
-static void note_peaks(fai_account *account, fa_intent intent) {
-    for (step at = {account, intent, false}; at.account; advance(&at))
+void fai_account_note(fa_allocator *allocator, fai_account *account, fa_intent intent) {
+    for (step at = first(account, intent); at.account; advance(&at))
         fai_raise(&current(&at)->peak, FAI_LOAD_RELAXED(&current(&at)->used));
-}
-
-static void watch_all(const attempt *request) {
-    for (step at = {request->account, request->intent, false}; at.account; advance(&at)) {
+    for (step at = first(account, intent); at.account; advance(&at)) {
         fai_rule *rule = rule_of(current(&at));
         if (rule != NULL)
-            watch(request->allocator, current(&at), rule);
+            watch(allocator, current(&at), rule);
     }
 }
 
@@ -215,8 +221,21 @@ static fa_budget_answer ask(const attempt *request, const fai_ledger *ledger, fa
     return answer;
 }
 
+/* Gives back what the calling thread keeps ready, as far as the full ledger counts it. */
+static bool give_ready(const attempt *request) {
+    const step *full = &request->full;
+    bool frames = full->total || full->intent == FA_INTENT_FRAME;
+    bool pools = full->total || full->intent == FA_INTENT_POOL;
+    fai_thread *thread = frames || pools ? fai_thread_find(request->allocator) : NULL;
+    if (thread == NULL)
+        return false;
+    bool any = frames && fai_meter_give_back(thread);
+    return (pools && fai_pool_give_ready(thread, full->account)) || any;
+}
+
 /* What a full budget says. Returns true when the request is to be tried again. */
-static bool decide(attempt *request, fai_ledger *ledger, fai_charge *charge) {
+static bool decide(attempt *request, fai_charge *charge) {
+    const fai_ledger *ledger = current(&request->full);
     fai_rule *rule = rule_of(ledger);
     uint32_t policy = FAI_LOAD_RELAXED(&rule->policy);
     fa_budget_answer answer = FA_BUDGET_ANSWER_FAIL;
@@ -228,9 +247,7 @@ static bool decide(attempt *request, fai_ledger *ledger, fai_charge *charge) {
         answer = ask(request, ledger, rule);
     switch (answer) {
     case FA_BUDGET_ANSWER_ALLOW:
-        if (request->allowed_count == ALLOWED_MAX)
-            break;
-        request->allowed[request->allowed_count++] = ledger;
+        allow(request, &request->full);
         FAI_ADD_RELAXED(&rule->allowed_count, 1);
         return true;
     case FA_BUDGET_ANSWER_RETRY:
@@ -255,32 +272,32 @@ static bool is_free(const fa_allocator *allocator) {
     return !FAI_LOAD_RELAXED(&allocator->budgets.any);
 }
 
+static void add_all(fai_account *account, fa_intent intent, size_t bytes) {
+    for (fai_account *at = account; at != NULL; at = at->parent) {
+        FAI_ADD_RELAXED(&at->ledger[intent].used, bytes);
+        FAI_ADD_RELAXED(&at->ledger[FA_INTENT_NONE].used, bytes);
+    }
+}
+
 fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_intent intent,
                               size_t bytes) {
     if (FA_LIKELY(is_free(allocator))) {
-        fai_account_add(account, intent, bytes);
+        add_all(account, intent, bytes);
         return FAI_CHARGE_OK;
     }
     attempt request = {
         .allocator = allocator, .account = account, .intent = intent, .bytes = bytes};
     fai_charge charge = FAI_CHARGE_OK;
-    fai_ledger *full = try_all(&request);
-    if (full != NULL && fai_meter_give_ready(allocator))
-        full = try_all(&request);
-    while (full != NULL) {
-        if (!decide(&request, full, &charge))
-            return charge;
-        full = try_all(&request);
-    }
-    note_peaks(account, intent);
-    watch_all(&request);
-    return FAI_CHARGE_OK;
+    while (!try_all(&request))
+        if (!give_ready(&request) && !decide(&request, &charge))
+            break;
+    return charge;
 }
 
 size_t fai_account_charge_some(fa_allocator *allocator, fai_account *account, fa_intent intent,
                                size_t bytes, size_t count) {
     if (FA_LIKELY(is_free(allocator))) {
-        fai_account_add(account, intent, bytes * count);
+        add_all(account, intent, bytes * count);
         return count;
     }
     attempt request = {.allocator = allocator, .account = account, .intent = intent};
@@ -288,27 +305,21 @@ size_t fai_account_charge_some(fa_allocator *allocator, fai_account *account, fa
         size_t room = fai_account_room(account, intent) / bytes;
         count = count < room ? count : room;
         request.bytes = count * bytes;
-        if (count == 0 || try_all(&request) == NULL)
+        if (count == 0 || try_all(&request))
             break;
         count /= 2; /* somebody was faster */
     }
-    if (count == 0)
-        return 0;
-    note_peaks(account, intent);
-    watch_all(&request);
     return count;
 }
 
 void fai_account_add(fai_account *account, fa_intent intent, size_t bytes) {
-    for (fai_account *at = account; at != NULL; at = at->parent) {
-        fai_ledger *ledger = &at->ledger[intent], *total = &at->ledger[FA_INTENT_NONE];
-        fai_raise(&ledger->peak, FAI_ADD_RELAXED(&ledger->used, bytes) + bytes);
-        fai_raise(&total->peak, FAI_ADD_RELAXED(&total->used, bytes) + bytes);
-    }
+    add_all(account, intent, bytes);
+    for (step at = first(account, intent); at.account; advance(&at))
+        fai_raise(&current(&at)->peak, FAI_LOAD_RELAXED(&current(&at)->used));
 }
 
 void fai_account_discharge(fai_account *account, fa_intent intent, size_t bytes) {
-    for (step at = {account, intent, false}; at.account; advance(&at))
+    for (step at = first(account, intent); at.account; advance(&at))
         sub(current(&at), bytes);
 }
 

@@ -25,7 +25,10 @@ struct Tree {
         leaf.parent = other.parent = &middle;
     }
     bool Charge(fai_account *account, fa_intent intent, size_t bytes) {
-        return fai_account_charge(allocator, account, intent, bytes) == FAI_CHARGE_OK;
+        if (fai_account_charge(allocator, account, intent, bytes) != FAI_CHARGE_OK)
+            return false;
+        fai_account_note(allocator, account, intent);
+        return true;
     }
     size_t Used(const fai_account &account, fa_intent intent = FA_INTENT_NONE) {
         return fai_account_used(&account, intent);
@@ -130,4 +133,30 @@ TEST(Account, ThreadsNeverPassALimit) {
         for (const fai_ledger &ledger : account->ledger)
             EXPECT_EQ(ledger.used, 0u);
     EXPECT_LE(fai_account_peak(&tree.middle, FA_INTENT_NONE), 1000u);
+}
+
+TEST(Account, EveryBudgetOfTheDeepestTagMayAllow) {
+    Tree tree;
+    std::vector<fai_account> chain(FA_TAG_PATH_BYTES / 3 + 2);
+    std::vector<fai_rule> rules(2 * chain.size());
+    size_t asked = 0;
+    for (size_t i = 0; i < chain.size(); i++) {
+        chain[i].parent = i == 0 ? nullptr : &chain[i - 1];
+        for (fa_intent intent : {FA_INTENT_NONE, FA_INTENT_HEAP}) {
+            fai_rule &rule = rules[2 * i + (intent == FA_INTENT_NONE)];
+            rule.limit = rule.hard_bytes = 10;
+            rule.policy = FA_BUDGET_ASK;
+            rule.user = &asked;
+            rule.ask = [](void *user, const fa_budget_request *) {
+                ++*static_cast<size_t *>(user);
+                return FA_BUDGET_ANSWER_ALLOW;
+            };
+            chain[i].ledger[intent].rule = &rule;
+        }
+    }
+    EXPECT_TRUE(tree.Charge(&chain.back(), FA_INTENT_HEAP, 11));
+    EXPECT_EQ(asked, rules.size());
+    for (const fai_rule &rule : rules)
+        EXPECT_EQ(rule.allowed_count, 1u);
+    EXPECT_EQ(tree.Used(chain[0]), 11u);
 }

@@ -126,6 +126,16 @@ static bool charge(fa_allocator *allocator, fa_tag tag, size_t size) {
            FAI_CHARGE_OK;
 }
 
+/* The same without a word where it does not fit. */
+static bool charge_quiet(fa_allocator *allocator, fa_tag tag, size_t size) {
+    return fai_account_charge_some(allocator, fai_tag_account(allocator, tag), FA_INTENT_HEAP, size,
+                                   1) != 0;
+}
+
+static void note(fa_allocator *allocator, fa_tag tag) {
+    fai_account_note(allocator, fai_tag_account(allocator, tag), FA_INTENT_HEAP);
+}
+
 static void discharge(fa_allocator *allocator, fa_tag tag, size_t size) {
     fai_account_discharge(fai_tag_account(allocator, tag), FA_INTENT_HEAP, size);
 }
@@ -167,6 +177,7 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, fa_tag tag
         fai_report_span(allocator, status, size);
         return NULL;
     }
+    note(allocator, tag);
     fai_slot.site = NULL;
     return entry.span.address;
 }
@@ -322,14 +333,17 @@ void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
     if (!guard_is_whole(allocator, &copy))
         fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy.size, 0, block, copy.site);
     size_t size_old = copy.size, more = size > size_old ? size - size_old : 0;
-    if (more != 0 && !charge(allocator, copy.tag, more))
-        return NULL;
-    if (resize_in_place(allocator, &copy, size)) {
-        if (size < size_old)
-            discharge(allocator, copy.tag, size_old - size);
-        return block;
+    /* In place only with what is left below the limits: whoever decides past them is asked once. */
+    if (more == 0 || charge_quiet(allocator, copy.tag, more)) {
+        if (resize_in_place(allocator, &copy, size)) {
+            if (size < size_old)
+                discharge(allocator, copy.tag, size_old - size);
+            else
+                note(allocator, copy.tag);
+            return block;
+        }
+        discharge(allocator, copy.tag, more);
     }
-    discharge(allocator, copy.tag, more);
     bool zeroed;
     void *moved = take(allocator, size, copy.align, copy.tag, &zeroed);
     if (moved == NULL)

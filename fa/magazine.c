@@ -160,6 +160,10 @@ static size_t charge(fai_pool *pool, size_t bytes, size_t count, fai_charge *cha
                                &pool->thread->budget.account};
     size_t charged[2] = {0};
     *charge = FAI_CHARGE_OK;
+    for (size_t i = 0; i < 2 && count > 1; i++) { /* what one grants and the other does not */
+        size_t room = fai_account_room(accounts[i], FA_INTENT_POOL) / bytes;
+        count = room == 0 ? 1 : room < count ? room : count;
+    }
     for (size_t i = 0; i < 2 && count != 0; i++) {
         charged[i] = fai_account_charge_some(allocator, accounts[i], FA_INTENT_POOL, bytes, count);
         if (charged[i] == 0) {
@@ -341,11 +345,27 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
     return fai_ready(magazine) != 0 ? FAI_CHARGE_OK : answer;
 }
 
-bool fai_pool_give_ready(fai_thread *thread) {
+void fai_pool_note(fai_pool *pool) {
+    fa_allocator *allocator = pool->thread->allocator;
+    fai_account_note(allocator, fai_tag_account(allocator, pool->tag), FA_INTENT_POOL);
+    fai_account_note(allocator, &pool->thread->budget.account, FA_INTENT_POOL);
+}
+
+/* Whether what a pool is charged counts in an account. */
+static bool is_charged_to(const fai_pool *pool, const fai_account *account) {
+    const fai_account *at = fai_tag_account(pool->thread->allocator, pool->tag);
+    while (at != NULL && at != account)
+        at = at->parent;
+    return at != NULL || account == &pool->thread->budget.account;
+}
+
+bool fai_pool_give_ready(fai_thread *thread, const fai_account *account) {
     bool any = FAI_LOAD_RELAXED(&thread->deferred) != NULL;
     if (any)
         fai_pool_drain(thread);
-    for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
+    for (fai_pool *pool = &thread->pool; pool; pool = pool->next) {
+        if (!is_charged_to(pool, account))
+            continue;
         for (uint32_t i = 0; i < thread->allocator->pools.class_count; i++) {
             fai_magazine *magazine = pool->magazine[i];
             if (fai_ready(magazine) == 0)
@@ -353,6 +373,7 @@ bool fai_pool_give_ready(fai_thread *thread) {
             fai_pool_flush(pool, magazine, (uint32_t)fai_ready(magazine));
             any = true;
         }
+    }
     return any;
 }
 

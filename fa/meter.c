@@ -21,15 +21,23 @@ static void discharge(fai_thread *thread, fai_account *account, size_t bytes) {
     fai_account_discharge(&thread->budget.account, FA_INTENT_FRAME, bytes);
 }
 
+static void note(fai_thread *thread, fai_account *account) {
+    fai_account_note(thread->allocator, account, FA_INTENT_FRAME);
+    fai_account_note(thread->allocator, &thread->budget.account, FA_INTENT_FRAME);
+}
+
 /* Charges tag and thread, or neither. Asks nobody. */
 static bool charge_quiet(fai_thread *thread, fai_account *account, size_t bytes) {
     fa_allocator *allocator = thread->allocator;
     if (fai_account_charge_some(allocator, account, FA_INTENT_FRAME, bytes, 1) == 0)
         return false;
-    if (fai_account_charge_some(allocator, &thread->budget.account, FA_INTENT_FRAME, bytes, 1) != 0)
-        return true;
-    fai_account_discharge(account, FA_INTENT_FRAME, bytes);
-    return false;
+    bool charged =
+        fai_account_charge_some(allocator, &thread->budget.account, FA_INTENT_FRAME, bytes, 1) != 0;
+    if (charged)
+        note(thread, account);
+    else
+        fai_account_discharge(account, FA_INTENT_FRAME, bytes);
+    return charged;
 }
 
 static fai_charge charge(fai_thread *thread, fai_account *account, size_t bytes) {
@@ -38,7 +46,9 @@ static fai_charge charge(fai_thread *thread, fai_account *account, size_t bytes)
     if (result != FAI_CHARGE_OK)
         return result;
     result = fai_account_charge(allocator, &thread->budget.account, FA_INTENT_FRAME, bytes);
-    if (result != FAI_CHARGE_OK)
+    if (result == FAI_CHARGE_OK)
+        note(thread, account);
+    else
         fai_account_discharge(account, FA_INTENT_FRAME, bytes);
     return result;
 }
@@ -352,14 +362,4 @@ void fai_meter_detach(fai_thread *thread) {
 void fai_meter_free(fai_thread *thread) {
     if (thread->meter.span.address != NULL)
         fai_span_free(&thread->allocator->spans, &thread->meter.span);
-}
-
-/* ---- for whoever is about to be refused ---- */
-
-bool fai_meter_give_ready(fa_allocator *allocator) {
-    fai_thread *thread = fai_thread_find(allocator);
-    if (thread == NULL)
-        return false;
-    bool pools = fai_pool_give_ready(thread);
-    return fai_meter_give_back(thread) || pools;
 }

@@ -58,13 +58,19 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
                                                 : NULL;
         FAI_BUMP(&magazine->loaded_count, 1);
         FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE);
-        return fai_watch_fresh(allocator, object, size, magazine->class_bytes);
+        object = fai_watch_fresh(allocator, object, size, magazine->class_bytes);
+        fai_pool_note(pool);
+        return object;
     }
-    fai_charge charge = fai_ready(magazine) != 0 ? FAI_CHARGE_OK : fai_pool_refill(pool, magazine);
+    bool is_ready = fai_ready(magazine) != 0;
+    fai_charge charge = is_ready ? FAI_CHARGE_OK : fai_pool_refill(pool, magazine);
     if (charge != FAI_CHARGE_OK)
         return charge == FAI_CHARGE_PROMOTE ? take_small_from_heap(allocator, size, align) : NULL;
     FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE - 1);
-    return FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)];
+    void *object = FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)];
+    if (!is_ready)
+        fai_pool_note(pool);
+    return object;
 }
 
 void *fai_pool_alloc_slow(fa_allocator *allocator, size_t size) {

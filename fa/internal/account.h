@@ -57,7 +57,8 @@ typedef enum fai_charge {
 /* Charges bytes to an account and all above it before the memory is taken: all of them or none.
  * intent: not FA_INTENT_NONE. No lock may be held: events are reported and callbacks called, which
  * may allocate, free and query; and what the calling thread keeps ready of pool objects and granted
- * frame memory is given back before a charge is refused. */
+ * frame memory is given back before a full budget decides, where that counts it. The peak is not
+ * noted yet: see fai_account_note. */
 fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_intent intent,
                               size_t bytes);
 
@@ -66,6 +67,10 @@ fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_
  * that is needed with fai_account_charge. As there otherwise. */
 size_t fai_account_charge_some(fa_allocator *allocator, fai_account *account, fa_intent intent,
                                size_t bytes, size_t count);
+
+/* Once the memory of a charge is held: notes the peak, reports what budgets are to report. Before
+ * that it may go back without a trace. No lock may be held: calls the event hook. */
+void fai_account_note(fa_allocator *allocator, fai_account *account, fa_intent intent);
 
 /* Charges whatever the limits say: for memory that exists already and changes hands. Reports
  * nothing: under locks too. */

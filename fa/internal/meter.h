@@ -74,10 +74,6 @@ void fai_meter_free(fai_thread *thread); /* what was made beside the thread's st
 /* Gives back what is granted and not used. Returns whether there was anything. */
 bool fai_meter_give_back(fai_thread *thread);
 
-/* The same for the calling thread, with the pool objects that it keeps ready. No lock may be held.
- */
-bool fai_meter_give_ready(fa_allocator *allocator);
-
 /* Serves a frame block from the pool or the heap. NULL with the reason reported. */
 void *fai_meter_promote(fai_thread *thread, size_t size, size_t align);
 

@@ -57,8 +57,13 @@ void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *
  * that shows at once. */
 bool fai_pool_free_remote(fa_allocator *allocator, fai_slab *slab, void *object);
 
-/* Gives all that the thread keeps ready back to its slabs. Returns whether there was anything. */
-bool fai_pool_give_ready(fai_thread *thread);
+/* Once an object that fai_pool_refill or fai_pool_take_watched provided is the caller's: notes what
+ * was charged. Calls the event hook, which may empty magazines. */
+void fai_pool_note(fai_pool *pool);
+
+/* Gives what the thread keeps ready, and is charged to an account or one below it, back to its
+ * slabs. Returns whether there was anything. */
+bool fai_pool_give_ready(fai_thread *thread, const fai_account *account);
 
 /* pool.c */
 /* Frees a pool or heap block as another thread would: also while this one detaches, under the
