@@ -3,32 +3,33 @@
 
 #include "fa/internal/thread.h"
 
+#include <sched.h>
+
 /* Ledgers on the longest way up: a path of FA_TAG_PATH_BYTES has fewer than 96 parts. */
 #define STEPS_MAX 192
 
-static __thread bool t_asking;
+static __thread fai_asking *t_asking;
 
 /* ---- one ledger ---- */
 
 static fai_rule *rule_of(const fai_ledger *ledger) { return FAI_LOAD_ACQUIRE(&ledger->rule); }
 
 static size_t limit_of(const fai_ledger *ledger) {
-    const fai_rule *rule = rule_of(ledger);
-    return rule != NULL ? FAI_LOAD_RELAXED(&rule->limit) : 0;
+    const fai_rule *rule = FAI_LOAD_SEQ(&ledger->rule);
+    return rule != NULL ? FAI_LOAD_SEQ(&rule->limit) : 0;
 }
 
-/* Adds, unless a limit forbids it. */
-static bool add(fai_ledger *ledger, size_t bytes) {
-    size_t limit = limit_of(ledger);
+/* Adds, unless that limit forbids it. */
+static bool add_below(fai_ledger *ledger, size_t bytes, size_t limit) {
     if (limit == 0) {
-        FAI_ADD_RELAXED(&ledger->used, bytes);
+        FAI_ADD_SEQ(&ledger->used, bytes);
         return true;
     }
     size_t used = FAI_LOAD_RELAXED(&ledger->used);
     do {
         if (bytes > limit || used > limit - bytes)
             return false;
-    } while (!FAI_CAS_RELAXED(&ledger->used, &used, used + bytes));
+    } while (!FAI_CAS_SEQ(&ledger->used, &used, used + bytes));
     return true;
 }
 
@@ -45,6 +46,19 @@ static void sub(fai_ledger *ledger, size_t bytes) {
     if (FAI_LOAD_RELAXED(&rule->above_hard) &&
         before - bytes <= FAI_LOAD_RELAXED(&rule->hard_bytes))
         FAI_STORE_RELAXED(&rule->above_hard, false);
+}
+
+/* Adds, unless the limit forbids it: the one that is set once it was added, so that whoever has set
+ * a limit and then looks sees all that got past it. */
+static bool add(fai_ledger *ledger, size_t bytes) {
+    for (;;) {
+        size_t limit = limit_of(ledger);
+        if (!add_below(ledger, bytes, limit))
+            return false;
+        if (FA_LIKELY(limit_of(ledger) == limit))
+            return true;
+        sub(ledger, bytes);
+    }
 }
 
 /* What a ledger leaves below its limit; SIZE_MAX without one. */
@@ -196,11 +210,15 @@ static fai_charge promote(const attempt *request, fai_rule *rule) {
 }
 
 static fa_budget_answer ask(const attempt *request, const fai_ledger *ledger, fai_rule *rule) {
+    if (t_asking != NULL) /* it would ask itself */
+        return FA_BUDGET_ANSWER_FAIL;
+    fai_budgets *budgets = &request->allocator->budgets;
     fai_lock(request->allocator);
-    fa_budget_ask_fn *function = rule->ask;
-    void *user = rule->user;
+    fai_asking here = {budgets->asking, request->allocator, rule, rule->ask, rule->user};
+    if (here.function != NULL)
+        budgets->asking = &here;
     fai_unlock(request->allocator);
-    if (function == NULL || t_asking) /* not while it answers: it would ask itself */
+    if (here.function == NULL)
         return FA_BUDGET_ANSWER_FAIL;
     fa_budget_request asked = {.allocator = request->allocator,
                                .tag = rule->tag,
@@ -213,12 +231,41 @@ static fa_budget_answer ask(const attempt *request, const fai_ledger *ledger, fa
     /* What it does itself must not change what the failed call answers. */
     fa_error error = fa_last_error();
     const fa_site *site = fai_slot.site;
-    t_asking = true;
-    fa_budget_answer answer = function(user, &asked);
-    t_asking = false;
+    t_asking = &here;
+    fa_budget_answer answer = here.function(here.user, &asked);
+    t_asking = NULL;
     fai_slot.site = site;
     fai_error_restore(error);
+    fai_lock(request->allocator);
+    fai_asking **at = &budgets->asking;
+    while (*at != &here)
+        at = &(*at)->next;
+    *at = here.next;
+    fai_unlock(request->allocator);
     return answer;
+}
+
+static bool is_asked(const fa_allocator *allocator, const fai_asking *old) {
+    for (const fai_asking *at = allocator->budgets.asking; at != NULL; at = at->next)
+        if (at->rule == old->rule && at->function == old->function && at->user == old->user)
+            return true;
+    return false;
+}
+
+void fai_budget_await(fa_allocator *allocator, const fai_asking *old) {
+    /* Two callbacks that replace each other would wait for ever. */
+    while (t_asking == NULL && is_asked(allocator, old)) {
+        fai_unlock(allocator);
+        sched_yield();
+        fai_lock(allocator);
+    }
+}
+
+void fai_budget_fork_child(fa_allocator *allocator) {
+    bool mine = t_asking != NULL && t_asking->allocator == allocator;
+    allocator->budgets.asking = mine ? t_asking : NULL;
+    if (mine)
+        t_asking->next = NULL;
 }
 
 /* Gives back what the calling thread keeps ready, as far as the full ledger counts it. */
@@ -269,13 +316,13 @@ static bool decide(attempt *request, fai_charge *charge) {
 
 /* No budget was ever set. */
 static bool is_free(const fa_allocator *allocator) {
-    return !FAI_LOAD_RELAXED(&allocator->budgets.any);
+    return !FAI_LOAD_SEQ(&allocator->budgets.any);
 }
 
 static void add_all(fai_account *account, fa_intent intent, size_t bytes) {
     for (fai_account *at = account; at != NULL; at = at->parent) {
-        FAI_ADD_RELAXED(&at->ledger[intent].used, bytes);
-        FAI_ADD_RELAXED(&at->ledger[FA_INTENT_NONE].used, bytes);
+        FAI_ADD_SEQ(&at->ledger[intent].used, bytes);
+        FAI_ADD_SEQ(&at->ledger[FA_INTENT_NONE].used, bytes);
     }
 }
 
@@ -283,7 +330,9 @@ fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_
                               size_t bytes) {
     if (FA_LIKELY(is_free(allocator))) {
         add_all(account, intent, bytes);
-        return FAI_CHARGE_OK;
+        if (FA_LIKELY(is_free(allocator)))
+            return FAI_CHARGE_OK;
+        fai_account_discharge(account, intent, bytes); /* there is one now */
     }
     attempt request = {
         .allocator = allocator, .account = account, .intent = intent, .bytes = bytes};
@@ -298,7 +347,9 @@ size_t fai_account_charge_some(fa_allocator *allocator, fai_account *account, fa
                                size_t bytes, size_t count) {
     if (FA_LIKELY(is_free(allocator))) {
         add_all(account, intent, bytes * count);
-        return count;
+        if (FA_LIKELY(is_free(allocator)))
+            return count;
+        fai_account_discharge(account, intent, bytes * count);
     }
     attempt request = {.allocator = allocator, .account = account, .intent = intent};
     while (count != 0) {

@@ -45,7 +45,7 @@ static void fill(fa_allocator *allocator, fai_rule *rule, fa_tag tag, fa_intent 
     FAI_STORE_RELAXED(&rule->policy, (uint32_t)budget->policy);
     FAI_STORE_RELAXED(&rule->soft_bytes, budget->soft_bytes);
     FAI_STORE_RELAXED(&rule->hard_bytes, budget->hard_bytes);
-    FAI_STORE_RELAXED(&rule->limit, served ? 0 : budget->hard_bytes);
+    FAI_STORE_SEQ(&rule->limit, served ? 0 : budget->hard_bytes);
     FAI_STORE_RELAXED(&rule->peaks, budget->report_peaks);
     FAI_STORE_RELAXED(&rule->above_soft, false);
     FAI_STORE_RELAXED(&rule->above_hard, false);
@@ -53,8 +53,8 @@ static void fill(fa_allocator *allocator, fai_rule *rule, fa_tag tag, fa_intent 
 
 /* Under the lock. */
 static void put_in_force(fa_allocator *allocator, fai_ledger *ledger, fai_rule *rule) {
-    FAI_STORE_RELEASE(&ledger->rule, rule);
-    FAI_STORE_RELAXED(&allocator->budgets.any, true);
+    FAI_STORE_SEQ(&ledger->rule, rule);
+    FAI_STORE_SEQ(&allocator->budgets.any, true);
     if (!rule->meters)
         return;
     /* Frames that have not begun yet take the slow path. Whoever opens the fast one looks at
@@ -114,8 +114,11 @@ fa_status fa_budget_set_tag(fa_allocator *allocator, fa_tag tag, fa_intent inten
     if (rule == NULL && status == FA_OK)
         rule = &allocator->budgets.blocks->rule[allocator->budgets.rule_count++];
     if (rule != NULL) {
+        fai_asking old = {.rule = rule, .function = rule->ask, .user = rule->user};
         fill(allocator, rule, tag, intent, budget);
         put_in_force(allocator, ledger, rule);
+        if (old.function != NULL && (rule->ask != old.function || rule->user != old.user))
+            fai_budget_await(allocator, &old);
     }
     fai_unlock(allocator);
     return rule != NULL ? FA_OK : status;

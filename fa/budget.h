@@ -100,7 +100,9 @@ typedef struct fa_budget_usage {
 } fa_budget_usage;
 
 /* Sets the budget of the whole allocator: that of FA_TAG_ROOT.
- * intent: which memory; FA_INTENT_NONE: the sum of all. budget: copied; NULL takes it away.
+ * intent: which memory; FA_INTENT_NONE: the sum of all. budget: copied; NULL takes it away. When it
+ * returns, what others had under way is counted, or is refused; and an ask or user that is replaced
+ * is no longer in use: it waits for that, but not when it is called by an ask itself.
  * Usage, peak and counts go on. Returns FA_ERROR_INVALID (NULL, bad intent or policy, ask where
  * there is no use for it or none where there is, FA_BUDGET_PROMOTE on heap memory or a total), or
  * why there is no memory for it (FA301, FA701, FA702). Any thread, locks. */

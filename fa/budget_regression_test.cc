@@ -1,6 +1,9 @@
 // Budgets: what must not show in usage, peaks and events, and what a refusal must leave alone.
 #include "fa/testing_budgets.hpp"
 
+#include <atomic>
+#include <memory>
+
 using namespace fa_testing;
 
 INSTANTIATE_TEST_SUITE_P(All, Budget, testing::ValuesIn(kBudgetKinds), BudgetKindName);
@@ -145,4 +148,84 @@ TEST_P(Budget, AReallocIsDecidedOnce) {
     fa_heap_free(allocator, block);
     fa_heap_free(allocator, behind);
     EXPECT_EQ(Used(allocator, kTotal), 0u);
+}
+
+// ---- other threads ----
+
+TEST(BudgetSet, WaitsForTheAskThatItReplaces) {
+    Allocator allocator{Plain()};
+    auto state = std::make_unique<Asked>();
+    std::atomic<bool> inside{false}, is_set{false};
+    state->body = [&](const fa_budget_request &) {
+        inside = true;
+        for (int i = 0; i < 2000 && !is_set; i++)
+            std::this_thread::yield();
+        EXPECT_FALSE(is_set) << "user could be gone";
+        return FA_BUDGET_ANSWER_FAIL;
+    };
+    fa_budget budget = state->Budget(10);
+    ASSERT_EQ(fa_budget_set(allocator, FA_INTENT_HEAP, &budget), FA_OK);
+    std::thread other([&] { EXPECT_REFUSED(fa_heap_alloc(allocator, 100)); });
+    while (!inside)
+        std::this_thread::yield();
+    budget.hard_bytes = 20; /* the same ask: nothing to wait for */
+    EXPECT_EQ(fa_budget_set(allocator, FA_INTENT_HEAP, &budget), FA_OK);
+    EXPECT_EQ(fa_budget_set(allocator, FA_INTENT_HEAP, nullptr), FA_OK);
+    is_set = true;
+    state.reset();
+    other.join();
+}
+
+TEST(BudgetSet, TwoAsksMayReplaceEachOther) {
+    Allocator allocator{Plain()};
+    Asked one, two;
+    std::atomic<int> inside{0};
+    const auto meet = [&](fa_intent other) {
+        inside++;
+        while (inside < 2)
+            std::this_thread::yield();
+        EXPECT_EQ(fa_budget_set(allocator, other, nullptr), FA_OK);
+        return FA_BUDGET_ANSWER_FAIL;
+    };
+    one.body = [&](const fa_budget_request &) { return meet(FA_INTENT_POOL); };
+    two.body = [&](const fa_budget_request &) { return meet(FA_INTENT_HEAP); };
+    const fa_budget heap = one.Budget(10), pool = two.Budget(10);
+    ASSERT_EQ(fa_budget_set(allocator, FA_INTENT_HEAP, &heap), FA_OK);
+    ASSERT_EQ(fa_budget_set(allocator, FA_INTENT_POOL, &pool), FA_OK);
+    std::thread other([&] { EXPECT_REFUSED(fa_pool_alloc(allocator, 100)); });
+    EXPECT_REFUSED(fa_heap_alloc(allocator, 100));
+    other.join();
+}
+
+// Threads that only allocate, while a first limit refuses everything: what is in use when the call
+// has returned is all that there will ever be.
+TEST(BudgetSet, NothingUnderWayPassesTheLimit) {
+    for (size_t round = 0; round < Rounds(300); round++) {
+        fa_alloc_config config = Plain(fa_alloc_config_minimal());
+        config.on_event = nullptr;
+        Allocator allocator(config);
+        std::atomic<bool> stop{false};
+        std::atomic<size_t> ready{0};
+        std::vector<std::vector<void *>> blocks(3);
+        std::vector<std::thread> threads;
+        for (std::vector<void *> &mine : blocks)
+            threads.emplace_back([&] {
+                ready++;
+                for (void *block; !stop && (block = fa_heap_alloc(allocator, 16)) != nullptr;)
+                    mine.push_back(block);
+            });
+        while (ready < blocks.size())
+            std::this_thread::yield();
+        const fa_budget budget = Hard(1);
+        EXPECT_EQ(fa_budget_set(allocator, FA_INTENT_HEAP, &budget), FA_OK);
+        const size_t used = Used(allocator, FA_INTENT_HEAP);
+        stop = round % 2 != 0;
+        for (std::thread &thread : threads)
+            thread.join();
+        EXPECT_LE(Used(allocator, FA_INTENT_HEAP), used);
+        for (const std::vector<void *> &mine : blocks)
+            for (void *block : mine)
+                fa_heap_free(allocator, block);
+        EXPECT_EQ(Used(allocator, kTotal), 0u);
+    }
 }

@@ -106,6 +106,7 @@ static void fork_child(void) {
     for (fa_allocator *allocator = k_allocators; allocator; allocator = allocator->next) {
         fai_spans_fork_child(&allocator->spans);
         fai_reserve_fork_child(allocator);
+        fai_budget_fork_child(allocator);
         allocator->thread_count = 0; /* others may have been about to attach */
         for (fai_thread *thread = allocator->threads, *next; thread; thread = next) {
             next = thread->next;

@@ -101,12 +101,22 @@ typedef struct fai_rule_block {
     fai_span span;
 } fai_rule_block;
 
+/* A callback that answers a thread; lies on its stack. */
+typedef struct fai_asking {
+    struct fai_asking *next;
+    fa_allocator *allocator;
+    const fai_rule *rule;
+    fa_budget_ask_fn *function;
+    void *user;
+} fai_asking;
+
 /* What an allocator knows of its budgets. Guarded by its lock but where it says so. */
 typedef struct fai_budgets {
     bool any;          /* atomic; one was set at some time: usage is to be compared */
     uint32_t meters;   /* atomic; rules that ask for frame memory to be charged */
     size_t rule_count; /* in use, of the newest block */
     fai_rule_block *blocks;
+    fai_asking *asking;          /* callbacks under way */
     fa_budget thread_default[2]; /* for frame and pool memory of threads that attach later */
 } fai_budgets;
 
@@ -120,5 +130,11 @@ typedef struct fai_thread_budget {
 void fai_budget_attach(struct fai_thread *thread);
 void fai_budget_detach(struct fai_thread *thread);
 void fai_budgets_destroy(fa_allocator *allocator);
+
+/* account.c: waits until nobody asks what a rule said before, but not inside of a callback. Under
+ * the lock, which it leaves meanwhile. */
+void fai_budget_await(fa_allocator *allocator, const fai_asking *old);
+/* In the child of a fork, where only this thread is left. */
+void fai_budget_fork_child(fa_allocator *allocator);
 
 #endif

@@ -24,6 +24,9 @@
 #define FAI_CAS_RELAXED(pointer, expected, desired)                                                \
     __atomic_compare_exchange_n((pointer), (expected), (desired), true, __ATOMIC_RELAXED,          \
                                 __ATOMIC_RELAXED)
+#define FAI_CAS_SEQ(pointer, expected, desired)                                                    \
+    __atomic_compare_exchange_n((pointer), (expected), (desired), true, __ATOMIC_SEQ_CST,          \
+                                __ATOMIC_RELAXED)
 /* One writer: add without a locked instruction, readable by others. */
 #define FAI_BUMP(pointer, value) FAI_STORE_RELAXED((pointer), *(pointer) + (value))
 
