@@ -200,7 +200,7 @@ TEST(BudgetSet, TwoAsksMayReplaceEachOther) {
 // Threads that only allocate, while a first limit refuses everything: what is in use when the call
 // has returned is all that there will ever be.
 TEST(BudgetSet, NothingUnderWayPassesTheLimit) {
-    for (size_t round = 0; round < Rounds(300); round++) {
+    for (size_t round = 0; round < Rounds(60); round++) {
         fa_alloc_config config = Plain(fa_alloc_config_minimal());
         config.on_event = nullptr;
         Allocator allocator(config);
