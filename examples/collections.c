@@ -12,9 +12,34 @@ FA_VEC(contact_vec, contact)
 FA_MAP(touch_map, uint32_t, int, fa_hash_u32, fa_equal_u32)
 FA_MAP(name_map, const char *, uint32_t, fa_hash_string, fa_equal_string)
 FA_RING(depth_ring, float)
+FA_VEC(contact_ref_vec, contact *)
+FA_RING(label_ring, const char *)
+FA_MAP(label_map, fa_str, const contact *, fa_hash_str, fa_equal_str)
 
 static bool is_deep(void *limit, const contact *found) {
     return found->depth > *(const float *)limit;
+}
+
+static bool is_of_crate(void *crate, contact *const *found) {
+    return (*found)->right == *(const uint32_t *)crate;
+}
+
+/* Elements may be pointers, into the same frame or elsewhere, and keys pieces of text. Returns how
+ * many contacts are of that body. */
+static size_t refer(fa_frame *memory, contact_vec *contacts, uint32_t body) {
+    contact_ref_vec of_body = contact_ref_vec_make_in(memory, 0);
+    label_ring labels = label_ring_make_in(memory, 2);
+    label_map firsts = label_map_make_in(memory, 4);
+    FA_VEC_EACH(found, contacts)
+    (void)contact_ref_vec_push(&of_body, found);
+    (void)contact_ref_vec_retain(&of_body, is_of_crate, &body);
+    (void)label_ring_push_back(&labels, "left");
+    (void)label_ring_push_back(&labels, NULL); /* has no name: the empty piece */
+    const contact *first = of_body.count != 0 ? of_body.items[0] : NULL;
+    for (const char **label = label_ring_front(&labels); label != NULL;
+         label = label_ring_next(&labels, label))
+        (void)label_map_set(&firsts, fa_str_of(*label), first);
+    return label_map_contains(&firsts, fa_str_of(NULL)) ? of_body.count : 0;
 }
 
 /* Finds contacts, keeps the deep ones, and counts how often each body is in one. */
@@ -52,7 +77,8 @@ static void frame(fa_frame *memory) {
     fa_map_cursor cursor = {0};
     for (touch_map_entry *entry; (entry = touch_map_next(&touches, &cursor)) != NULL;)
         sum += entry->value;
-    printf("%s; %d in all\n", fa_text_c_str(&line), sum);
+    printf("%s; %d in all, %zu onto the crate\n", fa_text_c_str(&line), sum,
+           crate ? refer(memory, &contacts, *crate) : 0);
 }
 
 int main(void) {

@@ -24,9 +24,10 @@
  * mark: reserve before, or do not use it afterwards. Copying the structure copies the reference:
  * push through one copy only.
  *
- * Elements are plain data: they are moved byte by byte and no destructor runs (C++ checks that they
- * are trivially copyable). Any alignment is honoured. Pointers to elements hold until the
- * collection grows, inserts or removes.
+ * Elements are plain data that can be assigned: they are moved byte by byte, set with = and no
+ * destructor runs. C++ checks that they are trivially copyable and assignable; a structure with a
+ * const member or a reference is not, and an array has to stand in a structure. Any alignment is
+ * honoured. Pointers to elements hold until the collection grows, inserts or removes.
  *
  * Threads. A collection belongs to one thread at a time. Others may read it while nobody writes;
  * only the frame's own thread may make it or let it grow. */
@@ -43,7 +44,8 @@ FA_EXTERN_C_BEGIN
 #define FAI_MADE_INLINE __attribute__((unused, always_inline)) static inline
 #ifdef __cplusplus
 #define FAI_PLAIN_DATA(type)                                                                       \
-    static_assert(__is_trivially_copyable(type), "elements are moved byte by byte");
+    static_assert(__is_trivially_copyable(type), "elements are moved byte by byte");               \
+    static_assert(__is_assignable(type &, type const &), "elements are set with =");
 #else
 #define FAI_PLAIN_DATA(type) _Static_assert(sizeof(type) != 0, "elements must have a size");
 #endif

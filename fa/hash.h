@@ -76,6 +76,8 @@ static inline uint64_t fa_hash_pointer(const void *pointer) { return (uintptr_t)
 /* Hash of size bytes; data may be NULL when size is 0. Do not hash structures with padding.
  * O(size), a few nanoseconds up to 16 bytes. */
 static inline uint64_t fa_hash_bytes(const void *data, size_t size) {
+    if (FA_UNLIKELY(size == 0)) /* in C nothing may be added to NULL, not even 0 */
+        return fai_hash_fold(FAI_HASH_B, FAI_HASH_A);
     const char *at = (const char *)data;
     uint64_t seed = FAI_HASH_A + size * FAI_HASH_C, first = 0, last = 0;
     for (size_t left = size; FA_UNLIKELY(left > 16); left -= 16, at += 16)
@@ -91,7 +93,7 @@ static inline uint64_t fa_hash_bytes(const void *data, size_t size) {
     } else if (size >= 4) {
         first = fai_hash_read4(at);
         last = fai_hash_read4(end - 4);
-    } else if (size != 0) {
+    } else {
         first = (uint64_t)(unsigned char)at[0] << 16 | (uint64_t)(unsigned char)at[size / 2] << 8 |
                 (unsigned char)end[-1];
     }

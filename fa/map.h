@@ -208,7 +208,7 @@ FA_EXTERN_C_END
     FAI_MAP_READ(name)
 
 #define FAI_MAP_FIND(name, key_type, value_type, hash_of, is_equal)                                \
-    FAI_MADE name##_entry *name##_find_entry(const name *self, key_type key) {                     \
+    FAI_MADE name##_entry *fai_##name##_find_entry(const name *self, key_type key) {               \
         if (FA_UNLIKELY(self->count == 0))                                                         \
             return NULL;                                                                           \
         uint64_t mixed = fai_map_mix(hash_of(key));                                                \
@@ -226,15 +226,15 @@ FA_EXTERN_C_END
         }                                                                                          \
     }                                                                                              \
     FAI_MADE value_type *name##_find(const name *self, key_type key) {                             \
-        name##_entry *entry = name##_find_entry(self, key);                                        \
+        name##_entry *entry = fai_##name##_find_entry(self, key);                                  \
         return entry != NULL ? &entry->value : NULL;                                               \
     }                                                                                              \
     FAI_MADE bool name##_contains(const name *self, key_type key) {                                \
-        return name##_find_entry(self, key) != NULL;                                               \
+        return fai_##name##_find_entry(self, key) != NULL;                                         \
     }
 
 #define FAI_MAP_MAKE(name, hash_of)                                                                \
-    FAI_MADE name name##_of(fai_map_table table) {                                                 \
+    FAI_MADE name fai_##name##_of(fai_map_table table) {                                           \
         name self = {(name##_entry *)table.entries,                                                \
                      table.tags,                                                                   \
                      table.mask,                                                                   \
@@ -244,23 +244,23 @@ FA_EXTERN_C_END
         return self;                                                                               \
     }                                                                                              \
     FAI_MADE name name##_make_in(fa_frame *frame, size_t capacity) {                               \
-        return name##_of(                                                                          \
+        return fai_##name##_of(                                                                    \
             fai_map_make_in(frame, capacity, sizeof(name##_entry), FA_ALIGNOF(name##_entry)));     \
     }                                                                                              \
     FAI_MADE name name##_make(fa_allocator *allocator, size_t capacity) {                          \
-        return name##_of(                                                                          \
+        return fai_##name##_of(                                                                    \
             fai_map_make(allocator, capacity, sizeof(name##_entry), FA_ALIGNOF(name##_entry)));    \
     }                                                                                              \
     FAI_MADE bool name##_is_made(const name *self) {                                               \
         return self->capacity != 0 || self->frame != NULL;                                         \
     }                                                                                              \
     /* By value and not by reference, as fai_room_grow. Refused: as it was. */                     \
-    __attribute__((unused, noinline)) static name name##_enlarged(name self, size_t need) {        \
+    __attribute__((unused, noinline)) static name fai_##name##_enlarged(name self, size_t need) {  \
         fai_map_table table =                                                                      \
             fai_map_grow(self.frame, need, sizeof(name##_entry), FA_ALIGNOF(name##_entry));        \
         if (table.entries == NULL)                                                                 \
             return self;                                                                           \
-        name larger = name##_of(table);                                                            \
+        name larger = fai_##name##_of(table);                                                      \
         fai_map_filler filler = {0, 0};                                                            \
         size_t from = self.count != 0 ? fai_map_vacancy(self.tags, self.mask, 0) : 0;              \
         for (; larger.count < self.count; from = (from + FAI_MAP_GROUP) & self.mask) {             \
@@ -282,7 +282,7 @@ FA_EXTERN_C_END
             return FA_OK;                                                                          \
         if (self->frame == NULL)                                                                   \
             return FA_ERROR_FULL;                                                                  \
-        name larger = name##_enlarged(*self, need);                                                \
+        name larger = fai_##name##_enlarged(*self, need);                                          \
         FAI_APART(larger.entries);                                                                 \
         FAI_APART(larger.tags);                                                                    \
         FAI_APART(larger.mask);                                                                    \
@@ -323,14 +323,14 @@ FA_EXTERN_C_END
         return &self->entries[at].value;                                                           \
     }                                                                                              \
     /* Why slot had none. */                                                                       \
-    FAI_MADE fa_status name##_refusal(const name *self) {                                          \
+    FAI_MADE fa_status fai_##name##_refusal(const name *self) {                                    \
         return self->frame == NULL ? FA_ERROR_FULL : fa_last_error().status;                       \
     }                                                                                              \
     FAI_MADE fa_status name##_insert(name *self, key_type key, value_type value) {                 \
         bool is_new;                                                                               \
         value_type *slot = name##_slot(self, key, &is_new);                                        \
         if (FA_UNLIKELY(slot == NULL))                                                             \
-            return name##_refusal(self);                                                           \
+            return fai_##name##_refusal(self);                                                     \
         if (!is_new)                                                                               \
             return FA_ERROR_EXISTS;                                                                \
         *slot = value;                                                                             \
@@ -339,14 +339,14 @@ FA_EXTERN_C_END
     FAI_MADE fa_status name##_set(name *self, key_type key, value_type value) {                    \
         value_type *slot = name##_slot(self, key, NULL);                                           \
         if (FA_UNLIKELY(slot == NULL))                                                             \
-            return name##_refusal(self);                                                           \
+            return fai_##name##_refusal(self);                                                     \
         *slot = value;                                                                             \
         return FA_OK;                                                                              \
     }
 
 #define FAI_MAP_REMOVE(name, key_type, hash_of)                                                    \
     FAI_MADE bool name##_remove(name *self, key_type key) {                                        \
-        name##_entry *entry = name##_find_entry(self, key);                                        \
+        name##_entry *entry = fai_##name##_find_entry(self, key);                                  \
         if (entry == NULL)                                                                         \
             return false;                                                                          \
         /* Entries behind the hole move into it, unless that would be before their home. */        \

@@ -16,7 +16,7 @@
  *     bool name_pop_back(ring, out)
  *     void name_clear(ring)
  *
- *     type *name_front(ring), name_back(ring)       NULL: empty
+ *     type *name_front(ring), *name_back(ring)      NULL: empty
  *     type *name_at(ring, index)                    from the front; NULL: no such
  *     type *name_next(ring, item)                   the one behind it; NULL: it was the last
  *     size_t name_count(ring), name_capacity(ring), name_remaining(ring)
@@ -43,24 +43,24 @@
     FAI_RING_READ(name, type)
 
 #define FAI_RING_MAKE(name, type)                                                                  \
-    FAI_MADE name name##_of(fai_room room) {                                                       \
+    FAI_MADE name fai_##name##_of(fai_room room) {                                                 \
         name self = {(type *)room.items, 0, 0, room.capacity};                                     \
         return self;                                                                               \
     }                                                                                              \
     /* 0 would ask for room that grows; so many is refused. */                                     \
     FAI_MADE name name##_make_in(fa_frame *frame, size_t capacity) {                               \
-        return name##_of(fai_room_make_in(frame, capacity != 0 ? capacity : SIZE_MAX,              \
-                                          sizeof(type), FA_ALIGNOF(type)));                        \
+        return fai_##name##_of(fai_room_make_in(frame, capacity != 0 ? capacity : SIZE_MAX,        \
+                                                sizeof(type), FA_ALIGNOF(type)));                  \
     }                                                                                              \
     FAI_MADE name name##_make(fa_allocator *allocator, size_t capacity) {                          \
-        return name##_of(fai_room_make(allocator, capacity != 0 ? capacity : SIZE_MAX,             \
-                                       sizeof(type), FA_ALIGNOF(type)));                           \
+        return fai_##name##_of(fai_room_make(allocator, capacity != 0 ? capacity : SIZE_MAX,       \
+                                             sizeof(type), FA_ALIGNOF(type)));                     \
     }                                                                                              \
     FAI_MADE bool name##_is_made(const name *self) { return self->capacity != 0; }
 
 #define FAI_RING_CHANGE(name, type)                                                                \
     /* Where the element with this index lies, or will; index <= capacity. */                      \
-    FAI_MADE size_t name##_place(const name *self, size_t index) {                                 \
+    FAI_MADE size_t fai_##name##_place(const name *self, size_t index) {                           \
         size_t place = self->head + index;                                                         \
         return place < self->capacity ? place : place - self->capacity;                            \
     }                                                                                              \
@@ -69,7 +69,7 @@
             return false;                                                                          \
         if (out != NULL)                                                                           \
             *out = self->items[self->head];                                                        \
-        self->head = name##_place(self, 1);                                                        \
+        self->head = fai_##name##_place(self, 1);                                                  \
         self->count--;                                                                             \
         return true;                                                                               \
     }                                                                                              \
@@ -78,20 +78,20 @@
             return false;                                                                          \
         self->count--;                                                                             \
         if (out != NULL)                                                                           \
-            *out = self->items[name##_place(self, self->count)];                                   \
+            *out = self->items[fai_##name##_place(self, self->count)];                             \
         return true;                                                                               \
     }                                                                                              \
     FAI_MADE fa_status name##_push_back(name *self, type value) {                                  \
         if (FA_UNLIKELY(self->count == self->capacity))                                            \
             return FA_ERROR_FULL;                                                                  \
-        self->items[name##_place(self, self->count)] = value;                                      \
+        self->items[fai_##name##_place(self, self->count)] = value;                                \
         self->count++;                                                                             \
         return FA_OK;                                                                              \
     }                                                                                              \
     FAI_MADE fa_status name##_push_front(name *self, type value) {                                 \
         if (FA_UNLIKELY(self->count == self->capacity))                                            \
             return FA_ERROR_FULL;                                                                  \
-        self->head = name##_place(self, self->capacity - 1);                                       \
+        self->head = fai_##name##_place(self, self->capacity - 1);                                 \
         self->items[self->head] = value;                                                           \
         self->count++;                                                                             \
         return FA_OK;                                                                              \
@@ -105,13 +105,13 @@
 
 #define FAI_RING_READ(name, type)                                                                  \
     FAI_MADE type *name##_at(const name *self, size_t index) {                                     \
-        return index < self->count ? &self->items[name##_place(self, index)] : NULL;               \
+        return index < self->count ? &self->items[fai_##name##_place(self, index)] : NULL;         \
     }                                                                                              \
     FAI_MADE type *name##_front(const name *self) { return name##_at(self, 0); }                   \
     FAI_MADE type *name##_back(const name *self) {                                                 \
         return self->count != 0 ? name##_at(self, self->count - 1) : NULL;                         \
     }                                                                                              \
-    FAI_MADE type *name##_next(const name *self, const type *item) {                               \
+    FAI_MADE type *name##_next(const name *self, type const *item) {                               \
         size_t place = (size_t)(item - self->items);                                               \
         size_t index =                                                                             \
             place >= self->head ? place - self->head : place + self->capacity - self->head;        \

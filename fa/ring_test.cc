@@ -11,6 +11,12 @@ struct alignas(64) Line {
     int value;
 };
 FA_RING(lines, Line)
+FA_RING(pointers, int *)
+FA_RING(strings, const char *)
+
+// The functions of a ring leave other names with its prefix to the program.
+[[maybe_unused]] inline void pointers_of(fai_room) {}
+[[maybe_unused]] inline void pointers_place(const pointers *, size_t) {}
 
 std::vector<int> Of(const ring *r) {
     std::vector<int> values;
@@ -177,4 +183,21 @@ TEST_P(Ring, Model) {
                 ASSERT_EQ(*ring_at(&r, i), model[i]);
         }
     }
+}
+
+TEST_P(Ring, HoldsPointers) {
+    int values[] = {1, 2, 3};
+    pointers r = pointers_make_in(frame_, 2);
+    for (int &value : values)
+        EXPECT_EQ(pointers_push_back_over(&r, &value), FA_OK);
+    std::vector<int *> seen;
+    for (int **item = pointers_front(&r); item != nullptr; item = pointers_next(&r, item))
+        seen.push_back(*item);
+    EXPECT_EQ(seen, (std::vector<int *>{&values[1], &values[2]}));
+
+    strings texts = strings_make_in(frame_, 2);
+    EXPECT_EQ(strings_push_back(&texts, "a"), FA_OK);
+    EXPECT_EQ(strings_push_back(&texts, "b"), FA_OK);
+    EXPECT_STREQ(*strings_next(&texts, strings_front(&texts)), "b");
+    EXPECT_EQ(strings_next(&texts, strings_back(&texts)), nullptr);
 }

@@ -22,6 +22,13 @@ FA_MAP(fews, uint64_t, int, HashFew, fa_equal_u64)
 FA_MAP(highs, uint64_t, int, HashHigh, fa_equal_u64)
 FA_MAP(names, const char *, int, fa_hash_string, fa_equal_string)
 FA_MAP(strs, fa_str, size_t, fa_hash_str, fa_equal_str)
+FA_MAP(links, int *, const char *, fa_hash_pointer, fa_equal_pointer)
+
+// The functions of a map leave other names with its prefix to the program.
+[[maybe_unused]] inline void links_of(fai_map_table) {}
+[[maybe_unused]] inline void links_find_entry(const links *, int *) {}
+[[maybe_unused]] inline void links_enlarged(links, size_t) {}
+[[maybe_unused]] inline void links_refusal(const links *) {}
 
 template <size_t Align> struct alignas(Align) Aligned { unsigned char mark; };
 FA_MAP(aligned1, uint8_t, Aligned<1>, fa_hash_u32, fa_equal_u32)
@@ -401,6 +408,19 @@ TEST_P(MapTest, RefusedWithoutAFrame) {
         EXPECT_EQ(fa_last_error().status, FA_ERROR_INVALID);
     }
     fa_frame_begin(allocator_);
+}
+
+TEST_P(MapTest, HoldsPointers) {
+    int keys[3] = {};
+    links map = links_make_in(frame_, 0);
+    for (int &key : keys)
+        EXPECT_EQ(links_set(&map, &key, "old"), FA_OK);
+    EXPECT_EQ(links_insert(&map, &keys[1], "new"), FA_ERROR_EXISTS);
+    *links_find(&map, &keys[1]) = "new";
+    EXPECT_STREQ(*links_find(&map, &keys[1]), "new");
+    EXPECT_STREQ(*links_find(&map, &keys[2]), "old");
+    EXPECT_TRUE(links_remove(&map, &keys[2]));
+    EXPECT_FALSE(links_contains(&map, &keys[2]));
 }
 
 // As documented: so many bytes for each slot, a power of two of them.

@@ -83,7 +83,7 @@
 
 #define FAI_VEC_ADD(name, type)                                                                    \
     /* need is more than the capacity, or 0: one more. */                                          \
-    FAI_MADE_INLINE fa_status name##_grow(name *self, size_t need) {                               \
+    FAI_MADE_INLINE fa_status fai_##name##_grow(name *self, size_t need) {                         \
         fai_growth growth = fai_room_grow(self->frame, self->items, self->capacity, need,          \
                                           sizeof(type), FA_ALIGNOF(type));                         \
         if (growth.items == NULL)                                                                  \
@@ -93,11 +93,11 @@
         return FA_OK;                                                                              \
     }                                                                                              \
     FAI_MADE fa_status name##_reserve(name *self, size_t need) {                                   \
-        return need <= self->capacity ? FA_OK : name##_grow(self, need);                           \
+        return need <= self->capacity ? FA_OK : fai_##name##_grow(self, need);                     \
     }                                                                                              \
     FAI_MADE_INLINE fa_status name##_push(name *self, type value) {                                \
         if (FA_UNLIKELY(self->count == self->capacity)) {                                          \
-            fa_status status = name##_grow(self, 0);                                               \
+            fa_status status = fai_##name##_grow(self, 0);                                         \
             if (status != FA_OK)                                                                   \
                 return status;                                                                     \
         }                                                                                          \
@@ -106,11 +106,11 @@
         return FA_OK;                                                                              \
     }                                                                                              \
     FAI_MADE_INLINE type *name##_push_new(name *self) {                                            \
-        if (FA_UNLIKELY(self->count == self->capacity) && name##_grow(self, 0) != FA_OK)           \
+        if (FA_UNLIKELY(self->count == self->capacity) && fai_##name##_grow(self, 0) != FA_OK)     \
             return NULL;                                                                           \
         return &self->items[self->count++];                                                        \
     }                                                                                              \
-    FAI_MADE fa_status name##_push_n(name *self, const type *values, size_t n) {                   \
+    FAI_MADE fa_status name##_push_n(name *self, type const *values, size_t n) {                   \
         fa_status status = name##_reserve(self, fai_room_sum(self->count, n));                     \
         if (status != FA_OK || n == 0)                                                             \
             return status;                                                                         \
@@ -165,7 +165,7 @@
         self->count--;                                                                             \
         return true;                                                                               \
     }                                                                                              \
-    FAI_MADE size_t name##_retain(name *self, bool (*keep)(void *user, const type *item),          \
+    FAI_MADE size_t name##_retain(name *self, bool (*keep)(void *user, type const *item),          \
                                   void *user) {                                                    \
         size_t kept = 0;                                                                           \
         for (size_t i = 0; i < self->count; i++)                                                   \

@@ -24,6 +24,11 @@ FA_VEC(wides16, Wide<16>)
 FA_VEC(wides32, Wide<32>)
 FA_VEC(wides64, Wide<64>)
 FA_VEC(wides8192, Wide<8192>)
+FA_VEC(pointers, int *)
+FA_VEC(strings, const char *)
+
+// The functions of a vector leave other names with its prefix to the program.
+[[maybe_unused]] inline void pointers_grow() {}
 
 std::vector<int> Of(const ints &vec) { return std::vector<int>(vec.begin(), vec.end()); }
 
@@ -361,4 +366,25 @@ TEST_P(Vec, FullIsNoEvent) {
     EXPECT_EQ(ints_push(&vec, 2), FA_ERROR_FULL);
     EXPECT_TRUE(events.all.empty());
     EXPECT_EQ(fa_frame_end(watched), FA_OK);
+}
+
+TEST_P(Vec, HoldsPointers) {
+    int values[] = {0, 1, 2, 3};
+    int *const four[] = {&values[0], &values[1], &values[2], &values[3]};
+    pointers vec = pointers_make_in(frame_, 0);
+    ASSERT_EQ(pointers_push_n(&vec, four, 4), FA_OK);
+    ASSERT_EQ(pointers_push(&vec, &values[1]), FA_OK);
+    const auto is_odd = [](void *, int *const *item) { return **item % 2 != 0; };
+    EXPECT_EQ(pointers_retain(&vec, is_odd, nullptr), 2u);
+    EXPECT_EQ(std::vector<int *>(vec.begin(), vec.end()),
+              (std::vector<int *>{&values[1], &values[3], &values[1]}));
+    **pointers_last(&vec) = 7;
+    EXPECT_EQ(values[1], 7);
+
+    strings texts = strings_make_in(frame_, 2);
+    const char *const both[] = {"left", "right"};
+    ASSERT_EQ(strings_push_n(&texts, both, 2), FA_OK);
+    const auto is_left = [](void *, const char *const *item) { return **item == 'l'; };
+    EXPECT_EQ(strings_retain(&texts, is_left, nullptr), 1u);
+    EXPECT_STREQ(*strings_at(&texts, 0), "left");
 }

@@ -18,7 +18,10 @@ FA_COPTS = _WARNINGS + [
 ]
 
 # gcc leaves changes of sign out of -Wconversion in C++, clang does not.
-FA_CXXOPTS = _WARNINGS + ["-Wno-sign-conversion"]
+FA_CXXOPTS = _WARNINGS + [
+    "-Wno-sign-conversion",
+    "-Wno-psabi",  # gcc's notes on how over-aligned elements are passed by value
+]
 
 def fa_test(name, srcs = None, deps = [], copts = [], **kwargs):
     """A GoogleTest over //fa:fa, from NAME.cc unless srcs says otherwise.
