@@ -201,7 +201,7 @@ static fai_charge refuse(const attempt *request, fai_rule *rule) {
 }
 
 static fai_charge promote(const attempt *request, fai_rule *rule) {
-    if (request->intent == FA_INTENT_HEAP)
+    if (request->intent == FA_INTENT_HEAP || rule->intent == FA_INTENT_NONE)
         return refuse(request, rule);
     FAI_ADD_RELAXED(&rule->promoted_count, 1);
     report_note(request->allocator, FA_DIAG_FA302, request->bytes,

@@ -41,9 +41,11 @@ typedef enum fa_budget_policy {
     /* It is served and counted. */
     FA_BUDGET_ALLOW,
     /* The next intent serves instead, within its own budgets: for frame memory the pool, for the
-     * pool the heap; reported (FA302). A promoted frame block is freed by itself when its frame
-     * ends or is rewound to a mark before it; fa_intent_of tells where it lies. A promoted pool
-     * object is freed by fa_pool_free as always. For budgets on frame and pool memory. */
+     * pool the heap; reported (FA302). What serves refuses as for a request of its own: a frame
+     * block goes on to the heap when the pool has no class for it or is told to promote too, and
+     * fails where a budget on pools says so. A promoted frame block is freed by itself when its
+     * frame ends or is rewound to a mark before it; fa_intent_of tells where it lies. A promoted
+     * pool object is freed by fa_pool_free as always. For budgets on frame and pool memory. */
     FA_BUDGET_PROMOTE,
     /* ask decides. */
     FA_BUDGET_ASK
@@ -96,7 +98,7 @@ typedef struct fa_budget_usage {
     size_t hard_bytes;       /* likewise */
     uint64_t refused_count;  /* allocations that failed at it */
     uint64_t allowed_count;  /* that were served past hard_bytes */
-    uint64_t promoted_count; /* that the next intent served instead */
+    uint64_t promoted_count; /* that were left to the next intent */
 } fa_budget_usage;
 
 /* Sets the budget of the whole allocator: that of FA_TAG_ROOT.

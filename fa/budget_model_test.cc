@@ -13,7 +13,6 @@ namespace {
 constexpr size_t kTags = 7;   // the root is number 0
 constexpr size_t kThread = 7; // an account beside the tree
 constexpr size_t kUnlimited = 1 << 30;
-constexpr size_t kPromotedBytes = 32; // behind a promoted block
 
 enum class Outcome { kServed, kRefused, kPromoted };
 
@@ -77,7 +76,7 @@ class Ledger {
                     answer = limit.answer;
                 if (answer == FA_BUDGET_ANSWER_ALLOW)
                     continue;
-                return answer == FA_BUDGET_ANSWER_PROMOTE && intent != FA_INTENT_HEAP
+                return answer == FA_BUDGET_ANSWER_PROMOTE && intent != FA_INTENT_HEAP && ledger != 0
                            ? Outcome::kPromoted
                            : Outcome::kRefused;
             }
@@ -202,11 +201,7 @@ class Model {
         const Outcome outcome = ledger_.Charge(Now(), FA_INTENT_FRAME, block->charged);
         if (outcome != Outcome::kPromoted)
             return outcome;
-        if (ChargePool(rounded + kPromotedBytes, block) == Outcome::kServed)
-            return Outcome::kServed;
-        block->intent = FA_INTENT_HEAP;
-        block->charged = rounded + kPromotedBytes;
-        return ledger_.Charge(Now(), FA_INTENT_HEAP, block->charged);
+        return ChargePool(size, block); /* it refuses as for a request of its own */
     }
 
     // Compares what the model expects with what came.

@@ -49,6 +49,12 @@ void fa_event_print(void *user, const fa_event *event) {
             severity_name(event->severity), info.text, size, place, info.help);
 }
 
+bool fai_hush(bool hushed) {
+    bool before = t_in_hook;
+    t_in_hook = hushed;
+    return before;
+}
+
 fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status, size_t size,
                         size_t limit, const void *address, fa_site site) {
     const fa_diag_info *info = &k_diags[diag];
@@ -70,7 +76,8 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
         event.thread_index = thread->index;
         event.frame_index = thread->frame_count + fai_frame_is_open(thread);
     }
-    if (allocator->config.on_event != NULL && !t_in_hook) {
+    bool told = allocator->config.on_event != NULL && !t_in_hook;
+    if (told) {
         /* What the hook does itself must not change what the failed call answers. */
         fa_error error = t_last_error;
         t_in_hook = true;
@@ -80,7 +87,7 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
     }
     bool fatal = info->severity == FA_SEVERITY_FATAL;
     if (fatal || (allocator->config.strict && info->severity == FA_SEVERITY_ERROR)) {
-        if (allocator->config.on_event != fa_event_print)
+        if (!told || allocator->config.on_event != fa_event_print)
             fa_event_print(NULL, &event);
         abort();
     }

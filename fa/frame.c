@@ -53,8 +53,10 @@ void fai_frame_detach(fai_thread *thread) {
         fai_arena *arena = &thread->arenas[i];
         fai_arena_release(thread, arena);
         fai_chunk *kept = arena->first;
+        fai_promotions promoted = arena->promoted; /* empty: the list is kept */
         memset(arena, 0, sizeof *arena);
         arena->first = kept;
+        arena->promoted = promoted;
     }
 }
 
@@ -366,6 +368,14 @@ static bool is_live_block(fai_thread *thread, char *block, size_t size_old) {
     return !thread->allocator->watched || fai_note_matches(thread, block, size_old);
 }
 
+/* The promoted block, where it has size_old bytes: as strictly as is_live_block looks. */
+static fai_promoted *find_promoted(fai_thread *thread, const void *block, size_t size_old) {
+    fai_promoted *promoted = fai_meter_find(thread, block);
+    if (promoted == NULL || size_old > promoted->size)
+        return NULL;
+    return size_old == promoted->size || !thread->allocator->watched ? promoted : NULL;
+}
+
 /* The alignment of an address, as far as a grown copy keeps it. */
 static size_t alignment_of(const void *block) {
     uintptr_t lowest = (uintptr_t)block & -(uintptr_t)block;
@@ -396,18 +406,22 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
             fai_arena_move_end(thread, bytes, bytes + rounded_new))
             return block;
     }
-    bool promoted = fai_meter_find(thread, block) != NULL;
-    if (!promoted && !is_live_block(thread, bytes, size_old)) {
+    fai_promoted *promoted = NULL;
+    if (!is_live_block(thread, bytes, size_old) &&
+        (promoted = find_promoted(thread, block, size_old)) == NULL) {
         fai_report(thread->allocator, fai_frame_is_open(thread) ? FA_DIAG_FA002 : FA_DIAG_FA001,
                    fai_frame_is_open(thread) ? FA_ERROR_FOREIGN : FA_ERROR_NO_FRAME, size_new, 0,
                    block);
         return NULL;
     }
-    bool noted = thread->allocator->watched && !promoted;
+    bool noted = thread->allocator->watched && promoted == NULL;
     if (noted && fai_note_grow(thread, bytes, size_new))
         return block;
-    if (size_new <= size_old && !noted)
+    if (size_new <= size_old && !noted) {
+        if (promoted != NULL)
+            promoted->size = size_new;
         return block;
+    }
     void *copy = alloc(frame, size_new, alignment_of(block));
     if (copy != NULL)
         memcpy(copy, block, size_old < size_new ? size_old : size_new);

@@ -14,6 +14,7 @@ struct fai_heap_entry {
     fai_span span;  /* address NULL: the entry is free */
     size_t size;    /* as asked for */
     uint32_t align; /* as asked for; that of a span from the cache may be another */
+    uint16_t bin;   /* where the pool counts it; 0: nowhere */
     fa_tag tag;
     uint64_t sequence;
     fa_site site;
@@ -187,6 +188,16 @@ void *fai_heap_take(fa_allocator *allocator, size_t size, size_t align) {
     return take(allocator, size, align, fai_tag_now(allocator), &zeroed);
 }
 
+void *fai_heap_take_small(fa_allocator *allocator, size_t size, size_t align, uint16_t bin) {
+    void *block = fai_heap_take(allocator, size, align);
+    if (block != NULL) {
+        pthread_mutex_lock(&allocator->heap.lock);
+        find(&allocator->heap, block)->bin = bin;
+        pthread_mutex_unlock(&allocator->heap.lock);
+    }
+    return block;
+}
+
 static void report_bad_free(fa_allocator *allocator, const void *block) {
     fai_report(allocator, FA_DIAG_FA601, FA_ERROR_FOREIGN, 0, 0, block);
 }
@@ -209,6 +220,8 @@ void fai_heap_give(fa_allocator *allocator, void *block, size_t size) {
         report_bad_free(allocator, block);
         return;
     }
+    if (copy.bin != 0)
+        FAI_SUB_RELAXED(&allocator->pools.bin_heap_count[copy.bin], 1);
     if (!guard_is_whole(allocator, &copy))
         fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy.size, 0, block, copy.site);
     if (size != SIZE_MAX && size != copy.size && (allocator->checks & FA_CHECK_FREE))

@@ -1,11 +1,9 @@
 /* Charging frame memory, and what happens to frame blocks that a budget sends to the pool. */
 #include "fa/internal/meter.h"
 
-#include "fa/heap.h"
 #include "fa/internal/arena.h"
 #include "fa/internal/frame.h"
 #include "fa/internal/slab.h"
-#include "fa/pool.h"
 
 #include <string.h>
 
@@ -158,45 +156,66 @@ static bool follow(fai_thread *thread) {
 
 /* ---- promoted blocks ---- */
 
-void *fai_meter_promote(fai_thread *thread, size_t size, size_t align) {
-    fa_allocator *allocator = thread->allocator;
-    size_t rounded = fai_round_up(size, FA_ALIGN_MIN), bytes = rounded + sizeof(fai_promoted);
-    const fa_site *site = fai_slot.site;
-    fa_error error = fa_last_error();
-    thread->meter.promote = false;
-    char *block = (char *)(fa_pool_alloc_aligned)(allocator, bytes, align);
-    if (block == NULL) {
-        fai_slot.site = site;
-        block = (char *)(fa_heap_alloc_aligned)(allocator, bytes, align);
+/* Makes room for one more in the open frame's list. False with the reason reported. */
+static bool make_place(fai_thread *thread) {
+    fai_promotions *list = &thread->arena->promoted;
+    while (list->count == list->capacity) {
+        fai_span span;
+        size_t capacity = list->capacity, bytes = (capacity + 16) * 2 * sizeof *list->entry;
+        if (fai_allocator_span(thread->allocator, bytes, 64, FA_SPAN_META, &span) != FA_OK)
+            return false;
+        if (list->capacity != capacity) { /* a hook was at work */
+            fai_span_free(&thread->allocator->spans, &span);
+            continue;
+        }
+        if (list->count != 0)
+            memcpy(span.address, list->entry, list->count * sizeof *list->entry);
+        if (list->span.address != NULL)
+            fai_span_free(&thread->allocator->spans, &list->span);
+        list->span = span;
+        list->entry = (fai_promoted *)span.address;
+        list->capacity = span.size / sizeof *list->entry;
     }
+    return true;
+}
+
+void *fai_meter_promote(fai_thread *thread, size_t size, size_t align) {
+    thread->meter.promote = false;
+    char *block = (char *)fai_pool_alloc_unsized(thread->allocator, size, align);
     if (block == NULL)
         return NULL;
-    fai_error_restore(error); /* what the pool said does not matter */
-    fai_promoted *promoted = (fai_promoted *)(void *)(block + rounded);
-    *promoted = (fai_promoted){thread->arena->promoted, block, size, thread->frame->mark_count};
-    thread->arena->promoted = promoted;
+    if (!make_place(thread)) {
+        fai_pool_free_anywhere(thread->allocator, block);
+        return NULL;
+    }
+    fai_promotions *list = &thread->arena->promoted;
+    list->entry[list->count++] = (fai_promoted){block, size, thread->frame->mark_count};
     fai_frame_look_closer(thread);
     fai_frame_disturb(thread);
     return block;
 }
 
-const fai_promoted *fai_meter_find(const fai_thread *thread, const void *block) {
-    const fai_promoted *promoted = thread->arena->promoted;
-    while (promoted != NULL && promoted->block != block)
-        promoted = promoted->next;
-    return promoted;
+fai_promoted *fai_meter_find(const fai_thread *thread, const void *block) {
+    const fai_promotions *list = &thread->arena->promoted;
+    for (size_t i = fai_frame_is_open(thread) ? list->count : 0; i-- > 0;)
+        if (list->entry[i].block == block)
+            return &list->entry[i];
+    return NULL;
 }
 
 /* Frees the promoted blocks of an arena from the newest on, as far as they came after a mark. */
 static void free_promoted(fai_thread *thread, fai_arena *arena, uint64_t serial) {
-    while (arena->promoted != NULL && arena->promoted->serial >= serial) {
-        char *block = arena->promoted->block;
-        arena->promoted = arena->promoted->next;
-        fai_pool_free_anywhere(thread->allocator, block);
-    }
+    fai_promotions *list = &arena->promoted;
+    while (list->count != 0 && list->entry[list->count - 1].serial >= serial)
+        fai_pool_free_anywhere(thread->allocator, list->entry[--list->count].block);
 }
 
 void fai_meter_bury(fai_thread *thread, fai_arena *arena) { free_promoted(thread, arena, 0); }
+
+void fai_meter_bury_all(fai_thread *thread) {
+    for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++)
+        fai_meter_bury(thread, &thread->arenas[i]);
+}
 
 /* ---- the open frame ---- */
 
@@ -355,11 +374,15 @@ void fai_meter_end(fai_thread *thread) {
 
 void fai_meter_detach(fai_thread *thread) {
     fai_meter_end(thread);
-    for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++)
-        fai_meter_bury(thread, &thread->arenas[i]);
+    bool hushed = fai_hush(true);
+    fai_meter_bury_all(thread);
+    fai_hush(hushed);
 }
 
 void fai_meter_free(fai_thread *thread) {
     if (thread->meter.span.address != NULL)
         fai_span_free(&thread->allocator->spans, &thread->meter.span);
+    for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++)
+        if (thread->arenas[i].promoted.span.address != NULL)
+            fai_span_free(&thread->allocator->spans, &thread->arenas[i].promoted.span);
 }

@@ -20,31 +20,60 @@ static uint32_t class_for(const fai_pools *pools, size_t size, size_t align) {
     return class_index < pools->class_count ? class_index : FAI_NO_CLASS;
 }
 
-/* A small block from the heap, for its alignment. Its sized free must not look for a slab: where
- * the book-keeping would be, there need not be memory. So sizes like this one leave the fast path.
- */
-static void *take_small_from_heap(fa_allocator *allocator, size_t size, size_t align) {
-    size_t bin = (size + 15) >> FAI_BIN_SHIFT;
-    bool *closed = &allocator->pools.bin_closed[bin < FAI_BIN_COUNT ? bin : 0];
-    if (!FAI_LOAD_RELAXED(closed)) {
-        fai_lock(allocator);
-        FAI_STORE_RELAXED(closed, true);
-        for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
-            for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
-                FAI_STORE_RELAXED(&pool->view.magazine_of_bin[bin], &fai_magazine_none);
-        fai_unlock(allocator);
-    }
-    return fai_heap_take(allocator, size, align);
+/* Opens or closes the fast path of a size for all threads. Under the lock. */
+static void set_bin(fa_allocator *allocator, size_t bin, bool closed) {
+    fai_pools *pools = &allocator->pools;
+    FAI_STORE_RELAXED(&pools->bin_closed[bin], closed);
+    for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
+        for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
+            FAI_STORE_RELAXED(&pool->view.magazine_of_bin[bin],
+                              closed ? &fai_magazine_none
+                                     : pool->magazine[pools->class_of_bin[bin]]);
 }
 
-static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
+/* A small block from the heap, for its alignment or a budget. Its sized free must not look for a
+ * slab: where the book-keeping would be, there need not be memory. So sizes like this one leave the
+ * fast path while there are such blocks. */
+static void *take_small_from_heap(fa_allocator *allocator, size_t size, size_t align) {
+    size_t bin = (size + 15) >> FAI_BIN_SHIFT;
+    fai_pools *pools = &allocator->pools;
+    if (bin >= FAI_BIN_COUNT || pools->class_of_bin[bin] == FAI_NO_CLASS || allocator->watched)
+        return fai_heap_take(allocator, size, align); /* there is none */
+    fai_lock(allocator);
+    FAI_ADD_RELAXED(&pools->bin_heap_count[bin], 1);
+    if (!pools->bin_closed[bin])
+        set_bin(allocator, bin, true);
+    fai_unlock(allocator);
+    void *block = fai_heap_take_small(allocator, size, align, (uint16_t)bin);
+    if (block == NULL)
+        FAI_SUB_RELAXED(&pools->bin_heap_count[bin], 1);
+    return block;
+}
+
+/* The pool serves a size again whose fast path is closed. Not as soon as its last heap block is
+ * freed: at a limit the next one would close it again. */
+FA_COLD static void reopen(fa_allocator *allocator, size_t bin) {
+    fai_pools *pools = &allocator->pools;
+    fai_lock(allocator);
+    if (pools->bin_closed[bin] && FAI_LOAD_RELAXED(&pools->bin_heap_count[bin]) == 0)
+        set_bin(allocator, bin, false);
+    fai_unlock(allocator);
+}
+
+static void *take_elsewhere(fa_allocator *allocator, size_t size, size_t align, bool is_sized) {
+    return is_sized ? take_small_from_heap(allocator, size, align)
+                    : fai_heap_take(allocator, size, align);
+}
+
+/* is_sized: it may be freed with its size. */
+static void *alloc(fa_allocator *allocator, size_t size, size_t align, bool is_sized) {
     if (allocator == NULL || !fai_is_request(size, align)) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
     uint32_t class_index = class_for(&allocator->pools, fai_guarded(allocator, size), align);
     if (class_index == FAI_NO_CLASS)
-        return take_small_from_heap(allocator, size, align);
+        return take_elsewhere(allocator, size, align, is_sized);
     fai_thread *thread = fai_thread_get(allocator);
     fai_pool *pool = thread ? fai_pool_make(thread) : NULL;
     if (pool == NULL)
@@ -54,7 +83,7 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
         void *object;
         fai_charge charge = fai_pool_take_watched(pool, class_index, &object);
         if (charge != FAI_CHARGE_OK)
-            return charge == FAI_CHARGE_PROMOTE ? take_small_from_heap(allocator, size, align)
+            return charge == FAI_CHARGE_PROMOTE ? take_elsewhere(allocator, size, align, is_sized)
                                                 : NULL;
         FAI_BUMP(&magazine->loaded_count, 1);
         FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE);
@@ -65,22 +94,30 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align) {
     bool is_ready = fai_ready(magazine) != 0;
     fai_charge charge = is_ready ? FAI_CHARGE_OK : fai_pool_refill(pool, magazine);
     if (charge != FAI_CHARGE_OK)
-        return charge == FAI_CHARGE_PROMOTE ? take_small_from_heap(allocator, size, align) : NULL;
+        return charge == FAI_CHARGE_PROMOTE ? take_elsewhere(allocator, size, align, is_sized)
+                                            : NULL;
     FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE - 1);
     void *object = FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)];
+    size_t bin = (size + 15) >> FAI_BIN_SHIFT;
+    if (FA_UNLIKELY(FAI_LOAD_RELAXED(&allocator->pools.bin_closed[bin])) &&
+        FAI_LOAD_RELAXED(&allocator->pools.bin_heap_count[bin]) == 0)
+        reopen(allocator, bin);
     if (!is_ready)
         fai_pool_note(pool);
     return object;
 }
 
 void *fai_pool_alloc_slow(fa_allocator *allocator, size_t size) {
-    return alloc(allocator, size, FA_ALIGN_MIN);
+    return alloc(allocator, size, FA_ALIGN_MIN, true);
+}
+
+void *fai_pool_alloc_unsized(fa_allocator *allocator, size_t size, size_t align) {
+    return alloc(allocator, size, align, false);
 }
 
 void *(fa_pool_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align) {
-    return alloc(allocator, size,
-                 align < FA_ALIGN_MIN && align != 0 && fai_is_power_of_two(align) ? FA_ALIGN_MIN
-                                                                                  : align);
+    bool small = align < FA_ALIGN_MIN && align != 0 && fai_is_power_of_two(align);
+    return alloc(allocator, size, small ? FA_ALIGN_MIN : align, true);
 }
 
 void *(fai_pool_array)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
@@ -123,7 +160,7 @@ fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t coun
         }
         if (done == count)
             break;
-        blocks[done] = alloc(allocator, size, FA_ALIGN_MIN);
+        blocks[done] = alloc(allocator, size, FA_ALIGN_MIN, true);
         if (blocks[done] == NULL) {
             fa_error error = fa_last_error();
             (fa_pool_free_batch)(allocator, blocks, done);

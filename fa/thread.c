@@ -331,6 +331,7 @@ fa_status fa_thread_detach(fa_allocator *allocator) {
     fa_status status = fai_frame_is_open(thread) ? (fa_frame_end_in)(thread->frame) : FA_OK;
     if (status != FA_OK)
         return status; /* called by one of its clean-ups */
+    fai_meter_bury_all(thread);
     pthread_mutex_lock(&k_lock);
     detach_locked(thread);
     pthread_mutex_unlock(&k_lock);

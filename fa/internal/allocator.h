@@ -32,13 +32,14 @@ typedef struct fai_pools {
     uint32_t class_count;
     uint32_t class_bytes[FA_POOL_CLASS_COUNT_MAX];
     uint32_t magazine_capacity[FA_POOL_CLASS_COUNT_MAX];
-    bool bin_closed[FAI_BIN_COUNT];      /* sizes that take no fast path */
-    uint8_t class_of_bin[FAI_BIN_COUNT]; /* FAI_NO_CLASS above the last class */
-    size_t bytes_max;                    /* the last class */
-    fai_segment *segments;               /* all */
-    fai_segment *segment_hint;           /* one with a free slab, most likely */
-    fai_segment_table *table;            /* atomic: written under the lock, read without */
-    size_t table_used;                   /* entries that are not empty */
+    bool bin_closed[FAI_BIN_COUNT];         /* sizes that take no fast path */
+    uint32_t bin_heap_count[FAI_BIN_COUNT]; /* their live heap blocks; atomic, raised under it */
+    uint8_t class_of_bin[FAI_BIN_COUNT];    /* FAI_NO_CLASS above the last class */
+    size_t bytes_max;                       /* the last class */
+    fai_segment *segments;                  /* all */
+    fai_segment *segment_hint;              /* one with a free slab, most likely */
+    fai_segment_table *table;               /* atomic: written under the lock, read without */
+    size_t table_used;                      /* entries that are not empty */
     size_t segment_count;
     size_t segment_empty_count;
     size_t slab_count;
@@ -125,6 +126,10 @@ FA_COLD fa_status fai_report(fa_allocator *allocator, fa_diag diag, fa_status st
 /* The same, blaming another place than the call in progress. */
 FA_COLD fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
                                 size_t size, size_t limit, const void *address, fa_site site);
+
+/* Keeps what the calling thread reports from the hook, as under locks it must; it is counted all
+ * the same. Returns what it was before. */
+bool fai_hush(bool hushed);
 
 /* Reports why a span could not be had (FA301, FA701, FA702). */
 FA_COLD fa_status fai_report_span(fa_allocator *allocator, fa_status status, size_t size);

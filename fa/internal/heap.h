@@ -7,6 +7,9 @@
 /* Allocates a heap block; size and align are checked. NULL with the reason reported. */
 void *fai_heap_take(fa_allocator *allocator, size_t size, size_t align);
 
+/* The same for a block that the pool counts in bin_heap_count until it is freed. */
+void *fai_heap_take_small(fa_allocator *allocator, size_t size, size_t align, uint16_t bin);
+
 /* The public calls, for a tag; they check size and align. */
 void *fai_heap_alloc(fa_allocator *allocator, size_t size, size_t align, fa_tag tag);
 void *fai_heap_zeroed(fa_allocator *allocator, size_t count, size_t size, fa_tag tag);

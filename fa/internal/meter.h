@@ -18,13 +18,19 @@ typedef struct fai_stretch {
 } fai_stretch;
 #define FAI_STRETCHES_OWN 12
 
-/* A frame block that was served by pool or heap; stands behind the block's bytes. */
+/* A frame block that was served by pool or heap. */
 typedef struct fai_promoted {
-    struct fai_promoted *next; /* older */
     char *block;
-    size_t size;
+    size_t size;     /* as asked for, or less after it was shrunk */
     uint64_t serial; /* of the newest mark when it was made */
 } fai_promoted;
+
+/* Those of one frame, oldest first; away from the blocks, whose bounds a program may overstep. */
+typedef struct fai_promotions {
+    fai_promoted *entry; /* the memory of span */
+    size_t count, capacity;
+    fai_span span; /* address NULL: none yet; kept until the allocator is destroyed */
+} fai_promotions;
 
 /* Invariant where account is not NULL: bytes charged to it for the stretch under way == paid -
  * from, and the frame's limit lies where it holds paid bytes, or before. */
@@ -66,7 +72,8 @@ void fai_meter_switch(fai_thread *thread);
 /* The frame was rewound to a mark with that serial. */
 void fai_meter_rewound(fai_thread *thread, uint64_t serial);
 
-/* The frame is over, or its thread is. */
+/* The frame is over, or its thread is. detach also frees all promoted blocks; under locks too, so
+ * what it finds damaged is counted but no hook called. */
 void fai_meter_end(fai_thread *thread);
 void fai_meter_detach(fai_thread *thread);
 void fai_meter_free(fai_thread *thread); /* what was made beside the thread's state */
@@ -74,13 +81,18 @@ void fai_meter_free(fai_thread *thread); /* what was made beside the thread's st
 /* Gives back what is granted and not used. Returns whether there was anything. */
 bool fai_meter_give_back(fai_thread *thread);
 
-/* Serves a frame block from the pool or the heap. NULL with the reason reported. */
+/* Serves a frame block as the pool serves one: so perhaps from the heap. NULL with the reason
+ * reported. */
 void *fai_meter_promote(fai_thread *thread, size_t size, size_t align);
 
-/* The block among those of the open frame that were promoted, or NULL. */
-const fai_promoted *fai_meter_find(const fai_thread *thread, const void *block);
+/* The block among those of the open frame that were promoted, or NULL. The answer is good until the
+ * next block is promoted. O(blocks promoted since) */
+fai_promoted *fai_meter_find(const fai_thread *thread, const void *block);
 
-/* Frees the promoted blocks of an arena whose frame is dead. */
+/* Frees the promoted blocks of an arena whose frame is dead. May call hooks. */
 void fai_meter_bury(fai_thread *thread, struct fai_arena *arena);
+
+/* The same for all arenas of a thread. */
+void fai_meter_bury_all(fai_thread *thread);
 
 #endif

@@ -66,8 +66,10 @@ void fai_pool_note(fai_pool *pool);
 bool fai_pool_give_ready(fai_thread *thread, const fai_account *account);
 
 /* pool.c */
-/* Frees a pool or heap block as another thread would: also while this one detaches, under the
- * registry's lock. */
+/* For the library's own blocks, which are freed without their size: one from the heap does not
+ * close the fast path. size and align are checked. */
+void *fai_pool_alloc_unsized(fa_allocator *allocator, size_t size, size_t align);
+/* Frees a pool or heap block as another thread would. */
 void fai_pool_free_anywhere(fa_allocator *allocator, void *block);
 size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object);
 

@@ -33,7 +33,7 @@ typedef struct fai_arena {
     bool trim_due;       /* look whether it is too large before its next use */
     bool stale;          /* chunks to be rebuilt before the next use */
     struct fai_frame_note *newest_note;
-    fai_promoted *promoted; /* blocks of the frame that pool or heap served, newest first */
+    fai_promotions promoted; /* blocks of the frame that pool or heap served */
 } fai_arena;
 
 /* With checks or a sanitizer: what stands before each frame block, newest first. */
@@ -120,7 +120,7 @@ static inline void fai_frame_look_closer(fai_thread *thread) {
 static inline bool fai_thread_is_metered(const fai_thread *thread) {
     return FAI_LOAD_RELAXED(&thread->allocator->budgets.meters) != 0 ||
            thread->meter.account != NULL || thread->meter.count != 0 ||
-           thread->arena->promoted != NULL;
+           thread->arena->promoted.count != 0;
 }
 
 /* Pool objects of the tag that the thread is in. */
