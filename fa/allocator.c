@@ -190,8 +190,7 @@ static size_t destroy(fa_allocator *allocator) {
     clean_frames(allocator);
     /* Giving everything back, and naming it, is the one thing that a seal does not forbid. */
     FAI_STORE_SEQ(&allocator->spans.sealed, false);
-    for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
-        fai_meter_bury_all(thread); /* what frames hold is no leak */
+    fai_registry_bury(allocator); /* what frames hold is no leak */
     size_t alive = report_leaks(allocator);
     fai_registry_remove(allocator);
     free_threads(allocator, allocator->threads);

@@ -186,6 +186,15 @@ static fai_thread *find_locked(const fa_allocator *allocator) {
     return thread;
 }
 
+void fai_registry_bury(fa_allocator *allocator) {
+    pthread_mutex_lock(&k_lock);
+    bool hushed = fai_hush(true);
+    for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
+        fai_meter_bury_all(thread);
+    fai_hush(hushed);
+    pthread_mutex_unlock(&k_lock);
+}
+
 /* Takes an idle state, or makes one. No lock held. */
 static fai_thread *obtain_state(fa_allocator *allocator) {
     fai_lock(allocator);

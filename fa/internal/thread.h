@@ -154,6 +154,10 @@ static inline fai_thread *fai_thread_find(fa_allocator *allocator) {
 void fai_registry_add(fa_allocator *allocator);
 void fai_registry_remove(fa_allocator *allocator);
 
+/* Frees the promoted blocks of all open frames; damage that is found is counted, no hook called.
+ * Threads that are done with the allocator may be exiting right now. */
+void fai_registry_bury(fa_allocator *allocator);
+
 /* defer.c: runs the clean-ups registered since a mark, 0: all. No lock may be held. */
 void fai_cleanup_run(fai_thread *thread, uint64_t serial);
 
