@@ -385,6 +385,16 @@ size_t fai_account_room(const fai_account *account, fa_intent intent) {
     return least;
 }
 
+bool fai_account_may_exceed(fai_account *account, fa_intent intent) {
+    for (step at = first(account, intent); at.account; advance(&at)) {
+        const fai_rule *rule = rule_of(current(&at));
+        uint32_t policy = rule != NULL ? FAI_LOAD_RELAXED(&rule->policy) : FA_BUDGET_FAIL;
+        if (policy == FA_BUDGET_PROMOTE || policy == FA_BUDGET_ASK)
+            return true;
+    }
+    return false;
+}
+
 bool fai_account_meters(const fai_account *account) {
     for (; account != NULL; account = account->parent) {
         const fai_rule *rule = rule_of(&account->ledger[FA_INTENT_FRAME]);

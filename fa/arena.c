@@ -40,11 +40,19 @@ static size_t room_below_cap(const fai_thread *thread) {
     return cap > thread->chunk_bytes ? cap - thread->chunk_bytes : 0;
 }
 
+/* From where a chunk may come. */
+typedef enum chunk_source {
+    CHUNK_AT_HAND, /* what a backend gives at once */
+    CHUNK_ANY,     /* all that reserve.h names */
+    CHUNK_SPILL    /* likewise, past the cap */
+} chunk_source;
+
 /* Takes a chunk that holds at least bytes and at best wanted. Tries the smaller size before it
  * gives up. Returns the status of the backend. */
-static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, bool is_spill,
+static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, chunk_source source,
                             fai_chunk **chunk) {
     fa_allocator *allocator = thread->allocator;
+    bool is_spill = source == CHUNK_SPILL;
     size_t huge = allocator->spans.info[0].huge_page_bytes;
     size_t least = fai_round_up(bytes + FAI_CHUNK_HEADER, FA_CACHE_LINE);
     size_t sizes[2] = {wanted > least ? wanted : least, least};
@@ -56,7 +64,9 @@ static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, boo
         size_t align = huge != 0 && sizes[i] >= huge ? huge : FA_CACHE_LINE;
         if (align > FA_ALIGN_MAX)
             align = FA_CACHE_LINE;
-        status = fai_allocator_span_quiet(allocator, sizes[i], align, FA_SPAN_CHUNK, &span);
+        status = source == CHUNK_AT_HAND
+                     ? fai_allocator_span_at_hand(allocator, sizes[i], align, FA_SPAN_CHUNK, &span)
+                     : fai_allocator_span_quiet(allocator, sizes[i], align, FA_SPAN_CHUNK, &span);
         if (status != FA_OK)
             continue;
         if (!is_spill && span.size > room_below_cap(thread)) { /* a reclaimer used the frame */
@@ -265,7 +275,7 @@ static void *take_past_cap(fai_thread *thread, size_t bytes, size_t align, size_
         return NULL;
     }
     fai_chunk *chunk;
-    fa_status status = chunk_make(thread, bytes + (align - FA_ALIGN_MIN), 0, true, &chunk);
+    fa_status status = chunk_make(thread, bytes + (align - FA_ALIGN_MIN), 0, CHUNK_SPILL, &chunk);
     if (status != FA_OK) {
         fai_report_span(allocator, status, size_asked);
         return NULL;
@@ -322,7 +332,7 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
         wanted = fai_round_up(least, PAGE_BYTES);
     if (wanted > room)
         wanted = room & ~(FA_CACHE_LINE - 1);
-    fa_status status = chunk_make(thread, need, wanted, false, &chunk);
+    fa_status status = chunk_make(thread, need, wanted, CHUNK_ANY, &chunk);
     if (status != FA_OK) {
         fai_report_span(allocator, status, size_asked);
         return NULL;
@@ -366,6 +376,28 @@ void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size
         return take_metered(thread, bytes, align, size_asked);
     void *block = bump(thread, bytes, align);
     return block != NULL ? block : take_elsewhere(thread, bytes, align, size_asked);
+}
+
+bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align) {
+    fai_arena *arena = thread->arena;
+    size_t need = bytes + (align - FA_ALIGN_MIN), room = room_below_cap(thread);
+    size_t least = fai_round_up(need + FAI_CHUNK_HEADER, FA_CACHE_LINE);
+    size_t wanted = chunk_bytes_next(thread);
+    if (fai_thread_is_metered(thread) && !fai_meter_afford(thread, need))
+        return false;
+    if (arena->current && need <= (size_t)(arena->current->end - thread->frame->cursor))
+        return true;
+    fai_chunk *chunk = find_kept(arena, need, SIZE_MAX);
+    if (chunk == NULL) {
+        wanted = wanted < room ? wanted : room & ~(FA_CACHE_LINE - 1);
+        if (least > room || chunk_make(thread, need, wanted, CHUNK_AT_HAND, &chunk) != FA_OK)
+            return false;
+    }
+    /* There the next request looks for a kept one. */
+    insert(arena, chunk);
+    if (arena->current == NULL)
+        advance(thread, chunk);
+    return true;
 }
 
 /* ---- rewind ---- */
@@ -542,6 +574,6 @@ void fai_arena_rebuild(fai_thread *thread, fai_arena *arena) {
     arena->bytes_plan = 0;
     /* Without memory for it the next frame starts small again and says why when it fails. */
     if (arena->first == NULL && bytes > FAI_CHUNK_HEADER &&
-        chunk_make(thread, FA_ALIGN_MIN, bytes, false, &chunk) == FA_OK)
+        chunk_make(thread, FA_ALIGN_MIN, bytes, CHUNK_ANY, &chunk) == FA_OK)
         arena->first = chunk;
 }

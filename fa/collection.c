@@ -1,12 +1,10 @@
 /* Memory of collections: the slow paths of vec.h, ring.h and text.h. */
 #include "fa/collection.h"
 
+#include "fa/internal/frame.h"
+#include "fa/internal/meter.h"
 #include "fa/internal/thread.h"
 
-#include <string.h>
-
-/* Alignment up to which fa_frame_grow_in keeps that of a block which it copies. */
-#define GROW_ALIGN_MAX ((size_t)4096)
 /* What a collection that grows takes first: a cache line, but not less than some elements. */
 #define FIRST_COUNT_MIN ((size_t)4)
 
@@ -56,15 +54,11 @@ fai_room(fai_room_make)(fa_allocator *allocator, size_t capacity, size_t size, s
     return (fai_room){NULL, 0, NULL};
 }
 
-/* The same elements in a block of bytes_new. */
-static void *enlarge(fa_frame *frame, void *items, size_t bytes_old, size_t bytes_new,
-                     size_t align) {
-    if (items != NULL && align <= GROW_ALIGN_MAX)
-        return (fa_frame_grow_in)(frame, items, bytes_old, bytes_new);
-    void *block = (fa_frame_alloc_aligned_in)(frame, bytes_new, align);
-    if (block != NULL && items != NULL)
-        memcpy(block, items, bytes_old);
-    return block;
+/* Whether somebody may serve a block past a limit. Then that is asked for once and not for each
+ * element. */
+static bool may_exceed(fai_thread *thread) {
+    return thread->allocator->config.frame_full == FA_FRAME_FULL_SPILL ||
+           fai_meter_may_exceed(thread);
 }
 
 fai_growth(fai_room_grow)(fa_frame *frame, void *items, size_t capacity, size_t need, size_t size,
@@ -72,7 +66,7 @@ fai_growth(fai_room_grow)(fa_frame *frame, void *items, size_t capacity, size_t 
     fai_growth growth = {.as.status = FA_ERROR_FULL};
     if (frame == NULL)
         return growth;
-    size_t bytes_need, bytes, first = FA_CACHE_LINE / size;
+    size_t bytes_old = capacity * size, bytes_need, bytes, first = FA_CACHE_LINE / size;
     need = need != 0 ? need : capacity + 1;
     if (__builtin_mul_overflow(need, size, &bytes_need)) {
         growth.as.status = fai_fail(FA_ERROR_INVALID, need);
@@ -81,14 +75,26 @@ fai_growth(fai_room_grow)(fa_frame *frame, void *items, size_t capacity, size_t 
     size_t wanted = capacity * 2;
     if (capacity == 0)
         wanted = first > FIRST_COUNT_MIN ? first : FIRST_COUNT_MIN;
-    /* Where twice as much can't be had, what is needed may. */
-    if (wanted > need && !__builtin_mul_overflow(wanted, size, &bytes) && bytes <= FA_SIZE_MAX) {
-        growth.items = enlarge(frame, items, capacity * size, bytes, align);
+    if (wanted < need || __builtin_mul_overflow(wanted, size, &bytes) || bytes > FA_SIZE_MAX) {
+        wanted = need;
+        bytes = bytes_need;
+    }
+    /* Where twice as much can't be had, what is needed may: nobody hears of the first refusal. */
+    growth.as.capacity = wanted;
+    growth.items = fai_frame_grow_quiet(frame, items, bytes_old, bytes, align);
+    if (growth.items != NULL)
+        return growth;
+    if (wanted != need) {
+        growth.as.capacity = need;
+        growth.items = fai_frame_grow_quiet(frame, items, bytes_old, bytes_need, align);
+    }
+    if (growth.items == NULL && wanted != need && may_exceed(fai_thread_of(frame))) {
         growth.as.capacity = wanted;
+        growth.items = fai_frame_grow_aligned(frame, items, bytes_old, bytes, align);
     }
     if (growth.items == NULL) {
-        growth.items = enlarge(frame, items, capacity * size, bytes_need, align);
         growth.as.capacity = need;
+        growth.items = fai_frame_grow_aligned(frame, items, bytes_old, bytes_need, align);
     }
     if (growth.items == NULL)
         growth.as.status = fa_last_error().status;

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define GROW_ALIGN_MAX ((size_t)4096)
-
 /* ---- begin and end ---- */
 
 char fai_frame_closed[FA_ALIGN_MIN] __attribute__((aligned(16)));
@@ -379,12 +377,44 @@ static fai_promoted *find_promoted(fai_thread *thread, const void *block, size_t
 /* The alignment of an address, as far as a grown copy keeps it. */
 static size_t alignment_of(const void *block) {
     uintptr_t lowest = (uintptr_t)block & -(uintptr_t)block;
-    return lowest < GROW_ALIGN_MAX ? lowest : GROW_ALIGN_MAX;
+    return lowest < FA_CACHE_LINE ? lowest : FA_CACHE_LINE;
 }
 
-void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t size_new) {
+/* Moves the end of the newest block, which is where the cursor stands. */
+static bool grow_newest(fai_thread *thread, const char *block, size_t size_old, size_t size_new) {
+    const fai_chunk *chunk = thread->arena->current;
+    const char *cursor = thread->frame->cursor;
+    size_t rounded_old = fai_round_up(size_old, FA_ALIGN_MIN);
+    size_t rounded_new = fai_round_up(size_new, FA_ALIGN_MIN);
+    return fai_frame_is_open(thread) && chunk != NULL && block >= fai_chunk_start(chunk) &&
+           block < cursor && rounded_old == (size_t)(cursor - block) &&
+           rounded_new <= (size_t)(chunk->end - block) &&
+           fai_arena_move_end(thread, block, thread->frame->cursor - rounded_old + rounded_new);
+}
+
+void *fai_frame_grow_quiet(fa_frame *frame, void *block, size_t size_old, size_t size_new,
+                           size_t align) {
+    fai_thread *thread = fai_thread_of(frame);
+    char *bytes = (char *)block;
+    align = align < FA_ALIGN_MIN ? FA_ALIGN_MIN : align;
+    if (thread->slot != &fai_slot || !fai_frame_is_open(thread) || !fai_is_request(size_new, align))
+        return NULL;
+    bool watched = thread->allocator->watched;
+    if (block != NULL && is_live_block(thread, bytes, size_old) &&
+        (watched ? fai_note_grow(thread, bytes, size_new) != NULL
+                 : grow_newest(thread, bytes, size_old, size_new)))
+        return block;
+    size_t needed =
+        watched ? fai_note_bytes(size_new, align) : fai_round_up(size_new, FA_ALIGN_MIN);
+    if (!fai_arena_make_room(thread, needed, watched ? FA_ALIGN_MIN : align))
+        return NULL;
+    return fai_frame_grow_aligned(frame, block, size_old, size_new, align);
+}
+
+void *fai_frame_grow_aligned(fa_frame *frame, void *block, size_t size_old, size_t size_new,
+                             size_t align) {
     if (block == NULL)
-        return alloc(frame, size_new, FA_ALIGN_MIN);
+        return alloc(frame, size_new, align);
     if (frame == NULL || size_old > FA_SIZE_MAX || !fai_is_request(size_new, FA_ALIGN_MIN)) {
         fai_fail(FA_ERROR_INVALID, size_new);
         return NULL;
@@ -395,17 +425,8 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
         fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size_new, 0, frame);
         return NULL;
     }
-    if (!thread->allocator->watched) {
-        /* The newest block ends where the cursor stands. */
-        const fai_chunk *chunk = thread->arena->current;
-        size_t rounded_old = fai_round_up(size_old, FA_ALIGN_MIN);
-        size_t rounded_new = fai_round_up(size_new, FA_ALIGN_MIN);
-        if (fai_frame_is_open(thread) && chunk != NULL && bytes >= fai_chunk_start(chunk) &&
-            bytes < frame->cursor && rounded_old == (size_t)(frame->cursor - bytes) &&
-            rounded_new <= (size_t)(chunk->end - bytes) &&
-            fai_arena_move_end(thread, bytes, bytes + rounded_new))
-            return block;
-    }
+    if (!thread->allocator->watched && grow_newest(thread, bytes, size_old, size_new))
+        return block;
     fai_promoted *promoted = NULL;
     if (!is_live_block(thread, bytes, size_old) &&
         (promoted = find_promoted(thread, block, size_old)) == NULL) {
@@ -422,10 +443,15 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
             promoted->size = size_new;
         return block;
     }
-    void *copy = alloc(frame, size_new, alignment_of(block));
+    void *copy = alloc(frame, size_new, align);
     if (copy != NULL)
         memcpy(copy, block, size_old < size_new ? size_old : size_new);
     return copy;
+}
+
+void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t size_new) {
+    size_t align = block != NULL ? alignment_of(block) : FA_ALIGN_MIN;
+    return fai_frame_grow_aligned(frame, block, size_old, size_new, align);
 }
 
 void *(fa_frame_copy_in)(fa_frame *frame, const void *source, size_t size) {

@@ -82,9 +82,9 @@ FA_API fa_status fa_frame_try_alloc_in(fa_frame *frame, size_t size, size_t alig
 
 /* Changes the size of a block of the open frame. The newest block grows and shrinks where it lies,
  * O(1), unless a mark (fa/mark.h) was set since; another one is copied when it grows, its alignment
- * kept up to 4 KiB; the old place stays unused until the end. block NULL allocates; size_new 0 is
- * FA_ERROR_INVALID. size_old: what was asked for. Returns NULL with the block untouched when there
- * is no room, or (FA002) when block does not lie in the frame. */
+ * kept up to a cache line; the old place stays unused until the end. block NULL allocates; size_new
+ * 0 is FA_ERROR_INVALID. size_old: what was asked for. Returns NULL with the block untouched when
+ * there is no room, or (FA002) when block does not lie in the frame. */
 FA_API void *fa_frame_grow(fa_allocator *allocator, void *block, size_t size_old, size_t size_new)
     __attribute__((warn_unused_result));
 FA_API void *fa_frame_grow_in(fa_frame *frame, void *block, size_t size_old, size_t size_new)

@@ -235,7 +235,7 @@ TEST_F(FrameTest, AnotherBlockIsCopiedWhenItGrows) {
 TEST_F(FrameTest, AGrownCopyKeepsItsAlignment) {
     Allocator allocator(config, source);
     fa_frame *frame = fa_frame_begin(allocator);
-    for (size_t align = 16; align <= 4096; align *= 2)
+    for (size_t align = 16; align <= FA_CACHE_LINE; align *= 2)
         for (int turn = 0; turn < 8; turn++) {
             void *block = fa_frame_alloc_aligned_in(frame, 32, align);
             ASSERT_NE(fa_frame_alloc_in(frame, 16), nullptr);

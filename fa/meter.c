@@ -232,6 +232,12 @@ size_t fai_meter_left(const fai_thread *thread) {
     return meter->paid > used ? meter->paid - used : 0;
 }
 
+bool fai_meter_may_exceed(fai_thread *thread) {
+    fai_account *account = thread->meter.account;
+    return account != NULL && (fai_account_may_exceed(account, FA_INTENT_FRAME) ||
+                               fai_account_may_exceed(&thread->budget.account, FA_INTENT_FRAME));
+}
+
 fai_charge fai_meter_pay(fai_thread *thread, size_t bytes) {
     fai_meter *meter = &thread->meter;
     meter->promote = false;

@@ -28,9 +28,12 @@ static void dress(const fa_allocator *allocator, const fai_frame_note *note, siz
     fai_poison(note->block + note->size, rest);
 }
 
+size_t fai_note_bytes(size_t size, size_t align) {
+    return NOTE_BYTES + (align - FA_ALIGN_MIN) + fai_round_up(size, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
+}
+
 void *fai_note_alloc(fai_thread *thread, size_t size, size_t align) {
-    size_t rounded = fai_round_up(size, FA_ALIGN_MIN);
-    size_t bytes = NOTE_BYTES + (align - FA_ALIGN_MIN) + rounded + FAI_GUARD_BYTES;
+    size_t bytes = fai_note_bytes(size, align);
     fa_site site = fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0};
     char *start = (char *)fai_arena_take(thread, bytes, FA_ALIGN_MIN, size);
     if (start == NULL)

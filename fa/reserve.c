@@ -289,6 +289,15 @@ bool fai_relieve_slow(fa_allocator *allocator, fai_relief *relief, fa_status sta
     }
 }
 
+fa_status fai_allocator_span_at_hand(fa_allocator *allocator, size_t size, size_t align,
+                                     fa_span_kind kind, fai_span *span) {
+    uint32_t declined;
+    fa_status status = fai_span_alloc(&allocator->spans, size, align, kind, span, &declined);
+    if (status == FA_OK && declined != 0)
+        fai_report(allocator, FA_DIAG_FA703, FA_OK, size, 0, span->address);
+    return status;
+}
+
 fa_status fai_allocator_span_quiet(fa_allocator *allocator, size_t size, size_t align,
                                    fa_span_kind kind, fai_span *span) {
     uint32_t declined;

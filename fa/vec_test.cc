@@ -1,4 +1,4 @@
-#include "fa/testing.hpp"
+#include "fa/testing_threads.hpp"
 
 #include <numeric>
 
@@ -353,6 +353,92 @@ TEST_P(Vec, TakesWhatIsNeededWhereTwiceAsMuchIsPastTheCap) {
     EXPECT_EQ(bytes_count(&vec), 24000u);
     EXPECT_TRUE(IsFilled(vec.items, 0, 24000));
     EXPECT_EQ(fa_frame_end(capped), FA_OK);
+}
+
+// Twice as much is past a limit, what is needed is not: nobody hears of a failure.
+TEST_P(Vec, GrowingThatSucceedsReportsNothing) {
+    Events events;
+    fa_alloc_config config = Config();
+    config.frame_bytes_max = config.frame_chunk_bytes_first = 65536;
+    for (const fa_frame_full full : {FA_FRAME_FULL_FAIL, FA_FRAME_FULL_SPILL}) {
+        config.frame_full = full;
+        events.Watch(&config);
+        Allocator capped(config);
+        fa_frame *frame = fa_frame_begin(capped);
+        bytes vec = bytes_make_in(frame, 0), other = bytes_make_in(frame, 0);
+        ASSERT_EQ(bytes_resize(&vec, 20000), FA_OK);
+        ASSERT_EQ(bytes_reserve(&other, 100), FA_OK); // so that it must be copied
+        fa_last_error_clear();
+        ASSERT_EQ(bytes_reserve(&vec, 21000), FA_OK);
+        EXPECT_LE(bytes_capacity(&vec), 40000u);
+        const size_t capacity = bytes_capacity(&vec);
+        EXPECT_EQ(bytes_reserve(&vec, capacity + 1000), FA_OK); // in place
+        EXPECT_EQ(bytes_capacity(&vec), capacity + 1000);
+        EXPECT_EQ(fa_last_error().status, FA_OK);
+        EXPECT_TRUE(events.all.empty());
+        const fa_status expected = full == FA_FRAME_FULL_FAIL ? FA_ERROR_LIMIT : FA_OK;
+        EXPECT_EQ(bytes_reserve(&vec, 60000), expected);
+        ASSERT_EQ(events.all.size(), 2u);
+        EXPECT_EQ(events.all[0].diag, FA_DIAG_FA006);
+        EXPECT_EQ(events.all[1].diag, full == FA_FRAME_FULL_FAIL ? FA_DIAG_FA003 : FA_DIAG_FA007);
+        fa_last_error_clear();
+        EXPECT_EQ(fa_frame_end(capped), FA_OK);
+        events.all.clear();
+    }
+}
+
+// The same where a budget forbids it.
+TEST_P(Vec, GrowingWithinABudgetReportsNothing) {
+    Events events;
+    fa_alloc_config config = Config();
+    config.frame_chunk_bytes_first = 131072;
+    events.Watch(&config);
+    Allocator limited(config);
+    fa_budget budget = {};
+    budget.hard_bytes = 65536;
+    ASSERT_EQ(fa_budget_set(limited, FA_INTENT_FRAME, &budget), FA_OK);
+    fa_frame *frame = fa_frame_begin(limited);
+    bytes vec = bytes_make_in(frame, 0);
+    ASSERT_EQ(bytes_resize(&vec, 40000), FA_OK);
+    events.all.clear();
+    fa_last_error_clear();
+    EXPECT_EQ(bytes_reserve(&vec, 41000), FA_OK);
+    EXPECT_EQ(fa_last_error().status, FA_OK);
+    for (const auto &event : events.all)
+        EXPECT_NE(event.diag, FA_DIAG_FA302);
+    EXPECT_EQ(fa_frame_end(limited), FA_OK);
+}
+
+TEST_P(Vec, GrownCopiesTakeTheElementsAlignmentNotMore) {
+    if (GetParam() != 0 || kAsan)
+        GTEST_SKIP() << "blocks take more there";
+    fa_alloc_config config = Config();
+    config.frame_chunk_bytes_first = 1 << 20;
+    Allocator roomy(config);
+    fa_frame *frame = fa_frame_begin(roomy);
+    ints vec = ints_make_in(frame, 0);
+    ASSERT_EQ(ints_reserve(&vec, 16), FA_OK);
+    // Its next place starts a page by accident, and the one after that need not.
+    char *byte;
+    do
+        byte = static_cast<char *>(fa_frame_alloc_in(frame, 16));
+    while ((reinterpret_cast<uintptr_t>(byte) + 16) % 4096 != 0);
+    ASSERT_EQ(ints_reserve(&vec, 32), FA_OK);
+    ASSERT_TRUE(IsAligned(vec.items, 4096));
+    ASSERT_NE(fa_frame_alloc_in(frame, 16), nullptr);
+    const size_t before = fa_frame_bytes_in(frame);
+    ASSERT_EQ(ints_reserve(&vec, 64), FA_OK);
+    EXPECT_EQ(fa_frame_bytes_in(frame) - before, 256u);
+    // Of a block whose alignment nobody named, at most that of a cache line is kept.
+    do
+        byte = static_cast<char *>(fa_frame_alloc_in(frame, 16));
+    while ((reinterpret_cast<uintptr_t>(byte) + 16) % 4096 != 0);
+    void *block = fa_frame_alloc_in(frame, 64);
+    ASSERT_NE(fa_frame_alloc_in(frame, 16), nullptr);
+    const size_t used = fa_frame_bytes_in(frame);
+    ASSERT_NE(fa_frame_grow_in(frame, block, 64, 128), nullptr);
+    EXPECT_LT(fa_frame_bytes_in(frame) - used, 128u + 64);
+    EXPECT_EQ(fa_frame_end(roomy), FA_OK);
 }
 
 TEST_P(Vec, FullIsNoEvent) {

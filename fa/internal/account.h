@@ -82,6 +82,9 @@ void fai_account_discharge(fai_account *account, fa_intent intent, size_t bytes)
 /* What limits leave: SIZE_MAX without one. By the time it is used others may have been faster. */
 size_t fai_account_room(const fai_account *account, fa_intent intent);
 
+/* Whether one of the limits may let more pass, or send it elsewhere, when it is asked. */
+bool fai_account_may_exceed(fai_account *account, fa_intent intent);
+
 /* Whether a budget of the account or one above it asks for frame memory to be charged. */
 bool fai_account_meters(const fai_account *account);
 

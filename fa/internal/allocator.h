@@ -143,6 +143,10 @@ size_t fai_allocator_reclaim(fa_allocator *allocator);
 fa_status fai_allocator_span_quiet(fa_allocator *allocator, size_t size, size_t align,
                                    fa_span_kind kind, fai_span *span);
 
+/* The same where nothing is tried: what a backend gives at once. */
+fa_status fai_allocator_span_at_hand(fa_allocator *allocator, size_t size, size_t align,
+                                     fa_span_kind kind, fai_span *span);
+
 /* Takes a span and reports a refusal. No lock may be held. */
 fa_status fai_allocator_span(fa_allocator *allocator, size_t size, size_t align, fa_span_kind kind,
                              fai_span *span);

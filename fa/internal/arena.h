@@ -31,6 +31,11 @@ void fai_arena_enter(fai_thread *thread, fai_arena *arena);
  * needed, keeps to the cap. NULL with the reason reported. Does not count, fill or poison. */
 void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size_asked);
 
+/* Makes sure that the next fai_arena_take of so much is served: with memory that the thread has, or
+ * that a backend gives at once. Refuses, reports, reclaims and spills nothing; false where that
+ * would be needed. */
+bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align);
+
 /* Bytes used in the open frame, and the most that were, rewound ones too. */
 size_t fai_arena_used(const fai_thread *thread);
 size_t fai_arena_peak(const fai_thread *thread);

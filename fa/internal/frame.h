@@ -21,6 +21,15 @@ fa_frame *fai_frame_find(fa_allocator *allocator, size_t size);
 /* Whether the calling thread may use this frame now. If not: the reason is reported. */
 fa_status fai_frame_check(const fa_frame *frame, size_t size);
 
+/* fa_frame_grow_in for whoever knows the alignment of the block. */
+void *fai_frame_grow_aligned(fa_frame *frame, void *block, size_t size_old, size_t size_new,
+                             size_t align);
+
+/* The same where it can be had for nothing: NULL, with nothing reported and nobody asked, where it
+ * would be refused, or served past a limit. */
+void *fai_frame_grow_quiet(fa_frame *frame, void *block, size_t size_old, size_t size_new,
+                           size_t align);
+
 /* Makes it impossible that a mark of the frame that ends, or of a thread that detaches, is accepted
  * ever again. */
 void fai_mark_frame_end(fai_thread *thread);

@@ -58,6 +58,9 @@ bool fai_meter_afford(fai_thread *thread, size_t bytes);
 /* What is paid for and not yet used; SIZE_MAX where frame memory is not charged. */
 size_t fai_meter_left(const fai_thread *thread);
 
+/* Whether a budget may let the frame take more than is left. */
+bool fai_meter_may_exceed(fai_thread *thread);
+
 /* Around what may call a hook between the payment and the use: sets bytes aside, so that nobody
  * else uses them, and puts them back. used: they are used now; else they are given back. */
 fai_account *fai_meter_hold(fai_thread *thread, size_t bytes);

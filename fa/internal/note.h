@@ -5,6 +5,9 @@
 
 #include "fa/internal/arena.h"
 
+/* What a block takes of the arena, at an address that is a multiple of 16. */
+size_t fai_note_bytes(size_t size, size_t align);
+
 /* Allocates a block with its note. NULL with the reason reported. */
 void *fai_note_alloc(fai_thread *thread, size_t size, size_t align);
 
