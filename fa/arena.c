@@ -1,5 +1,6 @@
 #include "fa/internal/arena.h"
 
+#include "fa/internal/frame.h"
 #include "fa/internal/poison.h"
 
 #define PAGE_BYTES ((size_t)4096)
@@ -194,8 +195,12 @@ bool fai_arena_move_end(fai_thread *thread, const char *block, char *end) {
     if (end > chunk->end || marked || tagged)
         return false;
     char *cursor = frame->cursor;
-    bool affordable = end <= cursor || !fai_thread_is_metered(thread) ||
-                      fai_meter_afford(thread, (size_t)(end - cursor));
+    bool affordable = true;
+    if (end > cursor && fai_thread_is_metered(thread)) {
+        fai_hold hold = fai_frame_hold(thread);
+        affordable = fai_meter_afford(thread, (size_t)(end - cursor));
+        fai_frame_unhold(thread, hold);
+    }
     if (!affordable || frame->cursor != cursor) /* a hook may have moved it */
         return false;
     bool looks = FAI_LOAD_RELAXED(&thread->head.frame_start) == NULL && end < frame->cursor;
@@ -299,12 +304,11 @@ static size_t chunk_bytes_next(const fai_thread *thread) {
     return twice < config->frame_chunk_bytes_max ? twice : config->frame_chunk_bytes_max;
 }
 
-/* The slow half of fai_arena_take: the current chunk does not hold the request. */
+/* The slow half of fai_arena_take: the current chunk does not hold the request. May call hooks. */
 static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size_t size_asked) {
     fa_allocator *allocator = thread->allocator;
     fai_arena *arena = thread->arena;
     size_t need = bytes + (align - FA_ALIGN_MIN);
-    fai_frame_look_closer(thread); /* the end of this frame must look at the chunks */
     if (arena->current != NULL && !arena->outgrown) {
         arena->outgrown = true;
         note_overflow(thread, &allocator->frame_overflow_count, size_asked);
@@ -372,10 +376,15 @@ FA_COLD static void *take_metered(fai_thread *thread, size_t bytes, size_t align
 }
 
 void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size_asked) {
-    if (fai_thread_is_metered(thread))
-        return take_metered(thread, bytes, align, size_asked);
-    void *block = bump(thread, bytes, align);
-    return block != NULL ? block : take_elsewhere(thread, bytes, align, size_asked);
+    bool metered = fai_thread_is_metered(thread);
+    void *block = metered ? NULL : bump(thread, bytes, align);
+    if (block != NULL)
+        return block;
+    fai_hold hold = fai_frame_hold(thread); /* the end of this frame must look at the chunks, too */
+    block = metered ? take_metered(thread, bytes, align, size_asked)
+                    : take_elsewhere(thread, bytes, align, size_asked);
+    fai_frame_unhold(thread, hold);
+    return block;
 }
 
 bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align) {

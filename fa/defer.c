@@ -48,11 +48,13 @@ fa_status(fa_frame_defer_cancel)(fa_allocator *allocator, fa_cleanup_fn *functio
 }
 
 void fai_cleanup_run(fai_thread *thread, uint64_t serial) {
-    fai_frame_disturb(thread); /* a rewind from a clean-up must be seen, and refused */
-    thread->cleaning = true;
+    if (thread->cleanups == NULL)
+        return;
+    fai_hold before = thread->hold;
     for (fai_cleanup *newest; (newest = thread->cleanups) && newest->serial >= serial;) {
         thread->cleanups = newest->older;
+        (void)fai_frame_hold(thread);
         newest->function(newest->argument);
     }
-    thread->cleaning = false;
+    fai_frame_unhold(thread, before);
 }

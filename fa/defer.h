@@ -8,13 +8,17 @@
  *
  * Clean-ups run newest first: when the frame ends (fa_frame_end; with frames in flight then too,
  * not when the memory is used again), or, those registered since, when it is rewound to a mark. A
- * frame that is still open when its thread detaches or exits is cleaned up then, on that thread;
- * one that is open when the allocator is destroyed, by the thread that destroys it. After a fork,
- * those of the threads that are gone never run in the child.
+ * frame that is still open when its thread detaches or exits is cleaned up then, on that thread.
+ * After a fork, those of the threads that are gone never run in the child.
  *
  * While they run the frame is open and its memory as it was: a clean-up may read it, allocate from
- * it, and register more, which run as well. It must not begin, end or rewind the frame (FA009), nor
- * detach the thread.
+ * it, register more, which run as well, and rewind to marks that it has set itself. It can't begin
+ * another frame (FA004), nor end this one, rewind it further, or detach the thread (FA009).
+ *
+ * A frame that is open when the allocator is destroyed is cleaned up by the thread that destroys
+ * it. If that is not the frame's own, its handle is a foreign one there (FA201), and where that
+ * thread has no frame the allocator offers none (FA001): such a clean-up can read the frame's
+ * memory, and use pool and heap, but neither allocate from the frame nor register more.
  *
  * Frames without clean-ups pay nothing for them. */
 #ifndef FA_DEFER_H

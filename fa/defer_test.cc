@@ -156,10 +156,11 @@ TEST_P(DeferTest, MustLeaveTheFrameAlone) {
                 g_log += 'r';
                 auto *own = static_cast<fa_allocator *>(argument);
                 const fa_mark mark = fa_frame_mark_in(g_frame), newest = fa_frame_mark_in(g_frame);
-                for (const fa_mark &each : {g_mark, mark, newest}) {
-                    EXPECT_EQ(fa_frame_rewind_in(g_frame, each), FA_ERROR_FRAME_OPEN);
-                    EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA009);
-                }
+                EXPECT_EQ(fa_frame_rewind_in(g_frame, g_mark), FA_ERROR_FRAME_OPEN);
+                EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA009);
+                for (const fa_mark &each : {newest, mark})
+                    EXPECT_EQ(fa_frame_rewind_in(g_frame, each), FA_OK) << "its own";
+                EXPECT_EQ(fa_frame_rewind_in(g_frame, newest), FA_ERROR_FOREIGN) << "it died";
                 EXPECT_EQ(fa_frame_end(own), FA_ERROR_FRAME_OPEN);
                 EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA009);
                 EXPECT_EQ(fa_frame_end_in(g_frame), FA_ERROR_FRAME_OPEN);
@@ -174,10 +175,60 @@ TEST_P(DeferTest, MustLeaveTheFrameAlone) {
         EXPECT_EQ(rewind ? fa_frame_rewind_in(g_frame, outer) : fa_frame_end_in(g_frame), FA_OK);
         EXPECT_EQ(g_log, "br");
     }
-    EXPECT_EQ(events.Count(FA_DIAG_FA009), 12u);
+    EXPECT_EQ(events.Count(FA_DIAG_FA009), 8u);
     EXPECT_EQ(fa_frame_current(allocator), nullptr);
     EXPECT_EQ(Stats(allocator).frame_count, 1u);
     ExpectValid(allocator);
+}
+
+TEST_P(DeferTest, MayUseScratchMemory) {
+    Allocator allocator(config, source);
+    g_frame = fa_frame_begin(allocator);
+    const fa_mark outer = fa_frame_mark_in(g_frame);
+    fa_cleanup_fn *with_scratch = [](void *) {
+        const size_t bytes = fa_frame_bytes_in(g_frame);
+        g_mark = fa_frame_mark_in(g_frame);
+        {
+            fa_mark_scope_in(g_frame, scratch);
+            EXPECT_NE(fa_frame_alloc_in(g_frame, 20000), nullptr);
+            fa_frame_defer_in(g_frame, Log<'i'>, nullptr);
+        }
+        EXPECT_EQ(fa_frame_bytes_in(g_frame), bytes);
+        EXPECT_EQ(fa_frame_end_in(g_frame), FA_ERROR_FRAME_OPEN) << "a clean-up still runs";
+        g_log += 'o';
+        fa_frame_defer_in(
+            g_frame,
+            [](void *) {
+                EXPECT_EQ(fa_frame_rewind_in(g_frame, g_mark), FA_ERROR_FRAME_OPEN) << "another's";
+                g_log += 'n';
+            },
+            nullptr);
+    };
+    for (bool rewind : {true, false}) {
+        for (int i = 0; i < 2; i++)
+            fa_frame_defer_in(g_frame, with_scratch, nullptr);
+        EXPECT_EQ(rewind ? fa_frame_rewind_in(g_frame, outer) : fa_frame_end_in(g_frame), FA_OK);
+        EXPECT_EQ(g_log, "ionion");
+        g_log.clear();
+        ExpectValid(allocator);
+    }
+    EXPECT_EQ(events.Count(FA_DIAG_FA008), 0u);
+}
+
+TEST_P(DeferTest, WhatAHookAtTheEndRegistersRuns) {
+    config.on_event = [](void *user, const fa_event *event) {
+        if (event->diag == FA_DIAG_FA011) {
+            EXPECT_EQ(fa_frame_defer(const_cast<fa_allocator *>(event->allocator), Log<'a'>, user),
+                      FA_OK);
+        }
+    };
+    Allocator allocator(config, source);
+    for (int i = 0; i < 2; i++) {
+        fa_frame *frame = fa_frame_begin(allocator);
+        EXPECT_EQ(fa_phase_begin_in(frame, "open"), FA_OK);
+        EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+        EXPECT_EQ(g_log, i == 0 ? "a" : "aa");
+    }
 }
 
 TEST_P(DeferTest, CancelTakesTheNewestOfAPair) {

@@ -36,8 +36,8 @@ typedef enum fa_severity {
       "raise frame_bytes_max to what the stats name")                                              \
     X(FA008, FA_SEVERITY_ERROR, "a mark was refused: stale, or of another frame",                  \
       "rewind in the order of nesting, within the frame and on the thread that set the mark")      \
-    X(FA009, FA_SEVERITY_ERROR, "a frame was ended or rewound inside of one of its clean-ups",     \
-      "a clean-up may allocate, but must leave the frame itself alone")                            \
+    X(FA009, FA_SEVERITY_ERROR, "a frame was begun, ended or rewound inside of its own callback",  \
+      "clean-ups, hooks and reclaimers may rewind to marks of their own, and no further")          \
     X(FA010, FA_SEVERITY_ERROR, "a phase was ended while none is open on this thread",             \
       "pair each fa_phase_end with one fa_phase_begin in the same frame")                          \
     X(FA011, FA_SEVERITY_WARNING, "a phase was still open when its frame ended",                   \
@@ -119,7 +119,9 @@ typedef struct fa_event {
 
 /* An event hook. Called on the thread that met the condition, with no lock held: it may allocate,
  * free and query, also from the same allocator. Events met inside the hook are counted but not
- * delivered. It must not destroy the allocator. */
+ * delivered. It must not destroy the allocator. When a call that works on the thread's frame led to
+ * it, it can't begin, end or detach that frame, and rewind it only to marks that it set itself:
+ * those calls fail (FA009). */
 typedef void fa_event_fn(void *user, const fa_event *event);
 
 /* An event hook that prints one line to stderr:

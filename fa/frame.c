@@ -31,7 +31,7 @@ void fai_frame_attach(fai_thread *thread) {
     thread->frame_count = thread->frame_alloc_count = thread->frame_bytes = 0;
     thread->frame->alloc_count = 0;
     thread->cleanups = NULL;
-    thread->cleaning = false;
+    thread->hold = (fai_hold){false, 0};
     thread->frame_trim_at = due(thread, config->frame_trim_after);
     thread->pool_trim_at = due(thread, config->pool_trim_after);
     schedule(thread);
@@ -69,6 +69,11 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
         fai_report(allocator, FA_DIAG_FA004, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
         return NULL;
     }
+    if (thread->hold.is_held) {
+        fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
+        return NULL;
+    }
+    fai_hold hold = fai_frame_hold(thread);
     uint32_t in_flight = allocator->config.frames_in_flight;
     fai_arena *arena = &thread->arenas[thread->frame_count % in_flight];
     if (in_flight != 1 && allocator->watched)
@@ -82,6 +87,7 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
         fai_arena_rebuild(thread, arena);
     if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
         fai_pool_drain(thread);
+    fai_frame_unhold(thread, hold);
     thread->frame->alloc_count_base = thread->frame->alloc_count;
     fai_arena_enter(thread, arena);
     return thread->frame;
@@ -133,7 +139,9 @@ FA_COLD static void settle(fai_thread *thread) {
     }
     schedule(thread);
     if (config->frames_in_flight == 1 && thread->arena->stale) {
+        fai_hold hold = fai_frame_hold(thread);
         fai_arena_rebuild(thread, thread->arena);
+        fai_frame_unhold(thread, hold);
         fai_arena_rest(thread, thread->arena);
     }
 }
@@ -162,9 +170,11 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     fa_allocator *allocator = thread->allocator;
     fai_arena *arena = thread->arena;
     bool at_once = allocator->config.frames_in_flight == 1;
-    if (thread->cleaning)
+    if (thread->hold.is_held)
         return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
     fai_cleanup_run(thread, 0);
+    fai_phase_close(thread);
+    fai_cleanup_run(thread, 0); /* what hooks registered */
     fai_phase_frame_end(thread);
     size_t used = fai_arena_used(thread), peak = fai_arena_peak(thread);
     peak = thread->phases.bytes_peak > peak ? thread->phases.bytes_peak : peak;
@@ -291,8 +301,11 @@ static void *alloc(fa_frame *frame, size_t size, size_t align) {
     void *block = thread->allocator->watched
                       ? fai_note_alloc(thread, size, align)
                       : fai_arena_take(thread, fai_round_up(size, FA_ALIGN_MIN), align, size);
-    if (FA_UNLIKELY(block == NULL && thread->meter.promote))
+    if (FA_UNLIKELY(block == NULL && thread->meter.promote)) {
+        fai_hold hold = fai_frame_hold(thread);
         block = fai_meter_promote(thread, size, align);
+        fai_frame_unhold(thread, hold);
+    }
     if (block != NULL)
         FAI_COUNT_FRAME(frame);
     return block;

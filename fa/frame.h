@@ -28,15 +28,16 @@ FA_EXTERN_C_BEGIN
 
 /* Opens a frame on the calling thread; attaches it when it is new.
  * Returns the handle, valid until the thread detaches (the same one for each frame), or NULL:
- * FA_ERROR_FRAME_OPEN (FA004; the open frame stays as it is), FA_ERROR_NO_MEMORY, FA_ERROR_LIMIT
- * (thread_count_max). O(1) without a lock, but for objects that other threads freed meanwhile and
- * that are taken in now, and for an arena that changes its size. */
+ * FA_ERROR_FRAME_OPEN (FA004; the open frame stays as it is. FA009 in a hook that a begin or an end
+ * led to), FA_ERROR_NO_MEMORY, FA_ERROR_LIMIT (thread_count_max). O(1) without a lock, but for
+ * objects that other threads freed meanwhile and that are taken in now, and for an arena that
+ * changes its size. */
 FA_API fa_frame *fa_frame_begin(fa_allocator *allocator);
 
 /* Ends the calling thread's frame: its memory is dead (poisoned where a sanitizer runs).
  * Returns FA_OK, FA_ERROR_NO_FRAME (FA005), or FA_ERROR_FRAME_OPEN inside of one of its clean-ups
- * (FA009); _in also FA_ERROR_INVALID for NULL and FA_ERROR_FOREIGN (FA201) for another thread's
- * handle. O(1) without a lock, but after a frame that
+ * and of a hook that one of its calls led to (FA009); _in also FA_ERROR_INVALID for NULL and
+ * FA_ERROR_FOREIGN (FA201) for another thread's handle. O(1) without a lock, but after a frame that
  * outgrew its chunk, and every frame_trim_after or pool_trim_after frames: then it may call the
  * backend. */
 FA_API fa_status fa_frame_end(fa_allocator *allocator);

@@ -65,9 +65,14 @@ static void make_room(fai_thread *thread) {
     if (marks->count < marks->capacity)
         return;
     fai_span span;
-    size_t bytes = fai_round_up(marks->capacity * 2 * sizeof *marks->dead, 4096);
+    size_t capacity = marks->capacity;
+    size_t bytes = fai_round_up(capacity * 2 * sizeof *marks->dead, 4096);
     if (fai_allocator_span_quiet(thread->allocator, bytes, 64, FA_SPAN_META, &span) != FA_OK)
         return;
+    if (marks->capacity != capacity) { /* a hook was at work */
+        fai_span_free(&thread->allocator->spans, &span);
+        return;
+    }
     memcpy(span.address, marks->dead, marks->count * sizeof *marks->dead);
     if (marks->span.address != NULL)
         fai_span_free(&thread->allocator->spans, &marks->span);
@@ -150,7 +155,7 @@ const void *fai_mark_validate(const fai_thread *thread) {
  * rewind. */
 static void set_newest(fai_thread *thread, const fa_mark *mark) {
     fa_frame *frame = thread->frame;
-    bool fast = !thread->allocator->watched && !thread->cleaning &&
+    bool fast = !thread->allocator->watched && !thread->hold.is_held &&
                 !fai_thread_is_metered(thread) && mark->cursor == frame->cursor;
     frame->mark_newest = fast ? mark->serial : FAI_NO_MARK;
     frame->mark_cursor = frame->cursor;
@@ -179,7 +184,7 @@ static fa_status rewind_slow(fa_frame *frame, fa_mark mark, bool last) {
     fa_allocator *allocator = thread->allocator;
     if (thread->slot != &fai_slot)
         return fai_report(allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, 0, 0, frame);
-    if (thread->cleaning)
+    if (thread->hold.is_held && mark.serial <= thread->hold.since)
         return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, frame);
     if (is_alive(thread, &mark))
         make_room(thread);

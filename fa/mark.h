@@ -38,7 +38,8 @@ FA_API inline fa_mark fa_frame_mark_in(fa_frame *frame);
 
 /* Frees what was allocated in the frame since the mark was set.
  * Returns FA_OK; FA_ERROR_FOREIGN for a mark that is dead or belongs elsewhere (FA008) and for
- * another thread's handle (FA201); FA_ERROR_FRAME_OPEN inside of a clean-up of this frame (FA009);
+ * another thread's handle (FA201); FA_ERROR_FRAME_OPEN inside of a clean-up of this frame, or of a
+ * hook that one of its calls led to, for a mark that was set before that began (FA009);
  * FA_ERROR_INVALID for NULL. When there is no memory to remember which of more than 64 groups of
  * marks are dead, live ones between them may be refused; dead ones are never accepted.
  * O(1) amortised, and the clean-ups. */
@@ -128,7 +129,8 @@ inline fa_mark fa_frame_mark(fa_allocator *allocator) {
 
 /* False when there is more to do than to set the cursor. */
 inline bool fai_frame_rewind_fast(fa_frame *frame, fa_mark mark) {
-    if (FA_UNLIKELY(frame == NULL || mark.serial != frame->mark_newest || frame->slot != &fai_slot))
+    if (FA_UNLIKELY(frame == NULL || mark.serial != frame->mark_newest ||
+                    mark.serial == FAI_NO_MARK || frame->slot != &fai_slot))
         return false;
     char *cursor = FAI_LOAD_RELAXED(&frame->cursor);
     if (frame->high < cursor)

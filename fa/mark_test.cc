@@ -426,26 +426,126 @@ TEST_P(MarkTest, NestedGuardsNeedNoMemory) {
     fa_frame_end_in(frame);
 }
 
-TEST_P(MarkTest, InTheHookOfAnOverflow) {
-    struct Hook {
-        fa_mark mark;
-        static void Rewind(void *user, const fa_event *event) {
-            if (event->diag != FA_DIAG_FA006)
-                return;
-            fa_allocator *allocator = const_cast<fa_allocator *>(event->allocator);
-            EXPECT_EQ(fa_frame_rewind(allocator, static_cast<Hook *>(user)->mark), FA_OK);
-        }
-    } hook = {};
-    config.on_event = Hook::Rewind;
-    config.on_event_user = &hook;
+TEST_P(MarkTest, AMarkOfAllOnesIsRefused) {
     Allocator allocator(config, source);
     fa_frame *frame = fa_frame_begin(allocator);
-    (void)!fa_frame_alloc_in(frame, 16);
-    hook.mark = fa_frame_mark_in(frame);
-    for (int i = 0; i < 20; i++)
-        Paint(fa_frame_alloc_in(frame, 1000), 1, 1000);
-    ExpectValid(allocator);
+    fa_mark ones = {};
+    memset(static_cast<void *>(&ones), 0xFF, sizeof ones);
+    ExpectRefused(frame, ones);
+    char *block = static_cast<char *>(fa_frame_alloc_in(frame, 64));
+    ExpectRefused(frame, ones); // nothing marked
+    const fa_mark mark = fa_frame_mark_in(frame);
+    EXPECT_EQ(fa_frame_defer_in(
+                  frame, [](void *) {}, nullptr),
+              FA_OK); // not by the fast path
+    ExpectRefused(frame, ones);
+    ones.cursor = block;
+    ExpectRefused(frame, ones);
+    EXPECT_EQ(fa_frame_rewind_in(frame, mark), FA_OK);
     fa_frame_end_in(frame);
+    ExpectRefused(frame, ones);
+    EXPECT_EQ(fa_frame_current(allocator), nullptr);
+    ExpectValid(allocator);
+}
+
+// Does to the frame what a callback must not do, and what it may.
+struct Meddler {
+    fa_allocator *allocator = nullptr;
+    fa_mark mark = {};
+    int calls = 0;
+    bool in_frame = true;
+
+    void Meddle() {
+        if (allocator == nullptr)
+            return;
+        calls++;
+        EXPECT_EQ(fa_frame_begin(allocator), nullptr);
+        EXPECT_EQ(fa_last_error().status, FA_ERROR_FRAME_OPEN);
+        EXPECT_EQ(fa_last_error().diag, in_frame ? FA_DIAG_FA004 : FA_DIAG_FA009);
+        EXPECT_EQ(fa_thread_detach(allocator), FA_ERROR_FRAME_OPEN);
+        EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA009);
+        if (!in_frame)
+            return;
+        EXPECT_EQ(fa_frame_end(allocator), FA_ERROR_FRAME_OPEN);
+        EXPECT_EQ(fa_frame_rewind(allocator, mark), FA_ERROR_FRAME_OPEN);
+        EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA009);
+        fa_mark_guard guard = fa_mark_guard_begin(allocator);
+        (void)!fa_frame_alloc(allocator, 16);
+        EXPECT_EQ(fa_mark_guard_end(&guard), FA_OK);
+    }
+    static void OnEvent(void *user, const fa_event *) { static_cast<Meddler *>(user)->Meddle(); }
+    static size_t Reclaim(void *user, fa_allocator *, size_t) {
+        static_cast<Meddler *>(user)->Meddle();
+        return 0;
+    }
+};
+
+TEST_P(MarkTest, HooksLeaveTheFrameThatTheyInterruptAlone) {
+    for (bool spill : {false, true}) {
+        Meddler meddler;
+        config.on_event = Meddler::OnEvent;
+        config.on_event_user = &meddler;
+        config.frame_bytes_max = spill ? 16 * kKib : 0;
+        config.frame_full = FA_FRAME_FULL_SPILL;
+        Allocator allocator(config, source);
+        for (int frame_index = 0; frame_index < 3; frame_index++) {
+            fa_frame *frame = fa_frame_begin(allocator);
+            (void)!fa_frame_alloc_in(frame, 16);
+            meddler.mark = fa_frame_mark_in(frame);
+            std::vector<void *> blocks;
+            meddler.allocator = allocator;
+            for (int i = 0; i < 20; i++) {
+                blocks.push_back(fa_frame_alloc_in(frame, 1500));
+                ASSERT_NE(blocks.back(), nullptr);
+                Paint(blocks.back(), static_cast<uint64_t>(i), 1500);
+            }
+            meddler.allocator = nullptr;
+            EXPECT_EQ(fa_frame_current(allocator), frame);
+            for (size_t i = 0; i < blocks.size(); i++)
+                EXPECT_TRUE(IsPainted(blocks[i], i, 1500));
+            ExpectValid(allocator);
+            EXPECT_EQ(fa_frame_rewind_in(frame, meddler.mark), FA_OK);
+            EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+        }
+        EXPECT_GT(meddler.calls, 0);
+        ExpectValid(allocator);
+    }
+    EXPECT_EQ(source.BytesLive(), 0u);
+}
+
+TEST_P(MarkTest, ReclaimersLeaveTheFrameThatTheyInterruptAlone) {
+    for (uint32_t in_flight : {1u, 2u}) {
+        Meddler meddler;
+        config.frames_in_flight = in_flight;
+        Allocator allocator(config, source);
+        ASSERT_EQ(fa_reclaimer_add(allocator, 0, Meddler::Reclaim, &meddler), FA_OK);
+        fa_frame *frame = nullptr;
+        for (int i = 0; i < 6; i++) {
+            meddler.in_frame = false;
+            meddler.allocator =
+                allocator; // an arena is to be made anew when a frame ends or begins
+            source.Fail(i % 2);
+            frame = fa_frame_begin(allocator);
+            ASSERT_NE(frame, nullptr);
+            source.Fail(0);
+            meddler.in_frame = true;
+            meddler.mark = fa_frame_mark_in(frame);
+            for (int k = 0; k < 10; k++)
+                EXPECT_NE(fa_frame_alloc_in(frame, 3000), nullptr);
+            source.Fail(1);
+            EXPECT_EQ(fa_phase_begin_in(frame, "refused"), FA_ERROR_NO_MEMORY);
+            EXPECT_EQ(fa_phase_end_in(frame), FA_OK);
+            EXPECT_EQ(fa_frame_alloc_in(frame, 4 * kMib), nullptr);
+            meddler.in_frame = false;
+            EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+            source.Fail(0);
+            ExpectValid(allocator);
+        }
+        EXPECT_GT(meddler.calls, 0);
+        meddler.allocator = nullptr;
+        EXPECT_EQ(fa_reclaimer_remove(allocator, Meddler::Reclaim, &meddler), FA_OK);
+    }
+    EXPECT_EQ(source.BytesLive(), 0u);
 }
 
 TEST(MarkChecksDeathTest, RewoundMemoryIsFilledAndItsGuardsAreVerified) {

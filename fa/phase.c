@@ -194,9 +194,11 @@ fa_status fai_phase_begin_slow(fa_frame *frame, const char *name) {
     if (phases->lost_open != 0)
         status = FA_ERROR_NO_MEMORY;
     /* Room for this entry, and for one of a peak before it. */
+    fai_hold hold = fai_frame_hold(thread);
     while (status == FA_OK &&
            (phases->first == NULL || end_of_begins(phases) - frame->phase_next < 2))
         status = grow(thread);
+    fai_frame_unhold(thread, hold);
     if (status != FA_OK)
         return lose(thread, status);
     note_peak(thread);
@@ -239,17 +241,25 @@ fa_status fai_phase_end_find(fa_allocator *allocator) {
     return frame ? (fa_phase_end_in)(frame) : fa_last_error().status;
 }
 
+void fai_phase_close(fai_thread *thread) {
+    if (!has_phases(thread))
+        return;
+    fai_hold hold = fai_frame_hold(thread);
+    size_t count = thread->phases.lost_open + open_count(thread); /* hooks may begin others */
+    while (count-- != 0 && thread->phases.lost_open + open_count(thread) != 0) {
+        (void)(fa_phase_end_in)(thread->frame);
+        fai_report(thread->allocator, FA_DIAG_FA011, FA_OK, 0, 0, thread->frame);
+    }
+    fai_frame_unhold(thread, hold);
+}
+
 void fai_phase_frame_end(fai_thread *thread) {
     fai_phases *phases = &thread->phases;
     fa_frame *frame = thread->frame;
     if (!has_phases(thread))
         return;
-    thread->cleaning = true; /* a hook may begin others, but must leave the frame itself alone */
-    while (phases->lost_open != 0 || frame->phase_depth != 0) {
+    while (phases->lost_open + open_count(thread) != 0)
         (void)(fa_phase_end_in)(frame);
-        fai_report(thread->allocator, FA_DIAG_FA011, FA_OK, 0, 0, frame);
-    }
-    thread->cleaning = false;
     phases->count = (size_t)(frame->phase_next - phases->first);
     frame->phase_next = frame->phase_limit = NULL;
 }

@@ -20,7 +20,9 @@ FA_EXTERN_C_BEGIN
 
 #define FA_PHASE_NONE SIZE_MAX
 
-/* The record of one phase; of one that is still open: so far. */
+/* The record of one phase; of one that is still open: so far. What it says is as of the phase's
+ * end: memory that is rewound after that still counts for it, but no longer for an open one around
+ * it. */
 typedef struct fa_phase {
     const char *name;     /* as given to begin */
     size_t depth;         /* phases around it */
@@ -45,7 +47,7 @@ FA_API inline fa_status fa_phase_begin(fa_allocator *allocator, const char *name
 FA_API inline fa_status fa_phase_begin_in(fa_frame *frame, const char *name);
 
 /* Ends the phase that was begun last. One that is still open when its frame ends is ended with it,
- * and reported (FA011).
+ * and reported (FA011); those that hooks begin meanwhile are ended without a report each.
  * Returns FA_OK; FA_ERROR_INVALID when none is open (FA010) and for NULL; FA_ERROR_NO_FRAME
  * (FA001), FA_ERROR_FOREIGN (FA201). O(1). */
 FA_API inline fa_status fa_phase_end(fa_allocator *allocator);

@@ -162,6 +162,37 @@ TEST_P(PhaseTest, FindSumsPhasesOfOneName) {
     fa_frame_end_in(frame);
 }
 
+TEST_P(PhaseTest, AHookThatBeginsPhasesDoesNotKeepAFrameOpen) {
+    config.on_event = [](void *user, const fa_event *event) {
+        static_cast<Events *>(user)->all.push_back(*event);
+        if (event->diag == FA_DIAG_FA011 && static_cast<Events *>(user)->all.size() < 1000)
+            fa_phase_begin(const_cast<fa_allocator *>(event->allocator), "from the hook");
+    };
+    config.on_event_user = &events;
+    Allocator allocator(config, source);
+    for (bool lost : {false, true}) {
+        events.all.clear();
+        fa_frame *frame = fa_frame_begin(allocator);
+        EXPECT_EQ(fa_phase_begin_in(frame, "x"), FA_OK);
+        EXPECT_EQ(fa_phase_begin_in(frame, "y"), FA_OK);
+        source.Fail(lost ? 1 : 0);
+        fa_status status = FA_OK;
+        for (int i = 0; lost && status == FA_OK; i++) // a phase without a record is open, too
+            if ((status = fa_phase_begin_in(frame, "z")) == FA_OK)
+                fa_phase_end_in(frame);
+        EXPECT_EQ(fa_frame_end_in(frame), FA_OK);
+        source.Fail(0);
+        EXPECT_EQ(events.Count(FA_DIAG_FA011), lost ? 3u : 2u) << "as many as were open";
+        EXPECT_EQ(fa_phase_lost_count(allocator) > 0, lost);
+        for (size_t i = 0; i < fa_phase_count(allocator); i++) {
+            fa_phase phase;
+            EXPECT_EQ(fa_phase_get(allocator, i, &phase), FA_OK);
+            EXPECT_FALSE(phase.is_open);
+        }
+        ExpectValid(allocator);
+    }
+}
+
 TEST_P(PhaseTest, UnbalancedUseIsReported) {
     Allocator allocator(config, source);
     EXPECT_EQ(fa_phase_begin(allocator, "x"), FA_ERROR_NO_FRAME);

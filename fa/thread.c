@@ -337,9 +337,10 @@ fa_status fa_thread_detach(fa_allocator *allocator) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
     if (thread == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
-    fa_status status = fai_frame_is_open(thread) ? (fa_frame_end_in)(thread->frame) : FA_OK;
-    if (status != FA_OK)
-        return status; /* called by one of its clean-ups */
+    if (thread->hold.is_held) /* called by one of its clean-ups, or a hook */
+        return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
+    if (fai_frame_is_open(thread))
+        (void)(fa_frame_end_in)(thread->frame);
     fai_meter_bury_all(thread);
     pthread_mutex_lock(&k_lock);
     detach_locked(thread);

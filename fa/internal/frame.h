@@ -14,6 +14,17 @@ static inline void fai_frame_disturb(fai_thread *thread) {
     thread->frame->mark_newest = FAI_NO_MARK;
 }
 
+/* Holds the frame until fai_frame_unhold is called with the result; may be nested. To be put around
+ * whatever may call hooks while the frame, open or not, is worked on. */
+static inline fai_hold fai_frame_hold(fai_thread *thread) {
+    fai_hold before = thread->hold;
+    thread->hold = (fai_hold){true, thread->frame->mark_count};
+    fai_frame_look_closer(thread);
+    fai_frame_disturb(thread);
+    return before;
+}
+static inline void fai_frame_unhold(fai_thread *thread, fai_hold before) { thread->hold = before; }
+
 /* The calling thread's frame in allocator, open or not; NULL with the reason reported. size: what
  * was asked for. */
 fa_frame *fai_frame_find(fa_allocator *allocator, size_t size);

@@ -24,7 +24,10 @@ typedef struct fai_phases {
 void fai_phase_attach(fai_thread *thread);
 void fai_phase_detach(fai_thread *thread);
 
-/* The open frame is about to end: so do its phases. */
+/* Ends the open phases, and reports each. Calls hooks. */
+void fai_phase_close(fai_thread *thread);
+
+/* The open frame is about to end: so do phases that are still open, and the log. Calls no hook. */
 void fai_phase_frame_end(fai_thread *thread);
 
 /* The cursor went down: phases that had begun above it begin there now. */

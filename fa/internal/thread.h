@@ -63,6 +63,13 @@ typedef struct fai_marks {
 
 typedef struct fai_cleanup fai_cleanup;
 
+/* While clean-ups, hooks or other callbacks run in the middle of what is done to a frame: nobody
+ * begins, ends or detaches it, and only marks that are set meanwhile can be rewound to. */
+typedef struct fai_hold {
+    bool is_held;
+    uint64_t since; /* serial of the newest mark then */
+} fai_hold;
+
 struct fai_thread {
     fai_thread_head head; /* must be first */
     fa_allocator *allocator;
@@ -86,7 +93,7 @@ struct fai_thread {
     fai_marks marks;
     fai_phases phases;
     fai_cleanup *cleanups; /* of the open frame, newest first */
-    bool cleaning;         /* one of them runs */
+    fai_hold hold;
     fai_meter meter;
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
 
