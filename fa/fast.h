@@ -20,8 +20,8 @@ FA_EXTERN_C_BEGIN
 #define FAI_STORE_RELAXED(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELAXED)
 
 /* The frame handle. Invariants while a frame is open: cursor is 16-aligned; cursor <= limit;
- * [cursor, limit) is free; limit - cursor is a multiple of 16. While none is open: cursor == limit.
- */
+ * [cursor, limit) is free; limit - cursor is a multiple of 16. While none is open, cursor is
+ * limit. */
 typedef struct fa_frame {
     char *cursor;
     char *limit;
@@ -53,9 +53,9 @@ typedef struct fai_phase_entry {
     uint64_t alloc_count;
     uint64_t nanoseconds; /* time of day; only with a clock */
 } fai_phase_entry;
-#define FAI_NO_MARK                                                                                \
-    UINT64_MAX /* the next rewind takes the slow path, and so does the next mark                   \
-                */
+
+/* As mark_newest: the next rewind takes the slow path, and so does the next mark. */
+#define FAI_NO_MARK UINT64_MAX
 
 /* Objects of one class that a thread keeps ready; their addresses follow the structure.
  * state holds two numbers, so that one addition keeps both: in its low 16 bits how many objects are
@@ -87,9 +87,10 @@ typedef struct fai_magazine {
 
 /* The first words of a thread's state. */
 typedef struct fai_thread_head {
-    char *frame_start; /* atomic; cursor and limit of the next frame as it begins; NULL: begin
-                          and... */
-    char *frame_limit; /* ...end must look closer */
+    /* Cursor and limit of the next frame as it begins. start is atomic; NULL: begin and end must
+     * look closer. */
+    char *frame_start;
+    char *frame_limit;
 } fai_thread_head;
 
 /* Where a thread finds its pool objects of one tag. */
@@ -102,8 +103,7 @@ typedef struct fai_pool_view {
 /* The first words of the book-keeping of a slab. */
 typedef struct fai_slab_head {
     fai_thread_head *owner; /* NULL: waits for adoption. Written by the owner or under the lock */
-    fai_magazine
-        *magazine; /* the owner's, for this tag and class; NULL without owner or fast path */
+    fai_magazine *magazine; /* the owner's, of this tag and class; NULL: none, or no fast path */
 } fai_slab_head;
 
 /* Book-keeping of the slab that holds the object at address. */

@@ -151,8 +151,7 @@ const void *fai_mark_validate(const fai_thread *thread) {
 
 /* ---- slow paths ---- */
 
-/* The newest live mark from now on; watched allocators and budgets see every
- * rewind. */
+/* The newest live mark from now on. Watched allocators and budgets see every rewind. */
 static void set_newest(fai_thread *thread, const fa_mark *mark) {
     fa_frame *frame = thread->frame;
     bool fast = !thread->allocator->watched && !thread->hold.is_held &&

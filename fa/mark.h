@@ -61,8 +61,10 @@ FA_API inline fa_mark_guard fa_mark_guard_begin_in(fa_frame *frame);
 /* Keeps what was allocated: the guard's end will do nothing. NULL does nothing. */
 FA_API inline void fa_mark_guard_commit(fa_mark_guard *guard);
 
-/* Rewinds to where the guard began, unless it was committed or ended before.
- * Returns what the rewind returns, FA_OK where there is none; FA_ERROR_INVALID for NULL. */
+/* Rewinds to where the guard began, unless it was committed or ended before. The guard's mark is
+ * not to be used after that. A block from before the guard is still copied when it grows, as after
+ * any mark, until the frame is rewound to an older one. Returns what the rewind returns, FA_OK
+ * where there is none; FA_ERROR_INVALID for NULL. */
 FA_API inline fa_status fa_mark_guard_end(fa_mark_guard *guard);
 
 /* Declares a guard called name over an open frame that ends with its scope, however that is left
