@@ -360,12 +360,14 @@ static size_t bytes_to_pay(const fai_thread *thread, size_t bytes, size_t align)
 /* The same as fai_arena_take where a budget may have a word in it: first it is paid for. */
 FA_COLD static void *take_metered(fai_thread *thread, size_t bytes, size_t align,
                                   size_t size_asked) {
-    size_t need;
-    do { /* hooks may use the frame meanwhile */
-        need = bytes_to_pay(thread, bytes, align);
+    size_t need = bytes_to_pay(thread, bytes, align);
+    do {
         if (fai_meter_pay(thread, need) != FAI_CHARGE_OK)
             return NULL;
-    } while (bytes_to_pay(thread, bytes, align) != need || fai_meter_left(thread) < need);
+        /* Hooks may have used the frame meanwhile. Each further round is for a longer way to the
+         * next aligned address, so there are few. */
+        need = bytes_to_pay(thread, bytes, align);
+    } while (fai_meter_left(thread) < need);
     void *block = bump(thread, bytes, align);
     if (block != NULL)
         return block;

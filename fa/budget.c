@@ -109,7 +109,11 @@ fa_status fa_budget_set_tag(fa_allocator *allocator, fa_tag tag, fa_intent inten
     fai_ledger *ledger = &account->ledger[intent];
     if (budget == NULL && FAI_LOAD_ACQUIRE(&ledger->rule) == NULL)
         return FA_OK;
-    fa_status status = lock_with_room(allocator);
+    fa_status status = FA_OK;
+    if (FAI_LOAD_ACQUIRE(&ledger->rule) == NULL)
+        status = lock_with_room(allocator);
+    else
+        fai_lock(allocator);
     fai_rule *rule = ledger->rule;
     if (rule == NULL && status == FA_OK)
         rule = &allocator->budgets.blocks->rule[allocator->budgets.rule_count++];

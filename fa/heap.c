@@ -301,16 +301,10 @@ void *(fa_heap_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size)
     return fai_heap_zeroed(allocator, count, size, allocator ? fai_tag_now(allocator) : 0);
 }
 
-/* Tries to give a live block a new size where it lies. copy: its entry as it is now. */
-static bool resize_in_place(fa_allocator *allocator, fai_heap_entry *copy, size_t size) {
+/* Gives a live block a new size in the memory that it has now. copy: its entry before, but for the
+ * span. */
+static void record_size(fa_allocator *allocator, const fai_heap_entry *copy, size_t size) {
     fai_heap *heap = &allocator->heap;
-    if (allocator->watched) /* what leaves the block must not be poisoned when it is cut off */
-        fai_unpoison_defined(copy->span.address, copy->span.size);
-    bool done = fai_store_resize(allocator, &copy->span, bytes_for(allocator, size));
-    if (!done && allocator->watched)
-        fai_poison((char *)copy->span.address + copy->size, copy->span.size - copy->size);
-    if (!done)
-        return false;
     size_t kept = copy->size < size ? copy->size : size;
     pthread_mutex_lock(&heap->lock);
     fai_heap_entry *entry = find(heap, copy->span.address);
@@ -322,7 +316,40 @@ static bool resize_in_place(fa_allocator *allocator, fai_heap_entry *copy, size_
     account(heap, size);
     dress(allocator, &copy->span, size, kept);
     pthread_mutex_unlock(&heap->lock);
-    return true;
+    if (size < copy->size)
+        discharge(allocator, copy->tag, copy->size - size);
+}
+
+/* Tries to give a live block a new size where it lies. copy: its entry as it is now. */
+static bool resize_in_place(fa_allocator *allocator, fai_heap_entry *copy, size_t size) {
+    if (allocator->watched) /* what leaves the block must not be poisoned when it is cut off */
+        fai_unpoison_defined(copy->span.address, copy->span.size);
+    bool done = fai_store_resize(allocator, &copy->span, bytes_for(allocator, size));
+    if (!done && allocator->watched)
+        fai_poison((char *)copy->span.address + copy->size, copy->span.size - copy->size);
+    if (done)
+        record_size(allocator, copy, size);
+    return done;
+}
+
+/* A smaller size, for a block whose memory the store can't cut. Where there is no room for a second
+ * block it stays where it is: less is never refused. */
+static void *shrink(fa_allocator *allocator, const fai_heap_entry *copy, size_t size) {
+    void *block = copy->span.address, *moved = NULL;
+    const fa_site *site = fai_slot.site;
+    fa_error error = fa_last_error();
+    bool zeroed;
+    if (fai_account_room(fai_tag_account(allocator, copy->tag), FA_INTENT_HEAP) >= size)
+        moved = take(allocator, size, copy->align, copy->tag, &zeroed);
+    if (moved == NULL) {
+        fai_slot.site = site;
+        fai_error_restore(error);
+        record_size(allocator, copy, size);
+        return block;
+    }
+    memcpy(moved, block, size);
+    fai_heap_give(allocator, block, SIZE_MAX);
+    return moved;
 }
 
 void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
@@ -349,19 +376,19 @@ void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
     /* In place only with what is left below the limits: whoever decides past them is asked once. */
     if (more == 0 || charge_quiet(allocator, copy.tag, more)) {
         if (resize_in_place(allocator, &copy, size)) {
-            if (size < size_old)
-                discharge(allocator, copy.tag, size_old - size);
-            else
+            if (more != 0)
                 note(allocator, copy.tag);
             return block;
         }
         discharge(allocator, copy.tag, more);
     }
+    if (size < size_old)
+        return shrink(allocator, &copy, size);
     bool zeroed;
     void *moved = take(allocator, size, copy.align, copy.tag, &zeroed);
     if (moved == NULL)
         return NULL;
-    memcpy(moved, block, size_old < size ? size_old : size);
+    memcpy(moved, block, size_old);
     fai_heap_give(allocator, block, SIZE_MAX);
     return moved;
 }

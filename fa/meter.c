@@ -71,14 +71,22 @@ static void refresh_limit(fai_thread *thread) {
         thread->allocator->watched ? frame->cursor : fai_meter_limit(thread, frame->cursor, end);
 }
 
-/* Makes room for one more stretch and the spare ones. False with the reason reported. */
-static bool make_room(fai_thread *thread) {
+/* The newest stretch of the account that the meter is at, or NULL. */
+static fai_stretch *find_same(const fai_meter *meter) {
+    for (size_t i = meter->count; i-- > 0;)
+        if (meter->stretch[i].account == meter->account)
+            return &meter->stretch[i];
+    return NULL;
+}
+
+/* Makes so many places. False with the reason reported. */
+static bool grow(fai_thread *thread, size_t places) {
     fai_meter *meter = &thread->meter;
     if (meter->capacity == 0) {
         meter->stretch = meter->own;
         meter->capacity = FAI_STRETCHES_OWN;
     }
-    while (meter->count + 1 + STRETCHES_SPARE > meter->capacity) {
+    while (places > meter->capacity) {
         fai_span span;
         size_t capacity = meter->capacity, bytes = capacity * 2 * sizeof *meter->stretch;
         if (fai_allocator_span(thread->allocator, bytes, 64, FA_SPAN_META, &span) != FA_OK)
@@ -97,6 +105,21 @@ static bool make_room(fai_thread *thread) {
     return true;
 }
 
+/* Makes room for one more stretch and the spare ones. False with the reason reported. */
+static bool make_room(fai_thread *thread) {
+    const fai_meter *meter = &thread->meter;
+    bool has_place = meter->account == NULL || find_same(meter) != NULL; /* see close_stretch */
+    if (has_place && FAI_LOAD_RELAXED(&thread->allocator->spans.sealed) && meter->capacity != 0)
+        return true;
+    return grow(thread, meter->count + 1 + STRETCHES_SPARE);
+}
+
+bool fai_meter_expect_tags(fai_thread *thread) {
+    if (!fai_thread_is_metered(thread) || FAI_LOAD_RELAXED(&thread->allocator->spans.sealed))
+        return true;
+    return grow(thread, thread->meter.tag_count + 1 + STRETCHES_SPARE);
+}
+
 /* Whether a rewind could come back into what the frame holds now. */
 static bool is_marked(const fai_thread *thread) {
     return thread->frame->mark_count != thread->marks.floor;
@@ -108,13 +131,14 @@ static void close_stretch(fai_thread *thread) {
     size_t bytes = meter->paid - meter->from;
     if (meter->account == NULL || bytes == 0)
         return;
-    /* Without a mark nothing of it comes back before the end: one place for each account. */
-    size_t looks = is_marked(thread) ? 0 : 8;
-    for (size_t i = meter->count; i-- > 0 && looks > 0; looks--)
-        if (meter->stretch[i].account == meter->account) {
-            meter->stretch[i].bytes += bytes;
-            return;
-        }
+    /* Without a mark nothing of it comes back before the end: one place for each account. With one
+     * and without room the bytes come back late: at the end of the frame at the latest. */
+    bool crowded = meter->count + STRETCHES_SPARE >= meter->capacity;
+    fai_stretch *same = crowded || !is_marked(thread) ? find_same(meter) : NULL;
+    if (same != NULL) {
+        same->bytes += bytes;
+        return;
+    }
     FA_ASSERT(meter->count < meter->capacity);
     meter->stretch[meter->count++] = (fai_stretch){meter->account, meter->from, bytes};
 }
@@ -127,6 +151,7 @@ static void open_stretch(fai_thread *thread, fai_account *account, size_t from) 
         return;
     fai_frame_look_closer(thread); /* the end of this frame has to give it back */
     fai_frame_disturb(thread);
+    thread->tallies.cursor = NULL; /* every switch to another tag is to be seen */
 }
 
 /* Whom the frame memory of the thread is to be charged to now, or NULL. */
@@ -139,17 +164,36 @@ static fai_account *account_now(fai_thread *thread) {
                                                                                       : NULL;
 }
 
+/* Goes on with another account; there is room for it. */
+static void turn_to(fai_thread *thread, fai_account *account) {
+    fai_meter_give_back(thread);
+    close_stretch(thread);
+    open_stretch(thread, account, fai_arena_used(thread));
+    refresh_limit(thread);
+}
+
 /* Brings the meter to where the thread is. False with the reason reported. */
 static bool follow(fai_thread *thread) {
-    fai_meter *meter = &thread->meter;
-    fai_account *account = account_now(thread);
-    if (account == meter->account)
+    if (account_now(thread) == thread->meter.account)
         return true;
     if (!make_room(thread))
         return false;
-    fai_meter_give_back(thread);
-    close_stretch(thread);
-    open_stretch(thread, account_now(thread), fai_arena_used(thread));
+    turn_to(thread, account_now(thread));
+    return true;
+}
+
+/* Adds what was charged to an account while hooks and callbacks may have used the frame in other
+ * tags: to go by where the thread is instead would mean asking, and calling them, once more. Takes
+ * the charge back and returns false where there is no room for it. */
+static bool book(fai_thread *thread, fai_account *account, size_t bytes) {
+    fai_meter *meter = &thread->meter;
+    if (meter->account != account && !make_room(thread)) {
+        discharge(thread, account, bytes);
+        return false;
+    }
+    if (meter->account != account)
+        turn_to(thread, account);
+    meter->paid += bytes;
     refresh_limit(thread);
     return true;
 }
@@ -258,32 +302,27 @@ fai_charge fai_meter_pay(fai_thread *thread, size_t bytes) {
     meter->promote = result == FAI_CHARGE_PROMOTE;
     if (result != FAI_CHARGE_OK)
         return result;
-    if (meter->account == account) {
-        meter->paid += grant;
-        refresh_limit(thread);
-    } else { /* a hook left the thread in another tag */
-        discharge(thread, account, grant);
-    }
-    return FAI_CHARGE_OK;
+    return book(thread, account, grant) ? FAI_CHARGE_OK : FAI_CHARGE_REFUSED;
 }
 
 bool fai_meter_afford(fai_thread *thread, size_t bytes) {
-    fai_meter *meter = &thread->meter;
-    if (!follow(thread))
-        return false;
-    size_t left = fai_meter_left(thread);
-    if (bytes <= left)
-        return true;
-    fai_account *account = meter->account;
-    if (!charge_quiet(thread, account, bytes - left))
-        return false;
-    if (meter->account != account) { /* a hook left the thread in another tag */
-        discharge(thread, account, bytes - left);
-        return false;
+    for (bool again = false;; again = true) {
+        if (!follow(thread))
+            return false;
+        size_t left = fai_meter_left(thread);
+        if (bytes <= left)
+            return true;
+        fai_account *account = thread->meter.account;
+        if (charge_quiet(thread, account, bytes - left))
+            return book(thread, account, bytes - left);
+        if (again)
+            return false;
+        while (account->parent != NULL) /* what is ready of any tag may be what fills a limit */
+            account = account->parent;
+        bool frames = fai_meter_give_back(thread);
+        if (!fai_pool_give_ready(thread, account) && !frames)
+            return false;
     }
-    meter->paid += bytes - left;
-    refresh_limit(thread);
-    return true;
 }
 
 char *fai_meter_limit(const fai_thread *thread, char *cursor, char *end) {

@@ -231,6 +231,7 @@ static fai_tally *make(fai_thread *thread, fa_tag tag) {
     tally->tag = tag;
     tally->parent = parent;
     FAI_STORE_RELEASE(&tally->view, &fai_pool_closed);
+    thread->meter.tag_count++;
     return tally;
 }
 
@@ -293,7 +294,7 @@ FA_COLD static fa_status enter_slow(fa_allocator *allocator, fa_tag tag) {
         return fai_report(allocator, FA_DIAG_FA402, FA_ERROR_LIMIT, FA_TAG_DEPTH_MAX + 1,
                           FA_TAG_DEPTH_MAX, NULL);
     fai_tally *tally = make(thread, tag);
-    if (tally == NULL || !make_turns(thread))
+    if (tally == NULL || !make_turns(thread) || !fai_meter_expect_tags(thread))
         return fa_last_error().status;
     (void)fai_thread_get(allocator); /* a hook may have used another allocator */
     return account_and_push(thread, tally);

@@ -39,6 +39,7 @@ typedef struct fai_meter {
     size_t from;          /* what the frame held when that began */
     size_t paid;          /* what it may hold */
     bool promote;         /* the last block that was refused is to be served by the pool */
+    size_t tag_count;     /* that the thread ever entered */
     fai_stretch *stretch; /* in ascending order, as far as there are marks to rewind to */
     size_t count, capacity;
     fai_span span; /* address NULL: stretch is own, or nothing yet */
@@ -68,6 +69,10 @@ void fai_meter_release(fai_thread *thread, fai_account *account, size_t bytes, s
 
 /* The end of what the frame may take without asking, where its chunk ends at end. */
 char *fai_meter_limit(const fai_thread *thread, char *cursor, char *end);
+
+/* Makes room for a stretch of each tag that the thread ever entered, where frame memory is charged:
+ * so that a sealed allocator refuses none of them. False with the reason reported. */
+bool fai_meter_expect_tags(fai_thread *thread);
 
 /* The thread goes on in another tag. */
 void fai_meter_switch(fai_thread *thread);
