@@ -178,7 +178,7 @@ class Model {
         }
         EXPECT_TRUE(IsPainted(block, old.mark, std::min(size, old.size)));
         alloc_count_ -= fa_frame_count_in(frame_) == count || !kCounted;
-        Add(block, size, std::min<size_t>(old.align, 4096));
+        Add(block, size, std::min<size_t>(old.align, FA_CACHE_LINE));
     }
 
     fa_allocator *allocator_;
