@@ -22,12 +22,7 @@ void Overstep(void *block, size_t size, size_t bytes) {
 
 // Whether a write past the end is seen by the library, and by no sanitizer before it.
 bool SeesGuards(const Kind &kind) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)kind;
-    return false;
-#else
-    return (kind.checks & FA_CHECK_GUARD) != 0;
-#endif
+    return !kAsan && !kTsan && (kind.checks & FA_CHECK_GUARD) != 0;
 }
 
 // Whether the next allocation of a size takes the fast path.
