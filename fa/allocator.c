@@ -60,6 +60,7 @@ static void close_parts(fa_allocator *allocator) {
     fai_store_destroy(allocator);
     fai_reserve_destroy(allocator);
     fai_budgets_destroy(allocator);
+    pthread_mutex_destroy(&allocator->owned.lock);
     pthread_mutex_destroy(&allocator->lock);
     fai_spans spans = allocator->spans;
     fai_span self = allocator->self;
@@ -104,8 +105,8 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
     fai_tags_create(allocator);
     allocator->thread_bytes =
         fai_round_up(sizeof(fai_thread) + fai_pool_thread_bytes(&allocator->pools), 64);
-    if (pthread_mutex_init(&allocator->lock, NULL) != 0 || !fai_heap_create(allocator) ||
-        !fai_store_create(allocator)) {
+    if (pthread_mutex_init(&allocator->lock, NULL) != 0 || !fai_owned_create(&allocator->owned) ||
+        !fai_heap_create(allocator) || !fai_store_create(allocator)) {
         fai_span_free(&spans, &self);
         fai_spans_close(&spans);
         return fai_fail(FA_ERROR_NO_MEMORY, 0);
@@ -190,6 +191,7 @@ static size_t destroy(fa_allocator *allocator) {
     clean_frames(allocator);
     /* Giving everything back, and naming it, is the one thing that a seal does not forbid. */
     FAI_STORE_SEQ(&allocator->spans.sealed, false);
+    fai_owned_destroy(allocator);
     fai_registry_bury(allocator); /* what frames hold is no leak */
     size_t alive = report_leaks(allocator);
     fai_registry_remove(allocator);
@@ -301,8 +303,10 @@ fa_status fa_validate(fa_allocator *allocator, const void **place) {
         *place = NULL;
     if (allocator == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
+    const void *wrong = fai_owned_validate(allocator);
     fai_lock(allocator);
-    const void *wrong = fai_slab_validate(allocator);
+    if (wrong == NULL)
+        wrong = fai_slab_validate(allocator);
     size_t threads = 0, held = 0;
     for (const fai_thread *thread = allocator->threads; thread; thread = thread->next) {
         threads++;

@@ -42,6 +42,8 @@ typedef enum fa_severity {
       "pair each fa_phase_end with one fa_phase_begin in the same frame")                          \
     X(FA011, FA_SEVERITY_WARNING, "a phase was still open when its frame ended",                   \
       "it was closed for you; end phases before their frame")                                      \
+    X(FA012, FA_SEVERITY_WARNING, "a retained block could not be kept when its frame ended",       \
+      "the summary of the frame names the reason; its handle does not resolve any more")           \
     X(FA201, FA_SEVERITY_ERROR, "a frame was used by a thread that does not own it",               \
       "each thread begins its own frame and allocates from that")                                  \
     X(FA202, FA_SEVERITY_WARNING, "a thread could not be attached",                                \
@@ -69,6 +71,26 @@ typedef enum fa_severity {
       "free it before, or ignore this if the program is about to end")                             \
     X(FA606, FA_SEVERITY_FATAL, "the book-keeping of a block is damaged",                          \
       "something wrote outside of its block, or into memory that it had freed")                    \
+    X(FA610, FA_SEVERITY_ERROR,                                                                    \
+      "a scratch pool or a group was used after it was removed or freed",                          \
+      "its memory is gone: remove or free it once, after its last use")                            \
+    X(FA611, FA_SEVERITY_ERROR, "a scratch pool or a group was used by two threads at once",       \
+      "one thread at a time: hand it over, or give each thread its own")                           \
+    X(FA612, FA_SEVERITY_ERROR, "a scratch scope was ended out of order, or on another thread",    \
+      "end scopes in the reverse order of their begin, on the same thread")                        \
+    X(FA620, FA_SEVERITY_ERROR, "a handle was refused: stale, forged, or of another table",        \
+      "its object was freed, or the table is another one")                                         \
+    X(FA621, FA_SEVERITY_ERROR,                                                                    \
+      "a handle was unpinned more often than pinned, or freed while pinned",                       \
+      "pair each pin with one unpin, and free after the last")                                     \
+    X(FA630, FA_SEVERITY_ERROR, "a streamed block was used in a state that does not allow it",     \
+      "the order is reserve, begin, progress, finish, access, release")                            \
+    X(FA631, FA_SEVERITY_WARNING, "a streaming budget is used up and nothing may be evicted",      \
+      "release or unpin something, lower what is wanted, or raise the budget")                     \
+    X(FA640, FA_SEVERITY_ERROR, "a typed pool was given an object that is not one of its own",     \
+      "give each object back to the pool that made it, once")                                      \
+    X(FA650, FA_SEVERITY_ERROR, "a shared object was released more often than it was held",        \
+      "pair each hold with one release; a weak reference is no hold")                              \
     X(FA701, FA_SEVERITY_WARNING, "no backend of the chain could serve a request",                 \
       "the system is out of memory, or the backend's region is too small")                         \
     X(FA702, FA_SEVERITY_WARNING, "a request did not fit into what a sealed allocator holds",      \

@@ -66,6 +66,7 @@ static void thread_exit(void *value) {
 static void fork_prepare(void) {
     pthread_mutex_lock(&k_lock);
     for (fa_allocator *allocator = k_allocators; allocator; allocator = allocator->next) {
+        fai_owned_lock_all(&allocator->owned);
         fai_lock(allocator);
         pthread_mutex_lock(&allocator->heap.lock);
         pthread_mutex_lock(&allocator->store.lock);
@@ -77,6 +78,7 @@ static void fork_release(void) {
         pthread_mutex_unlock(&allocator->store.lock);
         pthread_mutex_unlock(&allocator->heap.lock);
         fai_unlock(allocator);
+        fai_owned_unlock_all(&allocator->owned);
     }
     pthread_mutex_unlock(&k_lock);
 }

@@ -6,6 +6,7 @@
 #include "fa/internal/account.h"
 #include "fa/internal/atomic.h"
 #include "fa/internal/check.h"
+#include "fa/internal/owned.h"
 #include "fa/internal/reserve.h"
 #include "fa/internal/span.h"
 #include "fa/internal/store.h"
@@ -71,7 +72,7 @@ struct fa_allocator {
     uint32_t checks;      /* fa_check bits in force */
     bool watched;         /* somebody must see each allocation: the fast paths stay closed */
     uint32_t references;  /* atomic */
-    pthread_mutex_t lock; /* threads, pools; the order is registry, this, heap, store */
+    pthread_mutex_t lock; /* threads, pools; the order is registry, owned, this, heap, store */
     fai_thread *threads;  /* attached */
     fai_thread *idle;     /* states to be used again; never given back before destroy */
     fai_thread *frozen;   /* of threads that did not survive a fork */
@@ -85,6 +86,7 @@ struct fa_allocator {
     fai_tags tags;
     fai_account account; /* of everything: the root */
     fai_budgets budgets;
+    fai_owned_list owned;
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */
     uint64_t frame_count, frame_alloc_count, frame_bytes;

@@ -1,0 +1,53 @@
+/* What an allocator owns beside its threads: scratch pools, groups, handle tables and the like.
+ * Each is made and destroyed by calls of its own noun; what is left dies with the allocator. */
+#ifndef FAI_OWNED_H
+#define FAI_OWNED_H
+
+#include "fa/allocator.h"
+
+#include <pthread.h>
+
+typedef struct fai_owned fai_owned;
+
+/* What can be done to it without knowing what it is. */
+typedef struct fai_owned_kind {
+    /* With the allocator, once nobody uses it any more; it is off the list already. Frees all that
+     * it holds, itself too. No lock is held: it may call destructors and hooks. */
+    void (*destroy)(fa_allocator *allocator, fai_owned *owned);
+    /* The address of what is wrong, or NULL. Takes the locks it needs; calls no hook. NULL: there
+     * is nothing to check. */
+    const void *(*validate)(fa_allocator *allocator, fai_owned *owned);
+    /* Around a fork: holds its lock, so that the child finds it in order. NULL: it has none. */
+    void (*lock)(fai_owned *owned);
+    void (*unlock)(fai_owned *owned);
+} fai_owned_kind;
+
+/* Stands in what is owned. */
+struct fai_owned {
+    const fai_owned_kind *kind;
+    fai_owned *next, *prev;
+};
+
+/* All of them, newest first. The lock comes after the registry's, before those of what is owned,
+ * which come before the allocator's. */
+typedef struct fai_owned_list {
+    pthread_mutex_t lock;
+    fai_owned *newest;
+} fai_owned_list;
+
+bool fai_owned_create(fai_owned_list *list);
+
+/* Puts one on the list and takes it off. Neither may be called with a lock held. */
+void fai_owned_add(fa_allocator *allocator, fai_owned *owned, const fai_owned_kind *kind);
+void fai_owned_remove(fa_allocator *allocator, fai_owned *owned);
+
+/* Destroys all, newest first, also those that are made meanwhile. */
+void fai_owned_destroy(fa_allocator *allocator);
+
+const void *fai_owned_validate(fa_allocator *allocator);
+
+/* Before a fork, and after it in both processes. */
+void fai_owned_lock_all(fai_owned_list *list);
+void fai_owned_unlock_all(fai_owned_list *list);
+
+#endif
