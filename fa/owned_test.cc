@@ -2,7 +2,7 @@
 #include "fa/testing.hpp"
 
 extern "C" {
-#include "fa/internal/allocator.h"
+#include "fa/internal/owned.h"
 }
 
 #include <sys/wait.h>
