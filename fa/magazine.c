@@ -202,16 +202,17 @@ static void add_returned(fai_returned *returned, fai_pool *pool, size_t bytes) {
     returned->bytes += bytes;
 }
 
-/* Puts an object into a slab that the thread owns. An entirely free slab is moved to *released when
- * the class has another one with free objects. Returns false for a double free. */
-static bool put_owned(fai_pool *pool, fai_slab *slab, void *object, fai_slab **released,
-                      fai_returned *returned) {
+/* Puts objects into a slab that the thread owns, up to the first that is not its own or is there
+ * already: a double free. Returns how many. An entirely free slab is moved to *released when the
+ * class has another one with free objects. */
+static uint32_t put_owned(fai_pool *pool, fai_slab *slab, void *const *objects, uint32_t count,
+                          fai_slab **released, fai_returned *returned) {
     fai_pool_class *lists = &pool->classes[slab->class_index];
-    fa_allocator *allocator = pool->thread->allocator;
-    if (!fai_slab_put(allocator, slab, object))
-        return false;
-    add_returned(returned, pool, slab->class_bytes);
-    if (slab->free_count == 1) {
+    uint32_t put = fai_slab_put(pool->thread->allocator, slab, objects, count);
+    if (put == 0)
+        return 0;
+    add_returned(returned, pool, (size_t)put * slab->class_bytes);
+    if (slab->free_count == put) {
         fai_slab_unlink(&lists->full, slab);
         fai_slab_push(&lists->partial, slab);
     }
@@ -220,10 +221,27 @@ static bool put_owned(fai_pool *pool, fai_slab *slab, void *object, fai_slab **r
         slab->next = *released;
         *released = slab;
     }
-    return true;
+    return put;
 }
 
-/* The same for a slab without an owner. Under the lock. */
+/* The same for objects of any of the pool's slabs, all of them. Returns how many were there twice;
+ * *twice is one of those. */
+static uint32_t put_all(fai_pool *pool, void *const *objects, uint32_t count, fai_slab **released,
+                        fai_returned *returned, void **twice) {
+    uint32_t damaged = 0;
+    for (uint32_t i = 0, put; i < count; i += put) {
+        fai_slab *slab = fai_slab_of_object(pool->thread->allocator, objects[i]);
+        put = put_owned(pool, slab, objects + i, count - i, released, returned);
+        if (put == 0) {
+            *twice = objects[i];
+            damaged++;
+            put = 1;
+        }
+    }
+    return damaged;
+}
+
+/* Puts an object into a slab without an owner. Under the lock. */
 static bool put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
     fai_account *account = fai_tag_account(allocator, slab->tag);
     size_t bytes = slab->class_bytes;
@@ -255,11 +273,7 @@ void fai_pool_flush(fai_pool *pool, fai_magazine *magazine, uint32_t count) {
     fai_slab *released = NULL;
     fai_returned returned = {0};
     void *twice = NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        fai_slab *slab = fai_slab_of_object(allocator, slots[i]);
-        if (!put_owned(pool, slab, slots[i], &released, &returned))
-            twice = slots[i];
-    }
+    put_all(pool, slots, count, &released, &returned, &twice);
     memmove(slots, slots + count, (fai_ready(magazine) - count) * sizeof *slots);
     FAI_BUMP(&magazine->flushed_count, count);
     FAI_BUMP(&magazine->state, -(uint64_t)count);
@@ -424,7 +438,7 @@ void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *
     }
     fai_slab *released = NULL;
     fai_returned returned = {0};
-    put_owned(fai_thread_pool_of(owner, slab->tag), slab, object, &released, &returned);
+    put_owned(fai_thread_pool_of(owner, slab->tag), slab, &object, 1, &released, &returned);
     settle(&returned);
     release_each(allocator, released);
 }
@@ -438,7 +452,7 @@ static bool accept(fai_thread *thread, void *object, fai_slab **released, fai_re
     fai_pool *pool = fai_thread_pool_of(thread, slab->tag);
     fai_magazine *magazine = pool->magazine[slab->class_index];
     if (thread->allocator->watched || fai_ready(magazine) == magazine->capacity)
-        return put_owned(pool, slab, object, released, returned);
+        return put_owned(pool, slab, &object, 1, released, returned) != 0;
     FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
     FAI_BUMP(&magazine->state, 1);
     FAI_BUMP(&magazine->loaded_count, 1);
@@ -475,8 +489,8 @@ static uint64_t close_queue(fai_thread *thread) {
         fai_slab *slab = fai_slab_of_object(allocator, object);
         fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
         if (owner == thread)
-            damaged += !put_owned(fai_thread_pool_of(thread, slab->tag), slab, object, &released,
-                                  &returned);
+            damaged += put_owned(fai_thread_pool_of(thread, slab->tag), slab, &object, 1, &released,
+                                 &returned) == 0;
         else if (owner == NULL)
             damaged += !put_abandoned(allocator, slab, object);
         else
@@ -493,12 +507,9 @@ static uint64_t close_class(fai_pool *pool, uint32_t class_index) {
     fai_pool_class *lists = &pool->classes[class_index];
     fai_slab *released = NULL;
     fai_returned returned = {0};
-    uint64_t damaged = 0;
-    for (size_t n = 0; n < fai_ready(magazine); n++) {
-        void *object = FAI_MAGAZINE_SLOTS(magazine)[n];
-        damaged +=
-            !put_owned(pool, fai_slab_of_object(allocator, object), object, &released, &returned);
-    }
+    void *twice = NULL;
+    uint64_t damaged = put_all(pool, FAI_MAGAZINE_SLOTS(magazine), (uint32_t)fai_ready(magazine),
+                               &released, &returned, &twice);
     FAI_STORE_RELAXED(&magazine->state, 0);
     settle(&returned);
     release_each(allocator, released);

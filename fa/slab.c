@@ -155,19 +155,32 @@ uint32_t fai_slab_take(const fa_allocator *allocator, fai_slab *slab, void **obj
     return count;
 }
 
-bool fai_slab_put(const fa_allocator *allocator, fai_slab *slab, void *object) {
-    uint32_t index;
-    if (!fai_slab_locate(allocator, slab, object, &index))
-        return false;
-    uint64_t *word = fai_slab_bits(fai_slab_segment(allocator, slab), slab) + index / 64;
-    uint64_t bit = (uint64_t)1 << index % 64;
-    if (*word & bit)
-        return false;
-    *word |= bit;
-    slab->free_count++;
-    if (index / 64 < slab->scan)
-        slab->scan = (uint16_t)(index / 64);
-    return true;
+uint32_t fai_slab_put(const fa_allocator *allocator, fai_slab *slab, void *const *objects,
+                      uint32_t count) {
+    const fai_segment *segment = fai_slab_segment(allocator, slab);
+    const char *base = fai_slab_objects(segment, slab);
+    uint64_t *bits = fai_slab_bits(segment, slab);
+    uint32_t word = slab->scan, lowest = word, put = 0;
+    uint64_t free_here = bits[word]; /* what is put side by side is stored once */
+    for (; put < count; put++) {
+        uint32_t index;
+        if (!fai_slab_index_of(slab, base, objects[put], &index))
+            break;
+        if (index / 64 != word) {
+            bits[word] = free_here;
+            word = index / 64;
+            free_here = bits[word];
+            lowest = word < lowest ? word : lowest;
+        }
+        uint64_t bit = (uint64_t)1 << index % 64;
+        if (free_here & bit)
+            break;
+        free_here |= bit;
+    }
+    bits[word] = free_here;
+    slab->scan = (uint16_t)lowest;
+    slab->free_count = (uint16_t)(slab->free_count + put);
+    return put;
 }
 
 /* ---- slabs ---- */
@@ -322,7 +335,7 @@ void fai_slab_abandon(fa_allocator *allocator, fai_slab *slab) {
 }
 
 bool fai_slab_put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
-    if (!fai_slab_put(allocator, slab, object))
+    if (fai_slab_put(allocator, slab, &object, 1) == 0)
         return false;
     fai_slab **list = abandoned_of(allocator, slab);
     if (slab->free_count == slab->capacity) {

@@ -97,13 +97,21 @@ static inline bool fai_segment_known(const fa_allocator *allocator, uintptr_t se
 /* Slab of any address, or NULL when it lies in no used slab of this allocator. No lock. */
 fai_slab *fai_slab_lookup(fa_allocator *allocator, const void *address);
 
-/* Answers whether object is the address of an object of slab, and its index. */
+/* Answers whether object is the address of an object of slab, whose objects start at base, and its
+ * index. */
+static inline bool fai_slab_index_of(const fai_slab *slab, const char *base, const void *object,
+                                     uint32_t *index) {
+    uintptr_t offset = (uintptr_t)object - (uintptr_t)base;
+    *index = (uint32_t)(offset * slab->inverse >> 32);
+    return offset < FAI_SLAB_BYTES && *index < slab->capacity &&
+           *index * slab->class_bytes == offset;
+}
+
+/* The same for a slab that no more is known of. */
 static inline bool fai_slab_locate(const fa_allocator *allocator, const fai_slab *slab,
                                    const void *object, uint32_t *index) {
     const fai_segment *segment = fai_slab_segment(allocator, slab);
-    uint32_t offset = (uint32_t)((const char *)object - fai_slab_objects(segment, slab));
-    *index = (uint32_t)((uint64_t)offset * slab->inverse >> 32);
-    return *index < slab->capacity && *index * slab->class_bytes == offset;
+    return fai_slab_index_of(slab, fai_slab_objects(segment, slab), object, index);
 }
 
 /* Of its objects that are not in it. */
@@ -116,9 +124,10 @@ static inline size_t fai_slab_bytes_out(const fai_slab *slab) {
 uint32_t fai_slab_take(const fa_allocator *allocator, fai_slab *slab, void **objects,
                        uint32_t count);
 
-/* Puts one object back. Returns false, with nothing changed, when it is none of the slab's or is
- * there already. */
-bool fai_slab_put(const fa_allocator *allocator, fai_slab *slab, void *object);
+/* Puts objects back, one after the other until one is none of the slab's or is there already.
+ * Returns how many were put. */
+uint32_t fai_slab_put(const fa_allocator *allocator, fai_slab *slab, void *const *objects,
+                      uint32_t count);
 
 /* Gets a slab for a class: adopted from an exited thread's pool of the same tag, or a free one, in
  * a new segment if must be. It belongs to pool's thread and is in no list. NULL with the reason
