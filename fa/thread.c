@@ -15,7 +15,7 @@
 
 __thread fai_thread_slot fai_slot = {.frame_owner = FAI_NOBODY, .owner = FAI_NOBODY};
 
-static __thread fai_thread *t_states;   /* guarded by k_lock */
+static __thread fai_thread *t_states;   /* guarded by k_lock; atomic: fai_thread_search peeks */
 static __thread unsigned t_exit_rounds; /* how often this thread's exit has been seen */
 
 /* Whether this thread may be in a tag of another allocator than the one that it used last, which is
@@ -156,7 +156,7 @@ void fai_registry_remove(fa_allocator *allocator) {
         fai_thread **link = thread->on_thread;
         while (*link != thread)
             link = &(*link)->next_on_thread;
-        *link = thread->next_on_thread;
+        FAI_STORE_RELAXED(link, thread->next_on_thread);
         take_away(&thread->slot->owner, allocator);
         take_away(&thread->slot->frame_owner, allocator);
         thread->frame = &thread->frame_beside; /* the slot is the other thread's alone */
@@ -266,7 +266,7 @@ static fai_thread *attach(fa_allocator *allocator) {
     thread->slot = &fai_slot;
     thread->on_thread = &t_states;
     thread->next_on_thread = t_states;
-    t_states = thread;
+    FAI_STORE_RELAXED(&t_states, thread);
     fai_lock(allocator);
     thread->index = ++allocator->attach_count;
     fai_budget_attach(thread);
@@ -280,6 +280,10 @@ static fai_thread *attach(fa_allocator *allocator) {
 
 fai_thread *fai_thread_search(fa_allocator *allocator, bool may_attach) {
     if (allocator == NULL || allocator == FAI_NOBODY)
+        return NULL;
+    /* Only this thread puts states on its list: one that only frees what others allocated pays for
+     * no lock. */
+    if (!may_attach && FAI_LOAD_RELAXED(&t_states) == NULL)
         return NULL;
     pthread_mutex_lock(&k_lock);
     fai_thread *thread = find_locked(allocator);
