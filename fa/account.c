@@ -5,10 +5,11 @@
 
 #include <sched.h>
 
-/* Ledgers on the longest way up: a path of FA_TAG_PATH_BYTES has fewer than 96 parts. */
+/* Ledgers on the longest way up: a path of FA_TAG_PATH_BYTES has fewer than 90 parts; then there
+ * are the root and the thread. */
 #define STEPS_MAX 192
 
-static __thread fai_asking *t_asking;
+static __thread fai_asking *t_asking; /* the innermost callback that answers this thread */
 
 /* ---- one ledger ---- */
 
@@ -33,12 +34,13 @@ static bool add_below(fai_ledger *ledger, size_t bytes, size_t limit) {
     return true;
 }
 
-static void sub(fai_ledger *ledger, size_t bytes) {
+/* Returns what it was before. */
+static size_t sub(fai_ledger *ledger, size_t bytes) {
     size_t before = FAI_SUB_RELAXED(&ledger->used, bytes);
     FA_ASSERT(before >= bytes);
     fai_rule *rule = rule_of(ledger);
     if (FA_LIKELY(rule == NULL))
-        return;
+        return before;
     /* The next time that usage passes them is news again. */
     if (FAI_LOAD_RELAXED(&rule->above_soft) &&
         before - bytes <= FAI_LOAD_RELAXED(&rule->soft_bytes))
@@ -46,6 +48,7 @@ static void sub(fai_ledger *ledger, size_t bytes) {
     if (FAI_LOAD_RELAXED(&rule->above_hard) &&
         before - bytes <= FAI_LOAD_RELAXED(&rule->hard_bytes))
         FAI_STORE_RELAXED(&rule->above_hard, false);
+    return before;
 }
 
 /* Adds, unless the limit forbids it: the one that is set once it was added, so that whoever has set
@@ -69,19 +72,34 @@ static size_t room_of(const fai_ledger *ledger) {
     return limit > used ? limit - used : 0;
 }
 
+/* How far usage may go before it meets the soft limit or the hard one, whatever that does then. */
+static size_t calm_of(const fai_ledger *ledger) {
+    const fai_rule *rule = rule_of(ledger);
+    if (rule == NULL)
+        return SIZE_MAX;
+    size_t soft = FAI_LOAD_RELAXED(&rule->soft_bytes), hard = FAI_LOAD_RELAXED(&rule->hard_bytes);
+    size_t used = FAI_LOAD_RELAXED(&ledger->used), calm = SIZE_MAX;
+    if (soft != 0 && used <= soft) /* once it is passed there is nothing more to say */
+        calm = soft - used;
+    if (hard != 0 && (hard <= used || hard - used < calm))
+        calm = hard > used ? hard - used : 0;
+    return calm;
+}
+
 /* ---- the way up ---- */
 
 /* The ledgers of a request, in the order in which they are charged: of the intent, then of
- * everything, account by account. */
+ * everything, account by account; that of the thread comes last. */
 typedef struct step {
-    fai_account *account;
+    fai_account *account; /* NULL: that was the last one */
+    fai_account *beside;  /* where it goes on above the root */
     fa_intent intent;
     bool total;
     unsigned index;
 } step;
 
-static step first(fai_account *account, fa_intent intent) {
-    return (step){account, intent, false, 0};
+static step first(fai_payer payer, fa_intent intent) {
+    return (step){payer.account, payer.beside, intent, false, 0};
 }
 
 static fai_ledger *current(const step *at) {
@@ -91,6 +109,10 @@ static fai_ledger *current(const step *at) {
 static void advance(step *at) {
     if (at->total)
         at->account = at->account->parent;
+    if (at->account == NULL) {
+        at->account = at->beside;
+        at->beside = NULL;
+    }
     at->total = !at->total;
     at->index++;
 }
@@ -98,7 +120,7 @@ static void advance(step *at) {
 /* A request under way. */
 typedef struct attempt {
     fa_allocator *allocator;
-    fai_account *account;
+    fai_payer payer;
     fa_intent intent;
     size_t bytes;
     unsigned retries;
@@ -118,7 +140,7 @@ static void allow(attempt *request, const step *at) {
 /* Finds the first ledger that has no room, before anything is added: so that hardly anybody ever
  * sees what is taken back again. */
 static bool has_room(attempt *request) {
-    step at = first(request->account, request->intent);
+    step at = first(request->payer, request->intent);
     for (; at.account; advance(&at))
         if (room_of(current(&at)) < request->bytes && !is_allowed(request, &at))
             break;
@@ -130,7 +152,7 @@ static bool has_room(attempt *request) {
 static bool try_all(attempt *request) {
     if (!has_room(request))
         return false;
-    for (step at = first(request->account, request->intent); at.account; advance(&at)) {
+    for (step at = first(request->payer, request->intent); at.account; advance(&at)) {
         if (is_allowed(request, &at)) {
             FAI_ADD_RELAXED(&current(&at)->used, request->bytes);
             continue;
@@ -138,7 +160,7 @@ static bool try_all(attempt *request) {
         if (add(current(&at), request->bytes))
             continue;
         request->full = at;
-        step undo = first(request->account, request->intent);
+        step undo = first(request->payer, request->intent);
         for (; undo.index != at.index; advance(&undo))
             sub(current(&undo), request->bytes);
         return false;
@@ -158,33 +180,65 @@ static void report_note(fa_allocator *allocator, fa_diag diag, size_t size, size
                   fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0});
 }
 
+/* What a budget says, all of it at one time: it may be changed at any other. */
+typedef struct terms {
+    size_t limit, soft_bytes, hard_bytes;
+    uint32_t policy;
+    bool peaks;
+    fa_tag tag;
+    fa_intent intent;
+    fa_budget_ask_fn *ask;
+    void *user;
+} terms;
+
+/* Under the lock. */
+static terms terms_of(const fai_rule *rule) {
+    return (terms){rule->limit, rule->soft_bytes, rule->hard_bytes, rule->policy, rule->peaks,
+                   rule->tag,   rule->intent,     rule->ask,        rule->user};
+}
+
+static bool serves(uint32_t policy) {
+    return policy == FA_BUDGET_WARN || policy == FA_BUDGET_ALLOW;
+}
+
+/* Whether there may be something to report. Without the lock. */
+static bool is_news(const fai_rule *rule, size_t used) {
+    size_t soft = FAI_LOAD_RELAXED(&rule->soft_bytes), hard = FAI_LOAD_RELAXED(&rule->hard_bytes);
+    size_t reported = FAI_LOAD_RELAXED(&rule->peak_reported);
+    return (hard != 0 && used > hard && serves(FAI_LOAD_RELAXED(&rule->policy))) ||
+           (soft != 0 && used > soft && !FAI_LOAD_RELAXED(&rule->above_soft)) ||
+           (FAI_LOAD_RELAXED(&rule->peaks) && used > reported + reported / 8);
+}
+
 /* What the budget of a ledger wants to be told of. */
 static void watch(fa_allocator *allocator, const fai_ledger *ledger, fai_rule *rule) {
     size_t used = FAI_LOAD_RELAXED(&ledger->used);
-    size_t soft = FAI_LOAD_RELAXED(&rule->soft_bytes), hard = FAI_LOAD_RELAXED(&rule->hard_bytes);
-    uint32_t policy = FAI_LOAD_RELAXED(&rule->policy);
-    if (hard != 0 && used > hard && (policy == FA_BUDGET_WARN || policy == FA_BUDGET_ALLOW)) {
+    if (FA_LIKELY(!is_news(rule, used)))
+        return;
+    fai_lock(allocator);
+    terms said = terms_of(rule);
+    fai_unlock(allocator);
+    size_t soft = said.soft_bytes, hard = said.hard_bytes;
+    if (hard != 0 && used > hard && serves(said.policy)) {
         FAI_ADD_RELAXED(&rule->allowed_count, 1);
-        if (policy == FA_BUDGET_WARN && raise_flag(&rule->above_hard))
+        if (said.policy == FA_BUDGET_WARN && raise_flag(&rule->above_hard))
             report_note(allocator, FA_DIAG_FA302, used, hard);
     }
     if (soft != 0 && used > soft && raise_flag(&rule->above_soft))
         report_note(allocator, FA_DIAG_FA303, used, soft);
-    if (FAI_LOAD_RELAXED(&rule->peaks)) {
-        size_t reported = FAI_LOAD_RELAXED(&rule->peak_reported);
-        while (used > reported + reported / 8) {
-            if (!FAI_CAS_RELAXED(&rule->peak_reported, &reported, used))
-                continue;
-            report_note(allocator, FA_DIAG_FA304, used, hard);
-            break;
-        }
+    size_t reported = FAI_LOAD_RELAXED(&rule->peak_reported);
+    while (said.peaks && used > reported + reported / 8) {
+        if (!FAI_CAS_RELAXED(&rule->peak_reported, &reported, used))
+            continue;
+        report_note(allocator, FA_DIAG_FA304, used, hard);
+        break;
     }
 }
 
-void fai_account_note(fa_allocator *allocator, fai_account *account, fa_intent intent) {
-    for (step at = first(account, intent); at.account; advance(&at))
+void fai_account_note(fa_allocator *allocator, fai_payer payer, fa_intent intent) {
+    for (step at = first(payer, intent); at.account; advance(&at))
         fai_raise(&current(&at)->peak, FAI_LOAD_RELAXED(&current(&at)->used));
-    for (step at = first(account, intent); at.account; advance(&at)) {
+    for (step at = first(payer, intent); at.account; advance(&at)) {
         fai_rule *rule = rule_of(current(&at));
         if (rule != NULL)
             watch(allocator, current(&at), rule);
@@ -193,54 +247,53 @@ void fai_account_note(fa_allocator *allocator, fai_account *account, fa_intent i
 
 /* ---- at a limit ---- */
 
-static fai_charge refuse(const attempt *request, fai_rule *rule) {
+static fai_charge refuse(const attempt *request, fai_rule *rule, size_t hard_bytes) {
     FAI_ADD_RELAXED(&rule->refused_count, 1);
-    fai_report(request->allocator, FA_DIAG_FA302, FA_ERROR_LIMIT, request->bytes,
-               FAI_LOAD_RELAXED(&rule->hard_bytes), NULL);
+    fai_report(request->allocator, FA_DIAG_FA302, FA_ERROR_LIMIT, request->bytes, hard_bytes, NULL);
     return FAI_CHARGE_REFUSED;
 }
 
-static fai_charge promote(const attempt *request, fai_rule *rule) {
-    if (request->intent == FA_INTENT_HEAP || rule->intent == FA_INTENT_NONE)
-        return refuse(request, rule);
+static fai_charge promote(const attempt *request, fai_rule *rule, const terms *said) {
+    if (request->intent == FA_INTENT_HEAP || said->intent == FA_INTENT_NONE)
+        return refuse(request, rule, said->hard_bytes);
     FAI_ADD_RELAXED(&rule->promoted_count, 1);
-    report_note(request->allocator, FA_DIAG_FA302, request->bytes,
-                FAI_LOAD_RELAXED(&rule->hard_bytes));
+    report_note(request->allocator, FA_DIAG_FA302, request->bytes, said->hard_bytes);
     return FAI_CHARGE_PROMOTE;
 }
 
-static fa_budget_answer ask(const attempt *request, const fai_ledger *ledger, fai_rule *rule) {
-    if (t_asking != NULL) /* it would ask itself */
-        return FA_BUDGET_ANSWER_FAIL;
+/* The callback of this allocator that answers the calling thread, or NULL. */
+static fai_asking *asking_in(const fa_allocator *allocator) {
+    fai_asking *at = t_asking;
+    while (at != NULL && at->allocator != allocator)
+        at = at->outer;
+    return at;
+}
+
+/* here: under way already. */
+static fa_budget_answer ask(const attempt *request, const terms *said, size_t used,
+                            fai_asking *here) {
     fai_budgets *budgets = &request->allocator->budgets;
-    fai_lock(request->allocator);
-    fai_asking here = {budgets->asking, request->allocator, rule, rule->ask, rule->user};
-    if (here.function != NULL)
-        budgets->asking = &here;
-    fai_unlock(request->allocator);
-    if (here.function == NULL)
-        return FA_BUDGET_ANSWER_FAIL;
     fa_budget_request asked = {.allocator = request->allocator,
-                               .tag = rule->tag,
-                               .budget_intent = rule->intent,
+                               .tag = said->tag,
+                               .budget_intent = said->intent,
                                .intent = request->intent,
                                .size = request->bytes,
-                               .used = FAI_LOAD_RELAXED(&ledger->used),
-                               .hard_bytes = FAI_LOAD_RELAXED(&rule->hard_bytes),
+                               .used = used,
+                               .hard_bytes = said->hard_bytes,
                                .retry_count = request->retries};
     /* What it does itself must not change what the failed call answers. */
     fa_error error = fa_last_error();
     const fa_site *site = fai_slot.site;
-    t_asking = &here;
-    fa_budget_answer answer = here.function(here.user, &asked);
-    t_asking = NULL;
+    t_asking = here;
+    fa_budget_answer answer = said->ask(said->user, &asked);
+    t_asking = here->outer;
     fai_slot.site = site;
     fai_error_restore(error);
     fai_lock(request->allocator);
     fai_asking **at = &budgets->asking;
-    while (*at != &here)
+    while (*at != here)
         at = &(*at)->next;
-    *at = here.next;
+    *at = here->next;
     fai_unlock(request->allocator);
     return answer;
 }
@@ -262,10 +315,10 @@ void fai_budget_await(fa_allocator *allocator, const fai_asking *old) {
 }
 
 void fai_budget_fork_child(fa_allocator *allocator) {
-    bool mine = t_asking != NULL && t_asking->allocator == allocator;
-    allocator->budgets.asking = mine ? t_asking : NULL;
-    if (mine)
-        t_asking->next = NULL;
+    fai_asking *mine = asking_in(allocator);
+    allocator->budgets.asking = mine;
+    if (mine != NULL)
+        mine->next = NULL;
 }
 
 /* Gives back what the calling thread keeps ready, as far as the full ledger counts it. */
@@ -282,16 +335,27 @@ static bool give_ready(const attempt *request) {
 
 /* What a full budget says. Returns true when the request is to be tried again. */
 static bool decide(attempt *request, fai_charge *charge) {
+    fa_allocator *allocator = request->allocator;
     const fai_ledger *ledger = current(&request->full);
     fai_rule *rule = rule_of(ledger);
-    uint32_t policy = FAI_LOAD_RELAXED(&rule->policy);
+    /* A callback that would ask itself is not asked. */
+    bool may_ask = asking_in(allocator) == NULL;
+    fai_lock(allocator);
+    terms said = terms_of(rule);
+    size_t used = FAI_LOAD_RELAXED(&ledger->used);
+    bool is_full = said.limit != 0 && (used > said.limit || request->bytes > said.limit - used);
+    fai_asking here = {allocator->budgets.asking, t_asking, allocator, rule, said.ask, said.user};
+    bool asks = is_full && may_ask && said.policy == FA_BUDGET_ASK;
+    if (asks)
+        allocator->budgets.asking = &here;
+    fai_unlock(allocator);
+    if (!is_full)
+        return true; /* something was freed, or the budget changed, meanwhile */
     fa_budget_answer answer = FA_BUDGET_ANSWER_FAIL;
-    if (policy == FA_BUDGET_WARN || policy == FA_BUDGET_ALLOW)
-        return true; /* it was changed meanwhile */
-    if (policy == FA_BUDGET_PROMOTE)
+    if (said.policy == FA_BUDGET_PROMOTE)
         answer = FA_BUDGET_ANSWER_PROMOTE;
-    else if (policy == FA_BUDGET_ASK)
-        answer = ask(request, ledger, rule);
+    else if (asks)
+        answer = ask(request, &said, used, &here);
     switch (answer) {
     case FA_BUDGET_ANSWER_ALLOW:
         allow(request, &request->full);
@@ -303,12 +367,12 @@ static bool decide(attempt *request, fai_charge *charge) {
         request->retries++;
         return true;
     case FA_BUDGET_ANSWER_PROMOTE:
-        *charge = promote(request, rule);
+        *charge = promote(request, rule, &said);
         return false;
     default:
         break;
     }
-    *charge = refuse(request, rule);
+    *charge = refuse(request, rule, said.hard_bytes);
     return false;
 }
 
@@ -319,23 +383,35 @@ static bool is_free(const fa_allocator *allocator) {
     return !FAI_LOAD_SEQ(&allocator->budgets.any);
 }
 
-static void add_all(fai_account *account, fa_intent intent, size_t bytes) {
-    for (fai_account *at = account; at != NULL; at = at->parent) {
-        FAI_ADD_SEQ(&at->ledger[intent].used, bytes);
-        FAI_ADD_SEQ(&at->ledger[FA_INTENT_NONE].used, bytes);
+static void add_up(fai_account *account, fa_intent intent, size_t bytes) {
+    for (; account != NULL; account = account->parent) {
+        FAI_ADD_SEQ(&account->ledger[intent].used, bytes);
+        FAI_ADD_SEQ(&account->ledger[FA_INTENT_NONE].used, bytes);
     }
 }
 
-fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_intent intent,
+static void add_all(fai_payer payer, fa_intent intent, size_t bytes) {
+    add_up(payer.account, intent, bytes);
+    add_up(payer.beside, intent, bytes);
+}
+
+/* Charges where there is no budget; false, with nothing changed, where there is. */
+static bool charge_free(const fa_allocator *allocator, fai_payer payer, fa_intent intent,
+                        size_t bytes) {
+    if (FA_UNLIKELY(!is_free(allocator)))
+        return false;
+    add_all(payer, intent, bytes);
+    if (FA_LIKELY(is_free(allocator)))
+        return true;
+    fai_account_take_back(payer, intent, bytes); /* there is one now */
+    return false;
+}
+
+fai_charge fai_account_charge(fa_allocator *allocator, fai_payer payer, fa_intent intent,
                               size_t bytes) {
-    if (FA_LIKELY(is_free(allocator))) {
-        add_all(account, intent, bytes);
-        if (FA_LIKELY(is_free(allocator)))
-            return FAI_CHARGE_OK;
-        fai_account_discharge(account, intent, bytes); /* there is one now */
-    }
-    attempt request = {
-        .allocator = allocator, .account = account, .intent = intent, .bytes = bytes};
+    if (FA_LIKELY(charge_free(allocator, payer, intent, bytes)))
+        return FAI_CHARGE_OK;
+    attempt request = {.allocator = allocator, .payer = payer, .intent = intent, .bytes = bytes};
     fai_charge charge = FAI_CHARGE_OK;
     while (!try_all(&request))
         if (!give_ready(&request) && !decide(&request, &charge))
@@ -343,18 +419,22 @@ fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_
     return charge;
 }
 
-size_t fai_account_charge_some(fa_allocator *allocator, fai_account *account, fa_intent intent,
+bool fai_account_charge_quiet(fa_allocator *allocator, fai_payer payer, fa_intent intent,
+                              size_t bytes) {
+    if (FA_LIKELY(charge_free(allocator, payer, intent, bytes)))
+        return true;
+    attempt request = {.allocator = allocator, .payer = payer, .intent = intent, .bytes = bytes};
+    return try_all(&request);
+}
+
+size_t fai_account_charge_some(fa_allocator *allocator, fai_payer payer, fa_intent intent,
                                size_t bytes, size_t count) {
-    if (FA_LIKELY(is_free(allocator))) {
-        add_all(account, intent, bytes * count);
-        if (FA_LIKELY(is_free(allocator)))
-            return count;
-        fai_account_discharge(account, intent, bytes * count);
-    }
-    attempt request = {.allocator = allocator, .account = account, .intent = intent};
+    if (FA_LIKELY(charge_free(allocator, payer, intent, bytes * count)))
+        return count;
+    attempt request = {.allocator = allocator, .payer = payer, .intent = intent};
     while (count != 0) {
-        size_t room = fai_account_room(account, intent) / bytes;
-        count = count < room ? count : room;
+        size_t calm = fai_account_calm(payer, intent) / bytes;
+        count = count < calm ? count : calm;
         request.bytes = count * bytes;
         if (count == 0 || try_all(&request))
             break;
@@ -363,30 +443,41 @@ size_t fai_account_charge_some(fa_allocator *allocator, fai_account *account, fa
     return count;
 }
 
-void fai_account_add(fai_account *account, fa_intent intent, size_t bytes) {
-    add_all(account, intent, bytes);
-    for (step at = first(account, intent); at.account; advance(&at))
+void fai_account_add(fai_payer payer, fa_intent intent, size_t bytes) {
+    add_all(payer, intent, bytes);
+    for (step at = first(payer, intent); at.account; advance(&at))
         fai_raise(&current(&at)->peak, FAI_LOAD_RELAXED(&current(&at)->used));
 }
 
-void fai_account_discharge(fai_account *account, fa_intent intent, size_t bytes) {
-    for (step at = first(account, intent); at.account; advance(&at))
+void fai_account_discharge(fai_payer payer, fa_intent intent, size_t bytes) {
+    for (step at = first(payer, intent); at.account; advance(&at))
+        fai_raise(&current(&at)->peak, sub(current(&at), bytes));
+}
+
+void fai_account_take_back(fai_payer payer, fa_intent intent, size_t bytes) {
+    for (step at = first(payer, intent); at.account; advance(&at))
         sub(current(&at), bytes);
 }
 
-size_t fai_account_room(const fai_account *account, fa_intent intent) {
+static size_t least_of(fai_payer payer, fa_intent intent, size_t (*of)(const fai_ledger *)) {
     size_t least = SIZE_MAX;
-    for (; account != NULL; account = account->parent) {
-        size_t room = room_of(&account->ledger[intent]);
-        size_t total = room_of(&account->ledger[FA_INTENT_NONE]);
-        least = room < least ? room : least;
-        least = total < least ? total : least;
+    for (step at = first(payer, intent); at.account; advance(&at)) {
+        size_t bytes = of(current(&at));
+        least = bytes < least ? bytes : least;
     }
     return least;
 }
 
-bool fai_account_may_exceed(fai_account *account, fa_intent intent) {
-    for (step at = first(account, intent); at.account; advance(&at)) {
+size_t fai_account_room(fai_payer payer, fa_intent intent) {
+    return least_of(payer, intent, room_of);
+}
+
+size_t fai_account_calm(fai_payer payer, fa_intent intent) {
+    return least_of(payer, intent, calm_of);
+}
+
+bool fai_account_may_exceed(fai_payer payer, fa_intent intent) {
+    for (step at = first(payer, intent); at.account; advance(&at)) {
         const fai_rule *rule = rule_of(current(&at));
         uint32_t policy = rule != NULL ? FAI_LOAD_RELAXED(&rule->policy) : FA_BUDGET_FAIL;
         if (policy == FA_BUDGET_PROMOTE || policy == FA_BUDGET_ASK)

@@ -13,6 +13,8 @@ namespace {
 
 constexpr fa_intent kIntents[] = {FA_INTENT_FRAME, FA_INTENT_POOL, FA_INTENT_HEAP};
 
+fai_payer Of(fai_account *account, fai_account *beside = nullptr) { return {account, beside}; }
+
 // root <- middle <- leaf, and a second leaf beside it.
 struct Tree {
     fai_account root = {}, middle = {}, leaf = {}, other = {};
@@ -25,9 +27,9 @@ struct Tree {
         leaf.parent = other.parent = &middle;
     }
     bool Charge(fai_account *account, fa_intent intent, size_t bytes) {
-        if (fai_account_charge(allocator, account, intent, bytes) != FAI_CHARGE_OK)
+        if (fai_account_charge(allocator, Of(account), intent, bytes) != FAI_CHARGE_OK)
             return false;
-        fai_account_note(allocator, account, intent);
+        fai_account_note(allocator, Of(account), intent);
         return true;
     }
     size_t Used(const fai_account &account, fa_intent intent = FA_INTENT_NONE) {
@@ -48,8 +50,8 @@ TEST(Account, ParentsCountWhatIsBelowThem) {
     EXPECT_EQ(tree.Used(tree.middle), 130u);
     EXPECT_EQ(tree.Used(tree.middle, FA_INTENT_HEAP), 30u);
     EXPECT_EQ(tree.Used(tree.root), 135u);
-    EXPECT_EQ(fai_account_room(&tree.leaf, FA_INTENT_POOL), SIZE_MAX);
-    fai_account_discharge(&tree.leaf, FA_INTENT_POOL, 100);
+    EXPECT_EQ(fai_account_room(Of(&tree.leaf), FA_INTENT_POOL), SIZE_MAX);
+    fai_account_discharge(Of(&tree.leaf), FA_INTENT_POOL, 100);
     EXPECT_EQ(tree.Used(tree.leaf), 0u);
     EXPECT_EQ(tree.Used(tree.root), 35u);
     EXPECT_EQ(fai_account_peak(&tree.root, FA_INTENT_NONE), 135u);
@@ -65,7 +67,7 @@ TEST(Account, ARefusalChangesNothing) {
             rule.limit = rule.hard_bytes = 100;
             accounts[level]->ledger[ledger].rule = &rule;
             EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_POOL, 60));
-            EXPECT_EQ(fai_account_room(&tree.leaf, FA_INTENT_POOL), 40u);
+            EXPECT_EQ(fai_account_room(Of(&tree.leaf), FA_INTENT_POOL), 40u);
             EXPECT_FALSE(tree.Charge(&tree.leaf, FA_INTENT_POOL, 41));
             EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA302);
             EXPECT_EQ(fa_last_error().status, FA_ERROR_LIMIT);
@@ -74,16 +76,16 @@ TEST(Account, ARefusalChangesNothing) {
                 EXPECT_EQ(tree.Used(*account, FA_INTENT_POOL), 60u);
                 EXPECT_EQ(fai_account_peak(account, FA_INTENT_NONE), 60u);
             }
-            EXPECT_EQ(fai_account_charge_some(tree.allocator, &tree.leaf, FA_INTENT_POOL, 16, 8),
-                      2u);
+            EXPECT_EQ(
+                fai_account_charge_some(tree.allocator, Of(&tree.leaf), FA_INTENT_POOL, 16, 8), 2u);
             EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_POOL, 8)) << "every byte can be used";
-            EXPECT_EQ(fai_account_charge_some(tree.allocator, &tree.leaf, FA_INTENT_POOL, 16, 8),
-                      0u);
+            EXPECT_EQ(
+                fai_account_charge_some(tree.allocator, Of(&tree.leaf), FA_INTENT_POOL, 16, 8), 0u);
             EXPECT_FALSE(tree.Charge(&tree.leaf, FA_INTENT_POOL, FA_SIZE_MAX));
-            fai_account_add(&tree.leaf, FA_INTENT_POOL, 50);
+            fai_account_add(Of(&tree.leaf), FA_INTENT_POOL, 50);
             EXPECT_EQ(tree.Used(*accounts[level]), 150u) << "what exists is counted past the limit";
-            EXPECT_EQ(fai_account_room(&tree.leaf, FA_INTENT_POOL), 0u);
-            fai_account_discharge(&tree.leaf, FA_INTENT_POOL, 150);
+            EXPECT_EQ(fai_account_room(Of(&tree.leaf), FA_INTENT_POOL), 0u);
+            fai_account_discharge(Of(&tree.leaf), FA_INTENT_POOL, 150);
             EXPECT_EQ(tree.Used(tree.root), 0u);
         }
 }
@@ -106,11 +108,11 @@ TEST(Account, ThreadsNeverPassALimit) {
                 const fa_intent intent = kIntents[Pick(engine, 0, 2)];
                 const size_t bytes = Pick(engine, 1, 200);
                 if (Pick(engine, 0, 1) && held[intent] >= bytes) {
-                    fai_account_discharge(account, intent, bytes);
+                    fai_account_discharge(Of(account), intent, bytes);
                     held[intent] -= bytes;
                 } else {
-                    held[intent] +=
-                        bytes * fai_account_charge_some(tree.allocator, account, intent, bytes, 2);
+                    held[intent] += bytes * fai_account_charge_some(tree.allocator, Of(account),
+                                                                    intent, bytes, 2);
                 }
                 if (tree.Charge(account, intent, bytes))
                     held[intent] += bytes;
@@ -118,7 +120,7 @@ TEST(Account, ThreadsNeverPassALimit) {
                     refused++;
             }
             for (fa_intent intent : kIntents)
-                fai_account_discharge(account, intent, held[intent]);
+                fai_account_discharge(Of(account), intent, held[intent]);
         });
     std::thread sampler([&] {
         while (!stop)

@@ -194,14 +194,9 @@ bool fai_arena_move_end(fai_thread *thread, const char *block, char *end) {
     bool tagged = (size_t)(frame->cursor - block) > fai_arena_used(thread) - thread->tallies.used;
     if (end > chunk->end || marked || tagged)
         return false;
-    char *cursor = frame->cursor;
-    bool affordable = true;
-    if (end > cursor && fai_thread_is_metered(thread)) {
-        fai_hold hold = fai_frame_hold(thread);
-        affordable = fai_meter_afford(thread, (size_t)(end - cursor));
-        fai_frame_unhold(thread, hold);
-    }
-    if (!affordable || frame->cursor != cursor) /* a hook may have moved it */
+    fai_account *news = NULL;
+    if (end > frame->cursor && fai_thread_is_metered(thread) &&
+        !fai_meter_afford_end(thread, end, &news))
         return false;
     bool looks = FAI_LOAD_RELAXED(&thread->head.frame_start) == NULL && end < frame->cursor;
     if (looks && frame->high < frame->cursor)
@@ -209,6 +204,7 @@ bool fai_arena_move_end(fai_thread *thread, const char *block, char *end) {
     set_cursor(thread, end, chunk->end);
     if (looks)
         fai_phase_rewound(thread);
+    fai_meter_note(thread, news);
     return true;
 }
 
@@ -361,19 +357,22 @@ static size_t bytes_to_pay(const fai_thread *thread, size_t bytes, size_t align)
 FA_COLD static void *take_metered(fai_thread *thread, size_t bytes, size_t align,
                                   size_t size_asked) {
     size_t need = bytes_to_pay(thread, bytes, align);
+    fai_account *news = NULL;
     do {
-        if (fai_meter_pay(thread, need) != FAI_CHARGE_OK)
+        if (fai_meter_pay(thread, need, &news) != FAI_CHARGE_OK)
             return NULL;
         /* Hooks may have used the frame meanwhile. Each further round is for a longer way to the
          * next aligned address, so there are few. */
         need = bytes_to_pay(thread, bytes, align);
     } while (fai_meter_left(thread) < need);
     void *block = bump(thread, bytes, align);
+    if (block == NULL) {
+        fai_account *payer = fai_meter_hold(thread, need);
+        block = take_elsewhere(thread, bytes, align, size_asked);
+        fai_meter_release(thread, payer, need, block != NULL ? bytes : 0);
+    }
     if (block != NULL)
-        return block;
-    fai_account *payer = fai_meter_hold(thread, need);
-    block = take_elsewhere(thread, bytes, align, size_asked);
-    fai_meter_release(thread, payer, need, block != NULL ? bytes : 0);
+        fai_meter_note(thread, news);
     return block;
 }
 
@@ -389,13 +388,11 @@ void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size
     return block;
 }
 
-bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align) {
+/* A chunk that holds so many bytes: the current one, or one that comes next. */
+static bool make_chunk(fai_thread *thread, size_t need) {
     fai_arena *arena = thread->arena;
-    size_t need = bytes + (align - FA_ALIGN_MIN), room = room_below_cap(thread);
     size_t least = fai_round_up(need + FAI_CHUNK_HEADER, FA_CACHE_LINE);
-    size_t wanted = chunk_bytes_next(thread);
-    if (fai_thread_is_metered(thread) && !fai_meter_afford(thread, need))
-        return false;
+    size_t wanted = chunk_bytes_next(thread), room = room_below_cap(thread);
     if (arena->current && need <= (size_t)(arena->current->end - thread->frame->cursor))
         return true;
     fai_chunk *chunk = find_kept(arena, need, SIZE_MAX);
@@ -409,6 +406,19 @@ bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align) {
     if (arena->current == NULL)
         advance(thread, chunk);
     return true;
+}
+
+bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align) {
+    size_t need = bytes + (align - FA_ALIGN_MIN);
+    fai_account *news = NULL;
+    if (fai_thread_is_metered(thread) && !fai_meter_afford(thread, need, &news))
+        return false;
+    bool made = make_chunk(thread, need);
+    if (made)
+        fai_meter_note(thread, news);
+    else if (news != NULL)
+        fai_meter_cancel(thread);
+    return made;
 }
 
 /* ---- rewind ---- */

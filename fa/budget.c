@@ -239,10 +239,8 @@ size_t fa_budget_remaining(fa_allocator *allocator, fa_intent intent) {
         fai_fail(FA_ERROR_INVALID, 0);
         return 0;
     }
-    size_t room = fai_account_room(fai_tag_account(allocator, fai_tag_now(allocator)), intent);
-    const fai_thread *thread = fai_thread_find(allocator);
-    if (thread == NULL || !is_of_thread(intent))
-        return room;
-    size_t own = fai_account_room(&thread->budget.account, intent);
-    return own < room ? own : room;
+    fai_thread *thread = is_of_thread(intent) ? fai_thread_find(allocator) : NULL;
+    fai_payer payer = {fai_tag_account(allocator, fai_tag_now(allocator)),
+                       thread != NULL ? &thread->budget.account : NULL};
+    return fai_account_room(payer, intent);
 }

@@ -121,41 +121,41 @@ static void account(fai_heap *heap, size_t size) {
         heap->bytes_peak = heap->live_bytes;
 }
 
+static fai_payer payer_of(fa_allocator *allocator, fa_tag tag) {
+    return (fai_payer){fai_tag_account(allocator, tag), NULL};
+}
+
 /* Promoting ends here: the heap is the last intent. */
 static bool charge(fa_allocator *allocator, fa_tag tag, size_t size) {
-    return fai_account_charge(allocator, fai_tag_account(allocator, tag), FA_INTENT_HEAP, size) ==
+    return fai_account_charge(allocator, payer_of(allocator, tag), FA_INTENT_HEAP, size) ==
            FAI_CHARGE_OK;
 }
 
-/* The same without a word where it does not fit. */
-static bool charge_quiet(fa_allocator *allocator, fa_tag tag, size_t size) {
-    return fai_account_charge_some(allocator, fai_tag_account(allocator, tag), FA_INTENT_HEAP, size,
-                                   1) != 0;
-}
-
 static void note(fa_allocator *allocator, fa_tag tag) {
-    fai_account_note(allocator, fai_tag_account(allocator, tag), FA_INTENT_HEAP);
+    fai_account_note(allocator, payer_of(allocator, tag), FA_INTENT_HEAP);
 }
 
 static void discharge(fa_allocator *allocator, fa_tag tag, size_t size) {
-    fai_account_discharge(fai_tag_account(allocator, tag), FA_INTENT_HEAP, size);
+    fai_account_discharge(payer_of(allocator, tag), FA_INTENT_HEAP, size);
 }
 
-/* zeroed: gets whether the memory is known to be all zero. */
-static void *take(fa_allocator *allocator, size_t size, size_t align, fa_tag tag, bool *zeroed) {
+/* What was charged for memory that could not be had. */
+static void take_back(fa_allocator *allocator, fa_tag tag, size_t size) {
+    fai_account_take_back(payer_of(allocator, tag), FA_INTENT_HEAP, size);
+}
+
+/* A block that is charged already. zeroed: gets whether the memory is known to be all zero. */
+static void *take_paid(fa_allocator *allocator, size_t size, size_t align, fa_tag tag,
+                       bool *zeroed) {
     fai_heap *heap = &allocator->heap;
     const fa_site *site = fai_slot.site; /* stays in the slot for what is reported meanwhile */
     fai_heap_entry entry = {.size = size, .align = (uint32_t)align, .tag = tag};
-    if (!charge(allocator, tag, size))
-        return NULL;
     if (site != NULL)
         entry.site = *site;
     fa_status status =
         fai_store_take(allocator, bytes_for(allocator, size), align, &entry.span, zeroed);
-    if (status != FA_OK) {
-        discharge(allocator, tag, size);
+    if (status != FA_OK)
         return NULL;
-    }
     /* Whole before it stands in the table: the child of a fork may look at it there. */
     dress(allocator, &entry.span, size, 0);
     fai_relief relief = fai_relief_begin(&allocator->reserve, size);
@@ -174,13 +174,23 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, fa_tag tag
     } while (fai_relieve(allocator, &relief, status));
     if (status != FA_OK) {
         fai_store_give(allocator, &entry.span);
-        discharge(allocator, tag, size);
         fai_report_span(allocator, status, size);
+        return NULL;
+    }
+    return entry.span.address;
+}
+
+static void *take(fa_allocator *allocator, size_t size, size_t align, fa_tag tag, bool *zeroed) {
+    if (!charge(allocator, tag, size))
+        return NULL;
+    void *block = take_paid(allocator, size, align, tag, zeroed);
+    if (block == NULL) {
+        take_back(allocator, tag, size);
         return NULL;
     }
     note(allocator, tag);
     fai_slot.site = NULL;
-    return entry.span.address;
+    return block;
 }
 
 void *fai_heap_take(fa_allocator *allocator, size_t size, size_t align) {
@@ -202,38 +212,44 @@ static void report_bad_free(fa_allocator *allocator, const void *block) {
     fai_report(allocator, FA_DIAG_FA601, FA_ERROR_FOREIGN, 0, 0, block);
 }
 
-void fai_heap_give(fa_allocator *allocator, void *block, size_t size) {
+/* Frees a block, but leaves it charged. copy: gets its entry. False, reported, when it is none. */
+static bool give(fa_allocator *allocator, void *block, size_t size, fai_heap_entry *copy) {
     fai_heap *heap = &allocator->heap;
-    fai_heap_entry copy = {0};
     pthread_mutex_lock(&heap->lock);
     fai_heap_entry *entry = find(heap, block);
     if (entry != NULL) {
-        copy = *entry;
+        *copy = *entry;
         erase(heap, entry);
         heap->live_count--;
-        heap->live_bytes -= copy.size;
+        heap->live_bytes -= copy->size;
         heap->free_count++;
-        fai_tag_at(allocator, copy.tag)->heap_free_count++;
+        fai_tag_at(allocator, copy->tag)->heap_free_count++;
     }
     pthread_mutex_unlock(&heap->lock);
     if (entry == NULL) {
         report_bad_free(allocator, block);
-        return;
+        return false;
     }
-    if (copy.bin != 0)
-        FAI_SUB_RELAXED(&allocator->pools.bin_heap_count[copy.bin], 1);
-    if (!guard_is_whole(allocator, &copy))
-        fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy.size, 0, block, copy.site);
-    if (size != SIZE_MAX && size != copy.size && (allocator->checks & FA_CHECK_FREE))
-        fai_report(allocator, FA_DIAG_FA603, FA_ERROR_INVALID, size, copy.size, block);
+    if (copy->bin != 0)
+        FAI_SUB_RELAXED(&allocator->pools.bin_heap_count[copy->bin], 1);
+    if (!guard_is_whole(allocator, copy))
+        fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy->size, 0, block, copy->site);
+    if (size != SIZE_MAX && size != copy->size && (allocator->checks & FA_CHECK_FREE))
+        fai_report(allocator, FA_DIAG_FA603, FA_ERROR_INVALID, size, copy->size, block);
     if (allocator->watched) {
-        fai_unpoison(block, copy.span.size);
+        fai_unpoison(block, copy->span.size);
         if (allocator->checks & FA_CHECK_FILL)
-            memset(block, FAI_FILL_DEAD, copy.span.size);
-        fai_poison(block, copy.span.size);
+            memset(block, FAI_FILL_DEAD, copy->span.size);
+        fai_poison(block, copy->span.size);
     }
-    fai_store_give(allocator, &copy.span);
-    discharge(allocator, copy.tag, copy.size);
+    fai_store_give(allocator, &copy->span);
+    return true;
+}
+
+void fai_heap_give(fa_allocator *allocator, void *block, size_t size) {
+    fai_heap_entry copy;
+    if (give(allocator, block, size, &copy))
+        discharge(allocator, copy.tag, copy.size);
 }
 
 size_t fai_heap_usable(fa_allocator *allocator, const void *block) {
@@ -332,24 +348,32 @@ static bool resize_in_place(fa_allocator *allocator, fai_heap_entry *copy, size_
     return done;
 }
 
+/* Gives a live block a new size elsewhere. For limits it stays one block. */
+static void *resize_elsewhere(fa_allocator *allocator, const fai_heap_entry *copy, size_t size) {
+    bool zeroed;
+    void *block = copy->span.address;
+    void *moved = take_paid(allocator, size, copy->align, copy->tag, &zeroed);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, size < copy->size ? size : copy->size);
+    fai_heap_entry old;
+    if (give(allocator, block, SIZE_MAX, &old) && size < old.size)
+        discharge(allocator, old.tag, old.size - size);
+    return moved;
+}
+
 /* A smaller size, for a block whose memory the store can't cut. Where there is no room for a second
  * block it stays where it is: less is never refused. */
 static void *shrink(fa_allocator *allocator, const fai_heap_entry *copy, size_t size) {
-    void *block = copy->span.address, *moved = NULL;
     const fa_site *site = fai_slot.site;
     fa_error error = fa_last_error();
-    bool zeroed;
-    if (fai_account_room(fai_tag_account(allocator, copy->tag), FA_INTENT_HEAP) >= size)
-        moved = take(allocator, size, copy->align, copy->tag, &zeroed);
-    if (moved == NULL) {
-        fai_slot.site = site;
-        fai_error_restore(error);
-        record_size(allocator, copy, size);
-        return block;
-    }
-    memcpy(moved, block, size);
-    fai_heap_give(allocator, block, SIZE_MAX);
-    return moved;
+    void *moved = resize_elsewhere(allocator, copy, size);
+    if (moved != NULL)
+        return moved;
+    fai_slot.site = site;
+    fai_error_restore(error);
+    record_size(allocator, copy, size);
+    return copy->span.address;
 }
 
 void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
@@ -372,25 +396,19 @@ void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
     }
     if (!guard_is_whole(allocator, &copy))
         fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy.size, 0, block, copy.site);
-    size_t size_old = copy.size, more = size > size_old ? size - size_old : 0;
-    /* In place only with what is left below the limits: whoever decides past them is asked once. */
-    if (more == 0 || charge_quiet(allocator, copy.tag, more)) {
-        if (resize_in_place(allocator, &copy, size)) {
-            if (more != 0)
-                note(allocator, copy.tag);
-            return block;
-        }
-        discharge(allocator, copy.tag, more);
-    }
-    if (size < size_old)
-        return shrink(allocator, &copy, size);
-    bool zeroed;
-    void *moved = take(allocator, size, copy.align, copy.tag, &zeroed);
-    if (moved == NULL)
+    size_t more = size > copy.size ? size - copy.size : 0;
+    if (more != 0 && !charge(allocator, copy.tag, more))
         return NULL;
-    memcpy(moved, block, size_old);
-    fai_heap_give(allocator, block, SIZE_MAX);
-    return moved;
+    bool in_place = resize_in_place(allocator, &copy, size);
+    if (more == 0)
+        return in_place ? block : shrink(allocator, &copy, size);
+    void *resized = in_place ? block : resize_elsewhere(allocator, &copy, size);
+    if (resized != NULL)
+        note(allocator, copy.tag);
+    else
+        take_back(allocator, copy.tag, more);
+    fai_slot.site = NULL;
+    return resized;
 }
 
 void(fa_heap_free)(fa_allocator *allocator, void *block) {

@@ -152,35 +152,27 @@ void fai_pool_free_all(fai_thread *thread) {
 
 /* ---- bitmaps and accounts ---- */
 
+static fai_payer payer_of(fai_pool *pool) {
+    return (fai_payer){fai_tag_account(pool->thread->allocator, pool->tag),
+                       &pool->thread->budget.account};
+}
+
 /* Charges the tag and the thread of a pool for up to count objects. Returns for how many; *charge
  * says why for none. */
 static size_t charge(fai_pool *pool, size_t bytes, size_t count, fai_charge *charge) {
     fa_allocator *allocator = pool->thread->allocator;
-    fai_account *accounts[] = {fai_tag_account(allocator, pool->tag),
-                               &pool->thread->budget.account};
-    size_t charged[2] = {0};
+    fai_payer payer = payer_of(pool);
     *charge = FAI_CHARGE_OK;
-    for (size_t i = 0; i < 2 && count > 1; i++) { /* what one grants and the other does not */
-        size_t room = fai_account_room(accounts[i], FA_INTENT_POOL) / bytes;
-        count = room == 0 ? 1 : room < count ? room : count;
-    }
-    for (size_t i = 0; i < 2 && count != 0; i++) {
-        charged[i] = fai_account_charge_some(allocator, accounts[i], FA_INTENT_POOL, bytes, count);
-        if (charged[i] == 0) {
-            *charge = fai_account_charge(allocator, accounts[i], FA_INTENT_POOL, bytes);
-            charged[i] = *charge == FAI_CHARGE_OK;
-        }
-        count = charged[i];
-    }
-    if (charged[0] != count)
-        fai_account_discharge(accounts[0], FA_INTENT_POOL, (charged[0] - count) * bytes);
-    return count;
+    count = fai_account_charge_some(allocator, payer, FA_INTENT_POOL, bytes, count);
+    if (count != 0)
+        return count;
+    *charge = fai_account_charge(allocator, payer, FA_INTENT_POOL, bytes);
+    return *charge == FAI_CHARGE_OK;
 }
 
-static void discharge(fai_pool *pool, size_t bytes) {
-    fa_allocator *allocator = pool->thread->allocator;
-    fai_account_discharge(fai_tag_account(allocator, pool->tag), FA_INTENT_POOL, bytes);
-    fai_account_discharge(&pool->thread->budget.account, FA_INTENT_POOL, bytes);
+/* What was charged for objects that could not be had. */
+static void take_back(fai_pool *pool, size_t bytes) {
+    fai_account_take_back(payer_of(pool), FA_INTENT_POOL, bytes);
 }
 
 /* What objects that went back to bitmaps were charged for, while all are of one pool. */
@@ -191,7 +183,7 @@ typedef struct fai_returned {
 
 static void settle(const fai_returned *returned) {
     if (returned->bytes != 0)
-        discharge(returned->pool, returned->bytes);
+        fai_account_discharge(payer_of(returned->pool), FA_INTENT_POOL, returned->bytes);
 }
 
 static void add_returned(fai_returned *returned, fai_pool *pool, size_t bytes) {
@@ -243,11 +235,11 @@ static uint32_t put_all(fai_pool *pool, void *const *objects, uint32_t count, fa
 
 /* Puts an object into a slab without an owner. Under the lock. */
 static bool put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
-    fai_account *account = fai_tag_account(allocator, slab->tag);
+    fai_payer payer = {fai_tag_account(allocator, slab->tag), NULL};
     size_t bytes = slab->class_bytes;
     if (!fai_slab_put_abandoned(allocator, slab, object))
         return false;
-    fai_account_discharge(account, FA_INTENT_POOL, bytes);
+    fai_account_discharge(payer, FA_INTENT_POOL, bytes);
     return true;
 }
 
@@ -310,7 +302,7 @@ fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **ob
             fai_slab_push(&lists->partial, slab);
         } else if (lists->partial == NULL) {
             fai_unlock(allocator);
-            discharge(pool, bytes);
+            take_back(pool, bytes);
             return FAI_CHARGE_REFUSED;
         }
     }
@@ -352,7 +344,7 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
     /* Else an event hook allocated, and so filled it, meanwhile. */
     size_t loaded = fai_ready(magazine) == 0 ? load(pool, magazine, count) : 0;
     if (loaded < count)
-        discharge(pool, (count - loaded) * bytes);
+        take_back(pool, (count - loaded) * bytes);
     lists->refill_count *= 2;
     if (lists->refill_count > magazine->capacity / 2)
         lists->refill_count = magazine->capacity / 2;
@@ -360,9 +352,7 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
 }
 
 void fai_pool_note(fai_pool *pool) {
-    fa_allocator *allocator = pool->thread->allocator;
-    fai_account_note(allocator, fai_tag_account(allocator, pool->tag), FA_INTENT_POOL);
-    fai_account_note(allocator, &pool->thread->budget.account, FA_INTENT_POOL);
+    fai_account_note(pool->thread->allocator, payer_of(pool), FA_INTENT_POOL);
 }
 
 /* Whether what a pool is charged counts in an account. */
@@ -518,7 +508,7 @@ static uint64_t close_class(fai_pool *pool, uint32_t class_index) {
         while (*ends[n] != NULL) {
             fai_slab *slab = *ends[n];
             fai_slab_unlink(ends[n], slab);
-            fai_account_discharge(&pool->thread->budget.account, FA_INTENT_POOL,
+            fai_account_discharge((fai_payer){&pool->thread->budget.account, NULL}, FA_INTENT_POOL,
                                   fai_slab_bytes_out(slab));
             fai_slab_abandon(allocator, slab);
         }

@@ -14,48 +14,37 @@
 
 /* ---- charging ---- */
 
+static fai_payer payer_of(fai_thread *thread, fai_account *account) {
+    return (fai_payer){account, &thread->budget.account};
+}
+
 static void discharge(fai_thread *thread, fai_account *account, size_t bytes) {
-    fai_account_discharge(account, FA_INTENT_FRAME, bytes);
-    fai_account_discharge(&thread->budget.account, FA_INTENT_FRAME, bytes);
+    fai_account_discharge(payer_of(thread, account), FA_INTENT_FRAME, bytes);
 }
 
-static void note(fai_thread *thread, fai_account *account) {
-    fai_account_note(thread->allocator, account, FA_INTENT_FRAME);
-    fai_account_note(thread->allocator, &thread->budget.account, FA_INTENT_FRAME);
+/* What was charged for memory that could not be had. */
+static void take_back(fai_thread *thread, fai_account *account, size_t bytes) {
+    fai_account_take_back(payer_of(thread, account), FA_INTENT_FRAME, bytes);
 }
 
-/* Charges tag and thread, or neither. Asks nobody. */
+/* Asks nobody. */
 static bool charge_quiet(fai_thread *thread, fai_account *account, size_t bytes) {
-    fa_allocator *allocator = thread->allocator;
-    if (fai_account_charge_some(allocator, account, FA_INTENT_FRAME, bytes, 1) == 0)
-        return false;
-    bool charged =
-        fai_account_charge_some(allocator, &thread->budget.account, FA_INTENT_FRAME, bytes, 1) != 0;
-    if (charged)
-        note(thread, account);
-    else
-        fai_account_discharge(account, FA_INTENT_FRAME, bytes);
-    return charged;
+    return fai_account_charge_quiet(thread->allocator, payer_of(thread, account), FA_INTENT_FRAME,
+                                    bytes);
 }
 
-static fai_charge charge(fai_thread *thread, fai_account *account, size_t bytes) {
-    fa_allocator *allocator = thread->allocator;
-    fai_charge result = fai_account_charge(allocator, account, FA_INTENT_FRAME, bytes);
-    if (result != FAI_CHARGE_OK)
-        return result;
-    result = fai_account_charge(allocator, &thread->budget.account, FA_INTENT_FRAME, bytes);
-    if (result == FAI_CHARGE_OK)
-        note(thread, account);
-    else
-        fai_account_discharge(account, FA_INTENT_FRAME, bytes);
-    return result;
+void fai_meter_note(fai_thread *thread, fai_account *account) {
+    if (account == NULL)
+        return;
+    fai_hold hold = fai_frame_hold(thread);
+    fai_account_note(thread->allocator, payer_of(thread, account), FA_INTENT_FRAME);
+    fai_frame_unhold(thread, hold);
 }
 
 /* How much to charge where bytes are needed: more, so that the next ones need not ask. */
-static size_t grant_for(const fai_thread *thread, const fai_account *account, size_t bytes) {
-    size_t room = fai_account_room(account, FA_INTENT_FRAME);
-    size_t own = fai_account_room(&thread->budget.account, FA_INTENT_FRAME);
-    size_t share = (own < room ? own : room) / GRANT_SHARE & ~(FA_ALIGN_MIN - 1);
+static size_t grant_for(fai_thread *thread, fai_account *account, size_t bytes) {
+    size_t calm = fai_account_calm(payer_of(thread, account), FA_INTENT_FRAME);
+    size_t share = calm / GRANT_SHARE & ~(FA_ALIGN_MIN - 1);
     if (share > GRANT_BYTES_MAX)
         share = GRANT_BYTES_MAX;
     return bytes > share ? bytes : share;
@@ -188,7 +177,7 @@ static bool follow(fai_thread *thread) {
 static bool book(fai_thread *thread, fai_account *account, size_t bytes) {
     fai_meter *meter = &thread->meter;
     if (meter->account != account && !make_room(thread)) {
-        discharge(thread, account, bytes);
+        take_back(thread, account, bytes);
         return false;
     }
     if (meter->account != account)
@@ -229,7 +218,7 @@ void *fai_meter_promote(fai_thread *thread, size_t size, size_t align) {
     if (block == NULL)
         return NULL;
     if (!make_place(thread)) {
-        fai_pool_free_anywhere(thread->allocator, block);
+        fai_pool_free_by(thread->allocator, thread, block);
         return NULL;
     }
     fai_promotions *list = &thread->arena->promoted;
@@ -247,18 +236,22 @@ fai_promoted *fai_meter_find(const fai_thread *thread, const void *block) {
     return NULL;
 }
 
-/* Frees the promoted blocks of an arena from the newest on, as far as they came after a mark. */
-static void free_promoted(fai_thread *thread, fai_arena *arena, uint64_t serial) {
+/* Frees the promoted blocks of an arena from the newest on, as far as they came after a mark. by:
+ * the thread, or NULL where somebody else does it, or it is about to detach. */
+static void free_promoted(fa_allocator *allocator, fai_thread *by, fai_arena *arena,
+                          uint64_t serial) {
     fai_promotions *list = &arena->promoted;
     while (list->count != 0 && list->entry[list->count - 1].serial >= serial)
-        fai_pool_free_anywhere(thread->allocator, list->entry[--list->count].block);
+        fai_pool_free_by(allocator, by, list->entry[--list->count].block);
 }
 
-void fai_meter_bury(fai_thread *thread, fai_arena *arena) { free_promoted(thread, arena, 0); }
+void fai_meter_bury(fai_thread *thread, fai_arena *arena) {
+    free_promoted(thread->allocator, thread, arena, 0);
+}
 
 void fai_meter_bury_all(fai_thread *thread) {
     for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++)
-        fai_meter_bury(thread, &thread->arenas[i]);
+        free_promoted(thread->allocator, NULL, &thread->arenas[i], 0);
 }
 
 /* ---- the open frame ---- */
@@ -278,11 +271,10 @@ size_t fai_meter_left(const fai_thread *thread) {
 
 bool fai_meter_may_exceed(fai_thread *thread) {
     fai_account *account = thread->meter.account;
-    return account != NULL && (fai_account_may_exceed(account, FA_INTENT_FRAME) ||
-                               fai_account_may_exceed(&thread->budget.account, FA_INTENT_FRAME));
+    return account != NULL && fai_account_may_exceed(payer_of(thread, account), FA_INTENT_FRAME);
 }
 
-fai_charge fai_meter_pay(fai_thread *thread, size_t bytes) {
+fai_charge fai_meter_pay(fai_thread *thread, size_t bytes, fai_account **news) {
     fai_meter *meter = &thread->meter;
     meter->promote = false;
     if (!follow(thread))
@@ -297,15 +289,19 @@ fai_charge fai_meter_pay(fai_thread *thread, size_t bytes) {
         /* What is left goes back now, or it would while more is asked for: see give_ready. */
         fai_meter_give_back(thread);
         grant = bytes;
-        result = charge(thread, account, grant);
+        result = fai_account_charge(thread->allocator, payer_of(thread, account), FA_INTENT_FRAME,
+                                    grant);
     }
     meter->promote = result == FAI_CHARGE_PROMOTE;
     if (result != FAI_CHARGE_OK)
         return result;
-    return book(thread, account, grant) ? FAI_CHARGE_OK : FAI_CHARGE_REFUSED;
+    if (!book(thread, account, grant))
+        return FAI_CHARGE_REFUSED;
+    *news = account;
+    return FAI_CHARGE_OK;
 }
 
-bool fai_meter_afford(fai_thread *thread, size_t bytes) {
+static bool afford(fai_thread *thread, size_t bytes, fai_account **news) {
     for (bool again = false;; again = true) {
         if (!follow(thread))
             return false;
@@ -313,8 +309,12 @@ bool fai_meter_afford(fai_thread *thread, size_t bytes) {
         if (bytes <= left)
             return true;
         fai_account *account = thread->meter.account;
-        if (charge_quiet(thread, account, bytes - left))
-            return book(thread, account, bytes - left);
+        if (charge_quiet(thread, account, bytes - left)) {
+            if (!book(thread, account, bytes - left))
+                return false;
+            *news = account;
+            return true;
+        }
         if (again)
             return false;
         while (account->parent != NULL) /* what is ready of any tag may be what fills a limit */
@@ -323,6 +323,24 @@ bool fai_meter_afford(fai_thread *thread, size_t bytes) {
         if (!fai_pool_give_ready(thread, account) && !frames)
             return false;
     }
+}
+
+bool fai_meter_afford(fai_thread *thread, size_t bytes, fai_account **news) {
+    fai_hold hold = fai_frame_hold(thread);
+    bool affordable = afford(thread, bytes, news);
+    fai_frame_unhold(thread, hold);
+    return affordable;
+}
+
+bool fai_meter_afford_end(fai_thread *thread, const char *end, fai_account **news) {
+    const char *cursor = thread->frame->cursor;
+    if (!fai_meter_afford(thread, (size_t)(end - cursor), news))
+        return false;
+    if (thread->frame->cursor == cursor)
+        return true;
+    if (*news != NULL)
+        fai_meter_cancel(thread);
+    return false;
 }
 
 char *fai_meter_limit(const fai_thread *thread, char *cursor, char *end) {
@@ -343,7 +361,7 @@ void fai_meter_release(fai_thread *thread, fai_account *account, size_t bytes, s
     if (account == NULL)
         return;
     if (used == 0) {
-        discharge(thread, account, bytes);
+        take_back(thread, account, bytes);
         return;
     }
     if (meter->account != account) { /* a hook left the thread in another tag */
@@ -354,17 +372,28 @@ void fai_meter_release(fai_thread *thread, fai_account *account, size_t bytes, s
     refresh_limit(thread);
 }
 
-bool fai_meter_give_back(fai_thread *thread) {
+/* Ends the advance. Returns what it was; it is still charged. */
+static size_t end_advance(fai_thread *thread) {
     fai_meter *meter = &thread->meter;
-    if (meter->account == NULL || !fai_frame_is_open(thread))
-        return false;
-    size_t left = fai_meter_left(thread);
+    size_t left = meter->account != NULL && fai_frame_is_open(thread) ? fai_meter_left(thread) : 0;
     if (left == 0)
-        return false;
+        return 0;
     meter->paid -= left;
-    discharge(thread, meter->account, left);
     refresh_limit(thread);
-    return true;
+    return left;
+}
+
+bool fai_meter_give_back(fai_thread *thread) {
+    size_t left = end_advance(thread);
+    if (left != 0)
+        discharge(thread, thread->meter.account, left);
+    return left != 0;
+}
+
+void fai_meter_cancel(fai_thread *thread) {
+    size_t left = end_advance(thread);
+    if (left != 0)
+        take_back(thread, thread->meter.account, left);
 }
 
 void fai_meter_switch(fai_thread *thread) {
@@ -402,7 +431,7 @@ void fai_meter_rewound(fai_thread *thread, uint64_t serial) {
         meter->count -= newest->bytes == 0;
     }
     refresh_limit(thread);
-    free_promoted(thread, thread->arena, serial);
+    free_promoted(thread->allocator, thread, thread->arena, serial);
 }
 
 void fai_meter_end(fai_thread *thread) {

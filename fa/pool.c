@@ -224,6 +224,17 @@ static void free_object(fa_allocator *allocator, fai_thread *thread, fai_slab *s
     FAI_BUMP(&magazine->state, 1);
 }
 
+/* Frees a pool or heap block. */
+static void free_block(fa_allocator *allocator, fai_thread *thread, void *block, size_t size) {
+    fai_slab *slab = fai_slab_lookup(allocator, block);
+    if (slab != NULL && allocator->watched)
+        free_watched(allocator, thread, slab, block, size);
+    else if (slab != NULL)
+        free_object(allocator, thread, slab, block);
+    else
+        fai_heap_give(allocator, block, size);
+}
+
 void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
     if (block == NULL)
         return;
@@ -231,23 +242,11 @@ void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
         fai_fail(FA_ERROR_INVALID, 0);
         return;
     }
-    fai_slab *slab = fai_slab_lookup(allocator, block);
-    if (slab != NULL && allocator->watched)
-        free_watched(allocator, fai_thread_find(allocator), slab, block, size);
-    else if (slab != NULL)
-        free_object(allocator, fai_thread_find(allocator), slab, block);
-    else
-        fai_heap_give(allocator, block, size);
+    free_block(allocator, fai_thread_find(allocator), block, size);
 }
 
-void fai_pool_free_anywhere(fa_allocator *allocator, void *block) {
-    fai_slab *slab = fai_slab_lookup(allocator, block);
-    if (slab != NULL && allocator->watched)
-        free_watched(allocator, NULL, slab, block, SIZE_MAX);
-    else if (slab != NULL)
-        free_object(allocator, NULL, slab, block);
-    else
-        fai_heap_give(allocator, block, SIZE_MAX);
+void fai_pool_free_by(fa_allocator *allocator, fai_thread *thread, void *block) {
+    free_block(allocator, thread, block, SIZE_MAX);
 }
 
 #define NO_SEGMENT ((uintptr_t)1) /* no address of one, not even of NULL's */

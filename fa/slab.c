@@ -224,13 +224,13 @@ static fai_slab *acquire_held(fai_pool *pool, uint32_t class_index) {
     fai_pools *pools = &allocator->pools;
     fai_slab **abandoned = &fai_tag_at(allocator, pool->tag)->abandoned[class_index];
     fai_slab *slab = *abandoned;
-    fai_account *account = &pool->thread->budget.account;
+    fai_payer payer = {&pool->thread->budget.account, NULL};
     /* Only this thread charges its account: nobody takes the room meanwhile. */
-    if (slab != NULL && fai_slab_bytes_out(slab) <= fai_account_room(account, FA_INTENT_POOL)) {
+    if (slab != NULL && fai_slab_bytes_out(slab) <= fai_account_room(payer, FA_INTENT_POOL)) {
         fai_slab_unlink(abandoned, slab);
         pools->adopted_count++;
         slab_own(pool, slab);
-        fai_account_add(account, FA_INTENT_POOL, fai_slab_bytes_out(slab));
+        fai_account_add(payer, FA_INTENT_POOL, fai_slab_bytes_out(slab));
         return slab;
     }
     fai_segment *segment = pools->segment_hint;

@@ -54,36 +54,56 @@ typedef enum fai_charge {
     FAI_CHARGE_PROMOTE  /* the next intent is to serve instead: frame, pool, heap */
 } fai_charge;
 
-/* Charges bytes to an account and all above it before the memory is taken: all of them or none.
+/* Who is charged for a block: an account with all above it, and one beside those. */
+typedef struct fai_payer {
+    fai_account *account;
+    fai_account *beside; /* that of the thread, for frame and pool memory; or NULL */
+} fai_payer;
+
+/* Charges bytes before the memory is taken: to all ledgers of the payer or to none, and nothing
+ * stays charged while anybody is asked.
  * intent: not FA_INTENT_NONE. No lock may be held: events are reported and callbacks called, which
  * may allocate, free and query; and what the calling thread keeps ready of pool objects and granted
  * frame memory is given back before a full budget decides, where that counts it. The peak is not
  * noted yet: see fai_account_note. */
-fai_charge fai_account_charge(fa_allocator *allocator, fai_account *account, fa_intent intent,
+fai_charge fai_account_charge(fa_allocator *allocator, fai_payer payer, fa_intent intent,
                               size_t bytes);
 
-/* Charges up to count units of so many bytes, as many as limits allow: for those who take some in
- * advance. Returns how many were charged, 0 without a refusal being reported; then ask for the one
- * that is needed with fai_account_charge. As there otherwise. */
-size_t fai_account_charge_some(fa_allocator *allocator, fai_account *account, fa_intent intent,
+/* The same as far as no limit refuses it: else false, with nothing reported, nobody asked and
+ * nothing given back. Under locks too. */
+bool fai_account_charge_quiet(fa_allocator *allocator, fai_payer payer, fa_intent intent,
+                              size_t bytes);
+
+/* Charges up to count units of so many bytes, as many as fai_account_calm says: for those who take
+ * some in advance. Returns how many were charged; when it is none, ask for the one that is needed
+ * with fai_account_charge. Otherwise as fai_account_charge_quiet. */
+size_t fai_account_charge_some(fa_allocator *allocator, fai_payer payer, fa_intent intent,
                                size_t bytes, size_t count);
 
 /* Once the memory of a charge is held: notes the peak, reports what budgets are to report. Before
- * that it may go back without a trace. No lock may be held: calls the event hook. */
-void fai_account_note(fa_allocator *allocator, fai_account *account, fa_intent intent);
+ * that it may be taken back without a trace. No lock may be held: calls the event hook. */
+void fai_account_note(fa_allocator *allocator, fai_payer payer, fa_intent intent);
 
 /* Charges whatever the limits say: for memory that exists already and changes hands. Reports
  * nothing: under locks too. */
-void fai_account_add(fai_account *account, fa_intent intent, size_t bytes);
+void fai_account_add(fai_payer payer, fa_intent intent, size_t bytes);
 
-/* Takes back what was charged. Any thread, under locks too. */
-void fai_account_discharge(fai_account *account, fa_intent intent, size_t bytes);
+/* Takes back what was charged, when the memory goes back. It sees the peak if nobody else has: each
+ * one ends with a discharge. Any thread, under locks too. */
+void fai_account_discharge(fai_payer payer, fa_intent intent, size_t bytes);
+
+/* The same where the memory was never had. */
+void fai_account_take_back(fai_payer payer, fa_intent intent, size_t bytes);
 
 /* What limits leave: SIZE_MAX without one. By the time it is used others may have been faster. */
-size_t fai_account_room(const fai_account *account, fa_intent intent);
+size_t fai_account_room(fai_payer payer, fa_intent intent);
+
+/* What may be charged in advance: nothing is reported or decided because of memory that nobody uses
+ * yet, so no soft limit is passed, and no hard one, whatever its policy. */
+size_t fai_account_calm(fai_payer payer, fa_intent intent);
 
 /* Whether one of the limits may let more pass, or send it elsewhere, when it is asked. */
-bool fai_account_may_exceed(fai_account *account, fa_intent intent);
+bool fai_account_may_exceed(fai_payer payer, fa_intent intent);
 
 /* Whether a budget of the account or one above it asks for frame memory to be charged. */
 bool fai_account_meters(const fai_account *account);
@@ -107,6 +127,7 @@ typedef struct fai_rule_block {
 /* A callback that answers a thread; lies on its stack. */
 typedef struct fai_asking {
     struct fai_asking *next;
+    struct fai_asking *outer; /* that called this one, on the same thread */
     fa_allocator *allocator;
     const fai_rule *rule;
     fa_budget_ask_fn *function;

@@ -50,11 +50,23 @@ typedef struct fai_meter {
 void fai_meter_begin(fai_thread *thread);
 
 /* Makes sure that bytes more are paid for, for the tag that the thread is in. FAI_CHARGE_REFUSED
- * with the reason reported. May call hooks and callbacks: look again where the cursor stands. */
-fai_charge fai_meter_pay(fai_thread *thread, size_t bytes);
+ * with the reason reported. *news: gets the account that was charged for that, and stays as it is
+ * where none was: it is to be given to fai_meter_note, or the charge back by fai_meter_cancel or
+ * fai_meter_release. May call hooks and callbacks: look again where the cursor stands. */
+fai_charge fai_meter_pay(fai_thread *thread, size_t bytes, fai_account **news);
 
 /* The same without reporting, calling or refusing anything else; false where it would have to. */
-bool fai_meter_afford(fai_thread *thread, size_t bytes);
+bool fai_meter_afford(fai_thread *thread, size_t bytes, fai_account **news);
+
+/* The same for moving the cursor to end; false also when a hook moved it. */
+bool fai_meter_afford_end(fai_thread *thread, const char *end, fai_account **news);
+
+/* Once the memory is had: notes what was charged for it. account: NULL does nothing. Calls hooks.
+ */
+void fai_meter_note(fai_thread *thread, fai_account *account);
+
+/* The memory could not be had: takes back what is paid for and not used. */
+void fai_meter_cancel(fai_thread *thread);
 
 /* What is paid for and not yet used; SIZE_MAX where frame memory is not charged. */
 size_t fai_meter_left(const fai_thread *thread);
@@ -100,7 +112,7 @@ fai_promoted *fai_meter_find(const fai_thread *thread, const void *block);
 /* Frees the promoted blocks of an arena whose frame is dead. May call hooks. */
 void fai_meter_bury(fai_thread *thread, struct fai_arena *arena);
 
-/* The same for all arenas of a thread. */
+/* The same for all arenas of a thread, as another one would; under locks too. */
 void fai_meter_bury_all(fai_thread *thread);
 
 #endif

@@ -69,8 +69,9 @@ bool fai_pool_give_ready(fai_thread *thread, const fai_account *account);
 /* For the library's own blocks, which are freed without their size: one from the heap does not
  * close the fast path. size and align are checked. */
 void *fai_pool_alloc_unsized(fa_allocator *allocator, size_t size, size_t align);
-/* Frees a pool or heap block as another thread would. */
-void fai_pool_free_anywhere(fa_allocator *allocator, void *block);
+/* Frees a pool or heap block. thread: the calling one's state, or NULL: as another thread would, as
+ * one must that is about to detach. */
+void fai_pool_free_by(fa_allocator *allocator, fai_thread *thread, void *block);
 size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object);
 
 static inline size_t fai_ready(const fai_magazine *magazine) {
