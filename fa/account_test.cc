@@ -137,6 +137,68 @@ TEST(Account, ThreadsNeverPassALimit) {
     EXPECT_LE(fai_account_peak(&tree.middle, FA_INTENT_NONE), 1000u);
 }
 
+// Usage that falls again before whoever raised it notes the peak.
+TEST(Account, NoPeakIsMissed) {
+    Tree tree;
+    EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_HEAP, 60));
+    ASSERT_EQ(fai_account_charge(tree.allocator, Of(&tree.leaf), FA_INTENT_HEAP, 100),
+              FAI_CHARGE_OK);
+    fai_account_discharge(Of(&tree.leaf), FA_INTENT_HEAP, 60); /* another thread */
+    fai_account_note(tree.allocator, Of(&tree.leaf), FA_INTENT_HEAP);
+    for (const fai_account *account : {&tree.leaf, &tree.middle, &tree.root})
+        EXPECT_EQ(fai_account_peak(account, FA_INTENT_NONE), 160u);
+    ASSERT_EQ(fai_account_charge(tree.allocator, Of(&tree.leaf), FA_INTENT_HEAP, 1000),
+              FAI_CHARGE_OK);
+    fai_account_take_back(Of(&tree.leaf), FA_INTENT_HEAP, 1000);
+    EXPECT_EQ(fai_account_peak(&tree.root, FA_INTENT_HEAP), 160u) << "it was never held";
+}
+
+TEST(Account, TheOneBesideRefusesForAll) {
+    Tree tree;
+    fai_account own = {};
+    fai_rule rule = {};
+    rule.limit = rule.hard_bytes = 100;
+    own.ledger[FA_INTENT_POOL].rule = &rule;
+    const fai_payer payer = Of(&tree.leaf, &own);
+    EXPECT_EQ(fai_account_charge(tree.allocator, payer, FA_INTENT_POOL, 101), FAI_CHARGE_REFUSED);
+    EXPECT_FALSE(fai_account_charge_quiet(tree.allocator, payer, FA_INTENT_POOL, 101));
+    EXPECT_EQ(fai_account_charge_some(tree.allocator, payer, FA_INTENT_POOL, 30, 9), 3u);
+    EXPECT_EQ(fai_account_room(payer, FA_INTENT_POOL), 10u);
+    for (const fai_account *account : {&tree.leaf, &tree.middle, &tree.root, &own}) {
+        EXPECT_EQ(tree.Used(*account), 90u);
+        EXPECT_EQ(tree.Used(*account, FA_INTENT_POOL), 90u);
+    }
+    EXPECT_EQ(rule.refused_count, 1u);
+    fai_account_discharge(payer, FA_INTENT_POOL, 90);
+    EXPECT_EQ(tree.Used(own), 0u);
+    EXPECT_EQ(tree.Used(tree.root), 0u);
+}
+
+TEST(Account, CalmEndsAtTheNextLimit) {
+    Tree tree;
+    fai_rule rule = {};
+    rule.soft_bytes = 100;
+    rule.hard_bytes = 300;
+    rule.policy = FA_BUDGET_ALLOW;
+    tree.middle.ledger[FA_INTENT_NONE].rule = &rule;
+    const auto calm = [&] { return fai_account_calm(Of(&tree.leaf), FA_INTENT_HEAP); };
+    EXPECT_EQ(calm(), 100u);
+    EXPECT_EQ(fai_account_room(Of(&tree.leaf), FA_INTENT_HEAP), SIZE_MAX);
+    EXPECT_EQ(fai_account_charge_some(tree.allocator, Of(&tree.leaf), FA_INTENT_HEAP, 50, 9), 2u);
+    EXPECT_EQ(calm(), 0u) << "the next byte passes it";
+    EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_HEAP, 50));
+    EXPECT_EQ(calm(), 150u);
+    EXPECT_TRUE(tree.Charge(&tree.leaf, FA_INTENT_HEAP, 150));
+    EXPECT_EQ(calm(), 0u);
+    EXPECT_TRUE(fai_account_charge_quiet(tree.allocator, Of(&tree.leaf), FA_INTENT_HEAP, 50));
+    EXPECT_EQ(calm(), 0u);
+    rule.hard_bytes = 0;
+    EXPECT_EQ(calm(), SIZE_MAX);
+    rule.soft_bytes = 1000;
+    rule.hard_bytes = 500;
+    EXPECT_EQ(calm(), 150u);
+}
+
 TEST(Account, EveryBudgetOfTheDeepestTagMayAllow) {
     Tree tree;
     std::vector<fai_account> chain(FA_TAG_PATH_BYTES / 3 + 2);

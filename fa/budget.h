@@ -4,20 +4,26 @@
  * which its policy decides. A block counts in the budgets of its tag, of all tags above that up to
  * the root, which is the whole allocator, and, for frame and pool memory, in those of its thread;
  * it is charged to all of them before its memory is taken, or to none. So usage never passes a hard
- * limit that refuses, at no instant and with any number of threads.
+ * limit that refuses, at no instant and with any number of threads; and nothing is kept from others
+ * while a callback decides.
  *
  * What counts:
- * - heap memory: the bytes asked for, from allocation to free.
- * - pool memory: the sizes of the classes of the objects that are not in their slabs: live ones,
- * and those that threads keep ready. Near a limit a thread takes no more in advance than is left,
- * and gives back what it keeps before it is refused; so one thread alone can use every byte.
- * Charged to the thread that owns the slab, until the object is back there, whoever frees it.
+ * - heap memory: the bytes asked for, from allocation to free; while a block is resized, the larger
+ *   of both sizes, also where it has to move.
+ * - pool memory: the class sizes of the objects that are not in their slabs: live ones, and those
+ *   that threads keep ready. Near a limit a thread takes no more in advance than is left, and gives
+ *   back what it keeps before it is refused; so one thread alone can use every byte. Charged to the
+ *   thread that owns the slab, until the object is back there, whoever frees it.
  * - frame memory: what the cursor moved, until its frame ends or is rewound. It is counted only
  *   where a budget asks for it: one on frame memory or on the total, of the thread, of its tag or
  *   of one above that; for each thread from its next begin of a frame on, or sooner. While it is, a
  *   thread is charged up to 16 KiB in advance, at most a sixteenth of what is left, and gives back
  *   what it did not use when the frame ends and when it changes its tag. What checks and sanitizers
  *   add to a block counts as well. With frames in flight a frame counts until its end.
+ *
+ * What is taken in advance passes neither a soft limit nor a hard one, of whatever policy: the
+ * block that is reported, or let pass, is one that was asked for. Past a hard limit each block is
+ * charged by itself.
  *
  * A limit that is set below what is in use refuses all growth until there is room again. Without
  * budgets usage of pools and heap is counted all the same, so that one that is set later starts
@@ -74,8 +80,9 @@ typedef struct fa_budget_request {
 } fa_budget_request;
 
 /* Decides about one allocation. Called on the allocating thread with no lock held: it may free,
- * allocate, query and set budgets; what it allocates itself asks nobody but is refused at once. It
- * must not begin, end or rewind a frame of this thread, detach it, or destroy the allocator. */
+ * allocate, query and set budgets; what it allocates itself from the same allocator is refused
+ * where it would be asked. It must not begin, end or rewind a frame of this thread, detach it, or
+ * destroy the allocator. */
 typedef fa_budget_answer fa_budget_ask_fn(void *user, const fa_budget_request *request);
 
 /* One budget. All zero: no limit. */

@@ -152,11 +152,11 @@ const void *fai_mark_validate(const fai_thread *thread) {
 /* ---- slow paths ---- */
 
 /* The newest live mark from now on. Watched allocators and budgets see every rewind. */
-static void set_newest(fai_thread *thread, const fa_mark *mark) {
+static void set_newest(fai_thread *thread, const char *cursor, uint64_t serial) {
     fa_frame *frame = thread->frame;
     bool fast = !thread->allocator->watched && !thread->hold.is_held &&
-                !fai_thread_is_metered(thread) && mark->cursor == frame->cursor;
-    frame->mark_newest = fast ? mark->serial : FAI_NO_MARK;
+                !fai_thread_is_metered(thread) && cursor == frame->cursor;
+    frame->mark_newest = fast ? serial : FAI_NO_MARK;
     frame->mark_cursor = frame->cursor;
 }
 
@@ -167,7 +167,7 @@ fa_mark fai_frame_mark_slow(fa_frame *frame) {
     fai_slot.site = NULL;
     fai_frame_look_closer(thread); /* the end of this frame must kill its marks */
     fa_mark mark = {frame->cursor, ++frame->mark_count};
-    set_newest(thread, &mark);
+    set_newest(thread, mark.cursor, mark.serial);
     return mark;
 }
 
@@ -192,11 +192,13 @@ static fa_status rewind_slow(fa_frame *frame, fa_mark mark, bool last) {
     fai_cleanup_run(thread, mark.serial);
     if (allocator->watched)
         fai_note_rewind(thread, mark.cursor, mark.serial);
+    if (last)
+        frame->mark_count++; /* nobody has this one: that which is to die may not be the newest */
     kill_after(thread, last ? mark.serial - 1 : mark.serial);
     fai_arena_rewind(thread, mark.cursor, mark.serial);
     fai_tally_rewound(thread, fai_arena_used(thread));
     fai_phase_rewound(thread);
-    set_newest(thread, &mark);
+    set_newest(thread, mark.cursor, last ? frame->mark_count : mark.serial);
     fai_slot.site = NULL;
     return FA_OK;
 }

@@ -426,6 +426,30 @@ TEST_P(MarkTest, NestedGuardsNeedNoMemory) {
     fa_frame_end_in(frame);
 }
 
+// The end of a guard that is more than a move of the cursor kills its mark: the fast path must not
+// take it for the newest one.
+TEST_P(MarkTest, AMarkThatItsGuardKilledStaysDead) {
+    Allocator allocator(config, source);
+    fa_frame *frame = fa_frame_begin(allocator);
+    (void)!fa_frame_alloc_in(frame, 16);
+    for (size_t size : {size_t{16}, 100 * kKib})
+        for (bool has_inner : {true, false}) {
+            fa_mark_guard guard = fa_mark_guard_begin_in(frame);
+            const fa_mark mark = guard.mark;
+            (void)(has_inner && fa_frame_mark_in(frame).serial != 0);
+            (void)!fa_frame_alloc_in(frame, size);
+            EXPECT_EQ(fa_mark_guard_end(&guard), FA_OK);
+            if (!has_inner && size == 16)
+                continue; /* nothing but the cursor moved: the mark lives */
+            (void)!fa_frame_alloc_in(frame, 32);
+            ExpectRefused(frame, mark);
+            const fa_mark next = fa_frame_mark_in(frame);
+            EXPECT_EQ(fa_frame_rewind_in(frame, next), FA_OK);
+            ExpectRefused(frame, mark);
+        }
+    fa_frame_end_in(frame);
+}
+
 TEST_P(MarkTest, AMarkOfAllOnesIsRefused) {
     Allocator allocator(config, source);
     fa_frame *frame = fa_frame_begin(allocator);

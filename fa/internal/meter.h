@@ -61,8 +61,8 @@ bool fai_meter_afford(fai_thread *thread, size_t bytes, fai_account **news);
 /* The same for moving the cursor to end; false also when a hook moved it. */
 bool fai_meter_afford_end(fai_thread *thread, const char *end, fai_account **news);
 
-/* Once the memory is had: notes what was charged for it. account: NULL does nothing. Calls hooks.
- */
+/* Once the memory is had: notes what was charged for it. account: NULL does nothing. May call
+ * hooks. */
 void fai_meter_note(fai_thread *thread, fai_account *account);
 
 /* The memory could not be had: takes back what is paid for and not used. */
