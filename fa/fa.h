@@ -1,4 +1,5 @@
-/* framealloc: memory by intent. Includes everything; read in this order.
+/* framealloc: memory by intent. Includes everything of C (for C++ there is more in fa.hpp); read in
+ * this order.
  *
  *   base       words: visibility, alignment limits, places
  *   status     what a call answers
@@ -20,6 +21,7 @@
  *   pool       small objects, freed one by one
  *   heap       large blocks, tracked
  *   tag        who the memory is for
+ *   scope      what ends with the scope that it stands in
  *   thread     attach and detach by hand
  *   budget     limits on what everybody, a tag or a thread may hold
  *   reserve    what is tried before memory is refused
@@ -45,6 +47,7 @@
 #include "fa/pool.h"
 #include "fa/reserve.h"
 #include "fa/ring.h"
+#include "fa/scope.h"
 #include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"

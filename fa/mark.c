@@ -225,6 +225,17 @@ fa_frame *fai_mark_frame(fa_allocator *allocator) {
     return thread != NULL ? thread->frame : NULL;
 }
 
+bool fai_mark_lasts(fa_allocator *allocator, uint64_t serial, const void *address) {
+    const fai_thread *thread = fai_thread_find(allocator);
+    fa_mark mark = {NULL, serial};
+    if (thread != NULL && is_alive(thread, &mark))
+        return true;
+    fai_report(allocator, FA_DIAG_FA002, FA_ERROR_FOREIGN, 0, 0, address);
+    return false;
+}
+
+fa_allocator *fai_frame_allocator(const fa_frame *frame) { return fai_thread_of(frame)->allocator; }
+
 fa_status fai_mark_guard_refused(void) { return fai_fail(FA_ERROR_INVALID, 0); }
 
 /* ---- speculation ---- */

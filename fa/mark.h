@@ -106,6 +106,10 @@ FA_API fa_status fai_frame_rewind_last(fa_frame *frame, fa_mark mark);
 FA_API FA_COLD fa_status fai_frame_rewind_find(fa_allocator *allocator, fa_mark mark);
 FA_API fa_frame *fai_mark_frame(fa_allocator *allocator);
 FA_API FA_COLD fa_status fai_mark_guard_refused(void);
+/* For owners of C++ (fa/cpp/frame_owner.hpp): whether the calling thread may rewind its frame to
+ * the mark of that serial. If not, reports FA002 for address. */
+FA_API bool fai_mark_lasts(fa_allocator *allocator, uint64_t serial, const void *address);
+FA_API fa_allocator *fai_frame_allocator(const fa_frame *frame);
 FA_API inline bool fai_frame_rewind_fast(fa_frame *frame, fa_mark mark);
 FA_API inline fa_status fai_frame_rewind_once(fa_frame *frame, fa_mark mark);
 

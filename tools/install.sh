@@ -15,8 +15,9 @@ done
 # `bazel run` starts this in the folder of the built files; a relative prefix means the caller's.
 [[ $prefix == /* ]] || prefix=${BUILD_WORKING_DIRECTORY:-$PWD}/$prefix
 
-install -d "$prefix/include/fa" "$prefix/lib/pkgconfig"
-install -m 644 fa/*.h backends/backends.h "$prefix/include/fa"
+install -d "$prefix/include/fa/cpp" "$prefix/lib/pkgconfig"
+install -m 644 fa/*.h fa/fa.hpp backends/backends.h "$prefix/include/fa"
+install -m 644 fa/cpp/*.hpp "$prefix/include/fa/cpp"
 install -m 644 fa/libframealloc.a "$prefix/lib"
 install -m 755 fa/libframealloc.so "$prefix/lib"
 install -m 644 fa/framealloc.pc "$prefix/lib/pkgconfig"

@@ -32,7 +32,7 @@ def tree_files(root):
 
 
 def lines_max(path):
-    if re.fullmatch(r"fa/[^/]+\.h", path):
+    if re.fullmatch(r"fa/[^/]+\.h|fa/(fa|cpp/[^/]+)\.hpp", path):
         return PUBLIC_HEADER_LINES_MAX
     return None if path.endswith((".md", ".txt")) else LINES_MAX
 

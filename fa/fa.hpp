@@ -1,0 +1,20 @@
+/* framealloc in C++17: namespace fa, header only, on top of fa.h. Read in this order.
+ *
+ *   cpp/scope        an allocator, a frame, a tag, a phase and a mark that end with their object
+ *   cpp/owner        pool_ptr, heap_ptr: objects that are destroyed and freed
+ *   cpp/frame_owner  frame_ptr, frame_new: objects that die with a frame
+ *   cpp/allocator    fa::allocator<T> for containers, std::pmr::memory_resource
+ *
+ * Compiles with -fno-exceptions and -fno-rtti. Nothing here throws but what a constructor of yours
+ * does, and allocators and resources: std::bad_alloc. Where a parameter is `from<fa_allocator>` or
+ * `from<fa_frame>`, give the pointer, or a fa::memory or fa::frame_scope. */
+#ifndef FA_FA_HPP
+#define FA_FA_HPP
+
+#include "fa/cpp/allocator.hpp"
+#include "fa/cpp/frame_owner.hpp"
+#include "fa/cpp/owner.hpp"
+#include "fa/cpp/scope.hpp"
+#include "fa/fa.h"
+
+#endif
