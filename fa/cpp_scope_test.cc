@@ -53,7 +53,7 @@ TEST(CppMemory, SharedWithOthers) {
     fa::memory memory(Plain());
     fa_allocator *other = fa_allocator_acquire(memory);
     EXPECT_EQ(memory.destroy(), 0u);
-    EXPECT_NE(fa_pool_alloc(other, 16), nullptr) << "it lives on";
+    EXPECT_NE(fa_heap_alloc(other, 16), nullptr) << "it lives on";
     EXPECT_EQ(fa_allocator_release(other), 1u);
 }
 
