@@ -5,6 +5,7 @@
 #include "fa/testing_arguments_limit.hpp"
 #include "fa/testing_arguments_tag.hpp"
 #include "fa/testing_arguments_text.hpp"
+#include "fa/testing_arguments_typed.hpp"
 
 #include <dirent.h>
 #include <fstream>
@@ -525,6 +526,7 @@ INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Nam
 INSTANTIATE_TEST_SUITE_P(Limit, Arguments, testing::ValuesIn(kLimitCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Tag, Arguments, testing::ValuesIn(kTagCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Text, Arguments, testing::ValuesIn(kTextCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Typed, Arguments, testing::ValuesIn(kTypedCalls), Name);
 
 TEST(ArgumentsList, HasEveryPublicFunction) {
     std::set<std::string> listed;
@@ -532,6 +534,7 @@ TEST(ArgumentsList, HasEveryPublicFunction) {
     calls.insert(calls.end(), std::begin(kLimitCalls), std::end(kLimitCalls));
     calls.insert(calls.end(), std::begin(kTagCalls), std::end(kTagCalls));
     calls.insert(calls.end(), std::begin(kTextCalls), std::end(kTextCalls));
+    calls.insert(calls.end(), std::begin(kTypedCalls), std::end(kTypedCalls));
     calls.insert(calls.end(), std::begin(kInsideCalls), std::end(kInsideCalls));
     for (const Call &call : calls)
         EXPECT_TRUE(listed.insert(call.name).second) << call.name << " is there twice";

@@ -20,6 +20,7 @@
  *   ring       the last so many; queues
  *   pool       small objects, freed one by one
  *   heap       large blocks, tracked
+ *   typed_pool objects of one type, to be walked through
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
  *   thread     attach and detach by hand
@@ -54,6 +55,7 @@
 #include "fa/tag.h"
 #include "fa/text.h"
 #include "fa/thread.h"
+#include "fa/typed_pool.h"
 #include "fa/vec.h"
 
 #endif

@@ -190,5 +190,15 @@
     FAI_AT(fai_pool_array_zeroed((allocator), (count), (size), (align)))
 #endif
 
+#if defined(FAI_TYPED_POOL_DECLARED) && !defined(FAI_TYPED_POOL_SITES)
+#define FAI_TYPED_POOL_SITES
+#define fa_typed_pool_create(allocator, config, pool)                                              \
+    FAI_AT(fa_typed_pool_create((allocator), (config), (pool)))
+#define fa_typed_pool_acquire(pool) FAI_AT(fa_typed_pool_acquire((pool)))
+#define fa_typed_pool_try_acquire(pool, object) FAI_AT(fa_typed_pool_try_acquire((pool), (object)))
+#define fa_typed_pool_release(pool, object) FAI_AT(fa_typed_pool_release((pool), (object)))
+#define fa_typed_pool_reserve(pool, count) FAI_AT(fa_typed_pool_reserve((pool), (count)))
+#endif
+
 #endif /* FA_DEBUG */
 #endif /* FA_MINIMAL */
