@@ -21,8 +21,7 @@ FA_EXTERN_C_BEGIN
 /* --- system ---------------------------------------------------------------------------------- */
 
 /* Aligned allocation of libc: posix_memalign, malloc_usable_size, free.
- * Holds no state and can't fail. Grows in place only into the slack that libc left behind a block.
- */
+ * Holds no state and can't fail. Grows in place only into slack that libc left behind a block. */
 FA_API fa_backend fa_backend_system(void);
 
 /* --- mmap ------------------------------------------------------------------------------------ */
@@ -166,8 +165,7 @@ FA_API fa_backend fa_backend_failing(fa_failing *failing, fa_backend inner);
 /* Makes a coming call fail, without asking inner. Replaces the plan that was there.
  * at: 1 is the next call of that kind, 2 the one after it ...; 0: none fails any more.
  * lasting: all calls after that one fail as well, until the next plan.
- * Any thread, at any time; calls under way on other threads may still be counted before the plan.
- */
+ * Any thread, at any time; calls under way elsewhere may still be counted before the plan. */
 FA_API void fa_failing_set(fa_failing *failing, fa_failing_call call, uint64_t at, bool lasting);
 
 /* Number of calls of a kind made so far, refused ones included. Any thread. */

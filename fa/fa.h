@@ -26,8 +26,7 @@
  *   thread     attach and detach by hand
  *   budget     limits on what everybody, a tag or a thread may hold
  *   reserve    what is tried before memory is refused
- *   stats      numbers
- */
+ *   stats      numbers */
 #ifndef FA_FA_H
 #define FA_FA_H
 

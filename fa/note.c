@@ -15,8 +15,7 @@ static char *watched_end(const fai_frame_note *note) {
     return note->block + fai_round_up(note->size, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
 }
 
-/* Writes fill bytes over the part of a block from `from` on, the guard behind it, and the poison.
- */
+/* Writes fill bytes over the part of a block from `from` on; then the guard, and the poison. */
 static void dress(const fa_allocator *allocator, const fai_frame_note *note, size_t from) {
     size_t rest = (size_t)(watched_end(note) - note->block) - note->size;
     fai_unpoison(note->block + from, note->size - from + rest);

@@ -9,10 +9,9 @@
 
 #include "fa/internal/arena.h"
 #include "fa/internal/frame.h"
+#include "fa/internal/writer.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -435,41 +434,28 @@ const char *fa_phase_current(fa_allocator *allocator) {
 
 /* ---- text ---- */
 
-typedef struct writer {
-    char *text;
-    size_t capacity, length;
-} writer;
-
-FA_PRINTF(2, 3) static void put(writer *out, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    bool room = out->length < out->capacity;
-    int written = vsnprintf(room ? out->text + out->length : NULL,
-                            room ? out->capacity - out->length : 0, format, arguments);
-    va_end(arguments);
-    out->length += written > 0 ? (size_t)written : 0;
-}
-
 size_t fa_phase_format(fa_allocator *allocator, char *text, size_t text_bytes) {
-    writer out = {text, text ? text_bytes : 0, 0};
-    if (out.capacity > 0)
-        *text = 0;
+    fai_writer out = fai_writer_begin(text, text_bytes);
     fai_log log;
     if (!open_log(allocator, &log))
         return 0;
-    put(&out, "%-32s %12s %12s %10s %12s\n", "phase", "bytes", "peak", "count", "us");
+    fai_put(&out, "%-32s %12s %12s %10s %12s\n", "phase", "bytes", "peak", "allocs", "us");
     for (const fai_phase_entry *entry = log.first; entry != log.end; entry++) {
         if (!is_begin(entry))
             continue;
         fa_phase phase;
         read_phase(&log, entry, &phase);
         int indent = (int)(phase.depth < 12 ? phase.depth * 2 : 24);
-        put(&out, "%*s%-*s %12zu %12zu %10" PRIu64 " %12.1f%s\n", indent, "", 32 - indent,
-            phase.name, phase.bytes, phase.bytes_peak, phase.alloc_count,
-            (double)phase.nanoseconds / 1000, phase.is_open ? " open" : "");
+        fai_put(&out, "%*s%-*s %12zu %12zu %10" PRIu64, indent, "", 32 - indent, phase.name,
+                phase.bytes, phase.bytes_peak, phase.alloc_count);
+        if (has_clock(log.thread))
+            fai_put(&out, " %12.1f", (double)phase.nanoseconds / 1000);
+        else
+            fai_put(&out, " %12s", "-");
+        fai_put(&out, "%s\n", phase.is_open ? " open" : "");
     }
     uint64_t lost_count = log.thread->phases.lost_count;
     if (lost_count != 0)
-        put(&out, "and %" PRIu64 " phases for which there was no memory\n", lost_count);
+        fai_put(&out, "and %" PRIu64 " phases for which there was no memory\n", lost_count);
     return out.length;
 }

@@ -78,7 +78,8 @@ FA_API fa_status fa_phase_find(fa_allocator *allocator, const char *name, fa_pha
 /* Name of the innermost open phase of the calling thread, NULL when none is open. O(1). */
 FA_API const char *fa_phase_current(fa_allocator *allocator);
 
-/* Writes a table of the records, a line each, names indented by depth.
+/* Writes a table of the records, a line each, names indented by depth; without a clock there is a
+ * "-" for the microseconds.
  * Returns the length that the whole text has, without its terminator; never writes more than
  * text_bytes, always terminated when text_bytes > 0. text may be NULL with text_bytes 0.
  * O(records^2). */

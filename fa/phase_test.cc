@@ -296,6 +296,21 @@ TEST_P(PhaseTest, WithoutMemoryPhasesAreOnlyCounted) {
     EXPECT_EQ(events.Count(FA_DIAG_FA011), 0u);
 }
 
+TEST_P(PhaseTest, WithoutAClockTheTableHasNoTimes) {
+    for (bool clock : {true, false}) {
+        config.phase_clock = clock;
+        Allocator allocator(config, source);
+        fa_frame *frame = fa_frame_begin(allocator);
+        EXPECT_EQ(fa_phase_begin_in(frame, "load"), FA_OK);
+        char text[1024];
+        fa_phase_format(allocator, text, sizeof text);
+        const std::string line = std::string(text).substr(std::string(text).find('\n') + 1);
+        EXPECT_EQ(line.find(" - open\n") != std::string::npos, !clock) << text;
+        EXPECT_EQ(line.find('.') != std::string::npos, clock) << text;
+        fa_frame_end_in(frame);
+    }
+}
+
 TEST_P(PhaseTest, ScopesAndText) {
     Allocator allocator(config, source);
     fa_frame *frame = fa_frame_begin(allocator);

@@ -1,10 +1,9 @@
 #include "fa/stats.h"
 
 #include "fa/internal/thread.h"
+#include "fa/internal/writer.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 static void add_thread(const fai_thread *thread, fa_stats *stats) {
@@ -89,33 +88,16 @@ fa_status fa_stats_get(fa_allocator *allocator, fa_stats *stats) {
 
 /* ---- text ---- */
 
-typedef struct writer {
-    char *text;
-    size_t capacity, length;
-} writer;
-
-FA_PRINTF(2, 3) static void put(writer *out, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    bool room = out->length < out->capacity;
-    int written = vsnprintf(room ? out->text + out->length : NULL,
-                            room ? out->capacity - out->length : 0, format, arguments);
-    va_end(arguments);
-    out->length += written > 0 ? (size_t)written : 0;
-}
-
 size_t fa_stats_format(const fa_stats *stats, char *text, size_t text_bytes) {
-    writer out = {text, text ? text_bytes : 0, 0};
-    if (out.capacity > 0)
-        *text = 0;
+    fai_writer out = fai_writer_begin(text, text_bytes);
     if (stats == NULL)
         return 0;
     static const char *const kinds[FA_SPAN_KIND_COUNT] = {"meta", "chunk", "segment", "heap"};
-    put(&out, "bytes_held              %zu\n", stats->bytes_held);
-    put(&out, "bytes_held_peak         %zu\n", stats->bytes_held_peak);
+    fai_put(&out, "bytes_held              %zu\n", stats->bytes_held);
+    fai_put(&out, "bytes_held_peak         %zu\n", stats->bytes_held_peak);
     for (int kind = 0; kind < FA_SPAN_KIND_COUNT; kind++)
-        put(&out, "bytes_held_%-12s %zu\n", kinds[kind], stats->bytes_held_by_kind[kind]);
-#define PUT(field) put(&out, "%-23s %" PRIu64 "\n", #field, (uint64_t)stats->field)
+        fai_put(&out, "bytes_held_%-12s %zu\n", kinds[kind], stats->bytes_held_by_kind[kind]);
+#define PUT(field) fai_put(&out, "%-23s %" PRIu64 "\n", #field, (uint64_t)stats->field)
     PUT(backend_alloc_count);
     PUT(backend_free_count);
     PUT(backend_refused_count);
@@ -129,8 +111,8 @@ size_t fa_stats_format(const fa_stats *stats, char *text, size_t text_bytes) {
     PUT(frame_spill_count);
     PUT(frame_overflow_size);
     if (stats->frame_overflow_site.file != NULL)
-        put(&out, "frame_overflow_site     %s:%d\n", stats->frame_overflow_site.file,
-            stats->frame_overflow_site.line);
+        fai_put(&out, "frame_overflow_site     %s:%d\n", stats->frame_overflow_site.file,
+                stats->frame_overflow_site.line);
     PUT(pool_alloc_count);
     PUT(pool_free_count);
     PUT(pool_live_count);
@@ -153,8 +135,8 @@ size_t fa_stats_format(const fa_stats *stats, char *text, size_t text_bytes) {
 #undef PUT
     for (int i = 1; i < FA_DIAG_COUNT; i++)
         if (stats->diag_count[i] != 0)
-            put(&out, "%-23s %" PRIu64 "\n", fa_diag_describe((fa_diag)i).code,
-                stats->diag_count[i]);
+            fai_put(&out, "%-23s %" PRIu64 "\n", fa_diag_describe((fa_diag)i).code,
+                    stats->diag_count[i]);
     return out.length;
 }
 

@@ -138,8 +138,7 @@ static void give_span(fa_allocator *allocator, const fai_span *span) {
     }
 }
 
-/* Gives the oldest of a cache back until at most bytes are kept. Returns what reached the backend.
- */
+/* Gives the oldest of a cache back until at most bytes are kept. Returns what the backend got. */
 static size_t cache_shrink(fa_allocator *allocator, fai_cache *cache, size_t bytes) {
     fai_store *store = &allocator->store;
     size_t given = 0;

@@ -141,8 +141,9 @@ FA_API fa_status fa_tag_stats_find(fa_allocator *allocator, const char *path, fa
 FA_API size_t fa_tag_visit(fa_allocator *allocator,
                            void (*visit)(void *user, const fa_tag_stats *stats), void *user);
 
-/* Writes a table with a line for each tag that was ever used, aligned, parents first; bytes of the
- * calling thread's frame, of pool and heap memory, with counts and peaks.
+/* Writes a table with a line for each tag that was ever used, aligned, parents first: of frame
+ * memory the bytes in the calling thread's frame, the peak, and the bytes and allocations of all
+ * frames that ended; of pool and heap memory the live bytes, how many blocks that is, and the peak.
  * Returns the length that the whole text has, without its terminator; never writes more than
  * text_bytes, always terminated when text_bytes > 0. text may be NULL with text_bytes 0. The cost
  * is that of two fa_tag_visit, with text or without. */

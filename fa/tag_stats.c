@@ -1,11 +1,10 @@
 /* What the tags hold: numbers, visits, the table. */
 #include "fa/internal/arena.h"
+#include "fa/internal/writer.h"
 #include "fa/stats.h"
 #include "fa/tag.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- adding up ---- */
@@ -204,22 +203,11 @@ size_t fa_tag_visit(fa_allocator *allocator, void (*visit)(void *user, const fa_
 
 /* ---- text ---- */
 
-typedef struct writer {
+typedef struct table {
+    fai_writer out;
     fa_allocator *allocator;
-    char *text;
-    size_t capacity, length;
     int path_width;
-} writer;
-
-FA_PRINTF(2, 3) static void put(writer *out, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    bool room = out->length < out->capacity;
-    int written = vsnprintf(room ? out->text + out->length : NULL,
-                            room ? out->capacity - out->length : 0, format, arguments);
-    va_end(arguments);
-    out->length += written > 0 ? (size_t)written : 0;
-}
+} table;
 
 static bool was_used(const fa_tag_stats *stats) {
     return stats->tag == FA_TAG_ROOT || stats->frame_bytes != 0 || stats->frame_bytes_total != 0 ||
@@ -232,39 +220,37 @@ static const char *name_of(fa_allocator *allocator, fa_tag tag, char *path) {
 }
 
 static void measure(void *user, const fa_tag_stats *stats) {
-    writer *out = (writer *)user;
+    table *tags = (table *)user;
     char path[FA_TAG_PATH_BYTES];
-    int width = (int)strlen(name_of(out->allocator, stats->tag, path));
-    if (was_used(stats) && width > out->path_width)
-        out->path_width = width;
+    int width = (int)strlen(name_of(tags->allocator, stats->tag, path));
+    if (was_used(stats) && width > tags->path_width)
+        tags->path_width = width;
 }
 
 static void put_line(void *user, const fa_tag_stats *stats) {
-    writer *out = (writer *)user;
+    table *tags = (table *)user;
     char path[FA_TAG_PATH_BYTES];
     if (!was_used(stats))
         return;
-    put(out,
-        "%-*s %12zu %12zu %14" PRIu64 " %11" PRIu64 " %12zu %11" PRIu64 " %12zu %9" PRIu64
-        " %12zu %12zu\n",
-        out->path_width, name_of(out->allocator, stats->tag, path), stats->frame_bytes,
-        stats->frame_bytes_peak, stats->frame_bytes_total, stats->frame_alloc_count,
-        stats->pool_live_bytes, stats->pool_live_count, stats->pool_bytes_peak,
-        stats->heap_live_count, stats->heap_live_bytes, stats->heap_bytes_peak);
+    fai_put(&tags->out,
+            "%-*s %12zu %12zu %14" PRIu64 " %12" PRIu64 " %12zu %12" PRIu64
+            " %12zu %12zu %12" PRIu64 " %12zu\n",
+            tags->path_width, name_of(tags->allocator, stats->tag, path), stats->frame_bytes,
+            stats->frame_bytes_peak, stats->frame_bytes_total, stats->frame_alloc_count,
+            stats->pool_live_bytes, stats->pool_live_count, stats->pool_bytes_peak,
+            stats->heap_live_bytes, stats->heap_live_count, stats->heap_bytes_peak);
 }
 
 size_t fa_tag_format(fa_allocator *allocator, char *text, size_t text_bytes) {
-    writer out = {allocator, text, text ? text_bytes : 0, 0, (int)strlen("(all)")};
-    if (out.capacity > 0)
-        *text = 0;
+    table tags = {fai_writer_begin(text, text_bytes), allocator, (int)strlen("(all)")};
     if (allocator == NULL) {
         fai_fail(FA_ERROR_INVALID, 0);
         return 0;
     }
-    fa_tag_visit(allocator, measure, &out);
-    put(&out, "%-*s %12s %12s %14s %11s %12s %11s %12s %9s %12s %12s\n", out.path_width, "tag",
-        "frame", "frame peak", "frames", "allocs", "pool", "objects", "pool peak", "blocks", "heap",
-        "heap peak");
-    fa_tag_visit(allocator, put_line, &out);
-    return out.length;
+    fa_tag_visit(allocator, measure, &tags);
+    fai_put(&tags.out, "%-*s %12s %12s %14s %12s %12s %12s %12s %12s %12s %12s\n", tags.path_width,
+            "tag", "frame now", "frame peak", "frame total", "frame allocs", "pool now",
+            "pool count", "pool peak", "heap now", "heap count", "heap peak");
+    fa_tag_visit(allocator, put_line, &tags);
+    return tags.out.length;
 }

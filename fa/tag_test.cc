@@ -404,6 +404,8 @@ TEST(Tag, TableIsAligned) {
         lines.push_back(text.substr(at, end - at));
     ASSERT_EQ(lines.size(), 4u) << text;
     EXPECT_EQ(lines[0].substr(0, 3), "tag");
+    for (const char *memory : {"frame", "pool", "heap"})
+        EXPECT_NE(lines[0].find(std::string(memory) + " peak"), std::string::npos);
     EXPECT_EQ(lines[1].substr(0, 5), "(all)");
     EXPECT_EQ(lines[3].substr(0, 16), "ai::pathfinding ");
     for (const std::string &line : lines)

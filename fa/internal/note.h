@@ -11,8 +11,7 @@ size_t fai_note_bytes(size_t size, size_t align);
 /* Allocates a block with its note. NULL with the reason reported. */
 void *fai_note_alloc(fai_thread *thread, size_t size, size_t align);
 
-/* Changes the size of the newest block where it lies; NULL when that can't be. block: a live one.
- */
+/* Changes the size of the newest block where it lies; NULL when that can't be. block: live. */
 void *fai_note_grow(fai_thread *thread, char *block, size_t size_new);
 
 /* Whether a live block of exactly that size starts there. */

@@ -16,8 +16,7 @@ typedef enum fai_slab_state { FAI_SLAB_FREE, FAI_SLAB_OWNED, FAI_SLAB_ABANDONED 
 
 /* Invariants: free_count == bits set in its bitmap; owner != NULL exactly when OWNED; in one list
  * of its owner when OWNED, in its class's abandoned list when ABANDONED and free_count > 0, in its
- * segment's free list when FREE. Bits and counts are the owner's, or the lock's without an owner.
- */
+ * segment's free list when FREE. Bits and counts are the owner's; the lock's without an owner. */
 struct fai_slab {
     fai_slab_head head;
     fai_slab *next, *prev;
@@ -145,8 +144,7 @@ void fai_slab_abandon(fa_allocator *allocator, fai_slab *slab);
 /* Puts an object into a slab without an owner. Under the lock. As fai_slab_put. */
 bool fai_slab_put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object);
 
-/* Gives all empty segments back and drops the pages of free slabs. Under the lock. Returns bytes.
- */
+/* Gives all empty segments back, drops the pages of free slabs. Under the lock. Returns bytes. */
 size_t fai_slab_trim(fa_allocator *allocator);
 
 /* Frees all segments and tables; for destroy. */

@@ -23,8 +23,7 @@ typedef struct fai_spans {
     uint64_t refused_count;
 } fai_spans;
 
-/* A span that is held. Invariant: address is what backend number backend gave for size and align.
- */
+/* A span that is held. Invariant: backend number backend gave address for size and align. */
 typedef struct fai_span {
     void *address;
     size_t size;

@@ -1,5 +1,4 @@
-/* Where the memory of heap blocks comes from: regions for most, spans of their own for the largest.
- */
+/* Where the memory of heap blocks comes from: regions; for the largest, spans of their own. */
 #ifndef FAI_STORE_H
 #define FAI_STORE_H
 

@@ -156,8 +156,7 @@ static inline fai_thread *fai_thread_find(fa_allocator *allocator) {
     return fai_thread_search(allocator, false);
 }
 
-/* Puts an allocator on, and takes it off, the list of all; off also makes every thread forget it.
- */
+/* Puts an allocator on the list of all, and takes it off; then every thread forgets it. */
 void fai_registry_add(fa_allocator *allocator);
 void fai_registry_remove(fa_allocator *allocator);
 
