@@ -72,12 +72,13 @@ typedef enum fa_severity {
     X(FA606, FA_SEVERITY_FATAL, "the book-keeping of a block is damaged",                          \
       "something wrote outside of its block, or into memory that it had freed")                    \
     X(FA610, FA_SEVERITY_ERROR,                                                                    \
-      "a scratch pool or a group was used after it was removed or freed",                          \
-      "its memory is gone: remove or free it once, after its last use")                            \
+      "a scratch pool, a scratch scope or a group was used after its end",                         \
+      "its memory is gone: remove, end or free it once, after its last use")                       \
     X(FA611, FA_SEVERITY_ERROR, "a scratch pool or a group was used by two threads at once",       \
       "one thread at a time: hand it over, or give each thread its own")                           \
-    X(FA612, FA_SEVERITY_ERROR, "a scratch scope was ended out of order, or on another thread",    \
-      "end scopes in the reverse order of their begin, on the same thread")                        \
+    X(FA612, FA_SEVERITY_ERROR,                                                                    \
+      "a scratch scope was used below a newer one, or on another thread",                          \
+      "name it as a conflict where the newer one begins; end scopes newest first")                 \
     X(FA620, FA_SEVERITY_ERROR, "a handle was refused: stale, forged, or of another table",        \
       "its object was freed, or the table is another one")                                         \
     X(FA621, FA_SEVERITY_ERROR,                                                                    \

@@ -21,6 +21,7 @@
  *   pool       small objects, freed one by one
  *   heap       large blocks, tracked
  *   typed_pool objects of one type, to be walked through
+ *   scratch_pool memory with a name, freed at once whenever you like
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
  *   thread     attach and detach by hand
@@ -34,6 +35,7 @@
 #include "fa/backend.h"
 #include "fa/base.h"
 #include "fa/budget.h"
+#include "fa/bump.h"
 #include "fa/collection.h"
 #include "fa/config.h"
 #include "fa/defer.h"
@@ -48,6 +50,7 @@
 #include "fa/reserve.h"
 #include "fa/ring.h"
 #include "fa/scope.h"
+#include "fa/scratch_pool.h"
 #include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"

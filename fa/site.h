@@ -170,6 +170,35 @@
 #define fa_frame_speculate_in(...) FAI_AT(fa_frame_speculate_in(__VA_ARGS__))
 #endif
 
+#if defined(FAI_SCRATCH_POOL_DECLARED) && !defined(FAI_SCRATCH_POOL_SITES)
+#define FAI_SCRATCH_POOL_SITES
+#define fa_scratch_pool_open(allocator, name, bytes_first, bytes_max)                              \
+    FAI_AT(fa_scratch_pool_open((allocator), (name), (bytes_first), (bytes_max)))
+#define fa_scratch_pool_remove(pool) FAI_AT(fa_scratch_pool_remove((pool)))
+#define fa_scratch_pool_reset(pool) FAI_AT(fa_scratch_pool_reset((pool)))
+#define fa_scratch_pool_reset_all(allocator) FAI_AT(fa_scratch_pool_reset_all((allocator)))
+#define fa_scratch_pool_alloc(pool, size) FAI_AT(fa_scratch_pool_alloc((pool), (size)))
+#define fa_scratch_pool_alloc_aligned(pool, size, align)                                           \
+    FAI_AT(fa_scratch_pool_alloc_aligned((pool), (size), (align)))
+#define fa_scratch_pool_alloc_batch(pool, count, size)                                             \
+    FAI_AT(fa_scratch_pool_alloc_batch((pool), (count), (size)))
+#define fa_scratch_pool_alloc_zeroed(pool, count, size)                                            \
+    FAI_AT(fa_scratch_pool_alloc_zeroed((pool), (count), (size)))
+#define fai_scratch_pool_array(pool, count, size, align)                                           \
+    FAI_AT(fai_scratch_pool_array((pool), (count), (size), (align)))
+#define fai_scratch_pool_zeroed(pool, count, size, align)                                          \
+    FAI_AT(fai_scratch_pool_zeroed((pool), (count), (size), (align)))
+#define fa_scratch_pool_grow(pool, block, size_old, size_new)                                      \
+    FAI_AT(fa_scratch_pool_grow((pool), (block), (size_old), (size_new)))
+#define fa_scratch_pool_copy(pool, source, size)                                                   \
+    FAI_AT(fa_scratch_pool_copy((pool), (source), (size)))
+#define fa_scratch_pool_copy_string(pool, string)                                                  \
+    FAI_AT(fa_scratch_pool_copy_string((pool), (string)))
+#define fa_scratch_pool_mark_set(pool) FAI_AT(fa_scratch_pool_mark_set((pool)))
+/* A mark may be a compound literal. */
+#define fa_scratch_pool_rewind(...) FAI_AT(fa_scratch_pool_rewind(__VA_ARGS__))
+#endif
+
 #if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)
 #define FAI_POOL_SITES
 #define fa_pool_alloc(allocator, size) FAI_AT(fa_pool_alloc((allocator), (size)))

@@ -1,0 +1,542 @@
+#include "fa/internal/bump.h"
+
+#include "fa/internal/heap.h"
+#include "fa/internal/poison.h"
+#include "fa/internal/pool.h"
+#include "fa/pool.h"
+
+#include <string.h>
+
+#define CHUNK_HEADER sizeof(fai_bump_chunk)
+#define SMALL_CHUNK_BYTES ((size_t)256) /* the first one of memory that likely stays small */
+
+static char k_nowhere[FA_ALIGN_MIN] __attribute__((aligned(16)));
+
+/* ---- the position ---- */
+
+static size_t size_of(const fai_bump_chunk *chunk) {
+    return (size_t)(chunk->end - fai_bump_start(chunk));
+}
+
+static bool is_sealed(const fai_bump *bump) { return FAI_LOAD_SEQ(&bump->allocator->spans.sealed); }
+
+/* Lists and position change. Whoever reads the numbers meanwhile, or is the child of a fork, sees
+ * that they don't fit together. */
+static void begin_move(fai_bump *bump) { (void)FAI_EXCHANGE_ACQ_REL(&bump->base, 0); }
+
+/* Puts the cursor into the current chunk, or nowhere. */
+static void end_move(fai_bump *bump, char *cursor) {
+    const fai_bump_chunk *chunk = bump->current;
+    char *start = chunk ? fai_bump_start(chunk) : k_nowhere;
+    size_t before = (chunk ? chunk->before : 0) + bump->alone_bytes;
+    FAI_STORE_RELAXED(&bump->head.cursor, cursor);
+    bump->head.limit = bump->allocator->watched || chunk == NULL ? cursor : chunk->end;
+    FAI_STORE_RELEASE(&bump->base, (uintptr_t)start - before);
+}
+
+void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first, size_t bytes_max,
+                     bool is_small) {
+    if (bump->allocator != allocator) /* whoever has an old handle may be reading it */
+        bump->allocator = allocator;
+    bump->current = bump->alone = bump->kept = NULL;
+    bump->level = NULL;
+    bump->note = NULL;
+    bump->alone_bytes = 0;
+    bump->plan = bump->floor = fai_round_up(bytes_first, FA_ALIGN_MIN);
+    FAI_STORE_RELAXED(&bump->bytes_max, bytes_max);
+    bump->empty_count = 0;
+    bump->is_small = is_small;
+    FAI_STORE_RELAXED(&bump->head.alloc_count, 0);
+    FAI_STORE_RELAXED(&bump->held, 0);
+    FAI_STORE_RELAXED(&bump->peak, 0);
+    FAI_STORE_RELAXED(&bump->peak_before, 0);
+    end_move(bump, k_nowhere);
+}
+
+/* ---- what watches see ---- */
+
+struct fai_bump_note {
+    fai_bump_note *previous;
+    char *block;
+    size_t size; /* as asked for */
+    uint64_t magic;
+    fa_site site;
+};
+#define NOTE_MAGIC ((uint64_t)0xB0A3E0B10C4A22ull)
+#define NOTE_BYTES ((sizeof(fai_bump_note) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
+
+static fai_bump_note *note_of(char *block) { return (fai_bump_note *)(void *)(block - NOTE_BYTES); }
+
+static char *watched_end(const fai_bump_note *note) {
+    return note->block + fai_round_up(note->size, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
+}
+
+/* Contents of a block from `from` on, the guard behind it, and the poison. */
+static void dress(const fa_allocator *allocator, const fai_bump_note *note, size_t from) {
+    size_t rest = (size_t)(watched_end(note) - note->block) - note->size;
+    fai_unpoison(note->block + from, note->size - from + rest);
+    if (allocator->checks & FA_CHECK_FILL)
+        memset(note->block + from, FAI_FILL_FRESH, note->size - from);
+    if (allocator->checks & FA_CHECK_GUARD)
+        memset(note->block + note->size, FAI_FILL_GUARD, rest);
+    fai_unpoison(note->block + from, note->size - from);
+    fai_poison(note->block + note->size, rest);
+}
+
+/* Takes notes off down to that one; reports FA604 when somebody wrote past a block, FA606 when a
+ * note is damaged itself. */
+static void retire(fai_bump *bump, const fai_bump_note *last) {
+    fa_allocator *allocator = bump->allocator;
+    while (bump->note != last) {
+        fai_bump_note *note = bump->note;
+        fai_unpoison_defined(note, sizeof *note);
+        if (note->magic != NOTE_MAGIC)
+            fai_report(allocator, FA_DIAG_FA606, FA_ERROR_CORRUPT, 0, 0, note);
+        bump->note = note->previous;
+        if ((allocator->checks & FA_CHECK_GUARD) == 0)
+            continue;
+        const char *end = note->block + note->size;
+        size_t rest = (size_t)(watched_end(note) - end);
+        fai_unpoison_defined(end, rest);
+        if (!fai_is_filled(end, FAI_FILL_GUARD, rest))
+            fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, note->size, 0, note->block,
+                          note->site);
+    }
+}
+
+static void bury(const fai_bump *bump, char *from, const char *to) {
+    if (!bump->allocator->watched)
+        return;
+    fai_unpoison(from, (size_t)(to - from));
+    if (bump->allocator->checks & FA_CHECK_FILL)
+        memset(from, FAI_FILL_DEAD, (size_t)(to - from));
+    fai_poison(from, (size_t)(to - from));
+}
+
+/* ---- chunks ---- */
+
+static void *obtain(const fai_bump *bump, size_t bytes) {
+    fa_allocator *allocator = bump->allocator;
+    return bump->is_small ? fai_pool_alloc_unsized(allocator, bytes, FA_ALIGN_MIN)
+                          : fai_heap_alloc(allocator, bytes, FA_CACHE_LINE, fai_tag_now(allocator));
+}
+
+static void give(fai_bump *bump, fai_bump_chunk *chunk) {
+    fai_unpoison_defined(chunk, CHUNK_HEADER + size_of(chunk));
+    if (bump->is_small)
+        (fa_pool_free)(bump->allocator, chunk);
+    else
+        fai_heap_give(bump->allocator, chunk, SIZE_MAX);
+}
+
+/* A list that is linked nowhere any more. */
+static void give_all(fai_bump *bump, fai_bump_chunk *list) {
+    for (fai_bump_chunk *chunk = list, *next; chunk; chunk = next) {
+        next = chunk->next;
+        FAI_STORE_RELAXED(&bump->held, bump->held - size_of(chunk));
+        give(bump, chunk);
+    }
+}
+
+/* Whether a larger chunk than the one that is needed would be refused for a budget. */
+static bool is_affordable(const fai_bump *bump, size_t bytes) {
+    fa_allocator *allocator = bump->allocator;
+    if (!FAI_LOAD_RELAXED(&allocator->budgets.any))
+        return true;
+    fai_payer payer = {fai_tag_account(allocator, fai_tag_now(allocator)), NULL};
+    return fai_account_room(payer, FA_INTENT_HEAP) >= bytes;
+}
+
+static size_t room_below_max(const fai_bump *bump) {
+    if (bump->bytes_max == 0)
+        return FA_SIZE_MAX * 2;
+    return bump->bytes_max > bump->held ? bump->bytes_max - bump->held : 0;
+}
+
+/* Takes a chunk with room for need bytes, or more where that is likely to be used; *is_alone: it is
+ * too large for anything else to follow. May call hooks, which may change everything. */
+static fai_bump_chunk *chunk_make(fai_bump *bump, size_t need, size_t size_asked, bool *is_alone) {
+    const fa_alloc_config *config = &bump->allocator->config;
+    size_t first = bump->is_small ? SMALL_CHUNK_BYTES : config->frame_chunk_bytes_first;
+    size_t most = bump->is_small ? config->frame_chunk_bytes_first : config->frame_chunk_bytes_max;
+    size_t twice = bump->current ? 2 * (size_of(bump->current) + CHUNK_HEADER) : first;
+    size_t wanted = (twice < most ? twice : most) - CHUNK_HEADER, room = room_below_max(bump);
+    size_t least = fai_round_up(need, FA_ALIGN_MIN);
+    wanted = wanted > bump->plan ? wanted : bump->plan;
+    *is_alone = least > wanted && least > most;
+    wanted = wanted > least && !*is_alone ? wanted : least;
+    wanted = wanted < room ? wanted : room & ~(FA_ALIGN_MIN - 1);
+    if (wanted < least) {
+        fai_fail(FA_ERROR_FULL, size_asked);
+        return NULL;
+    }
+    if (wanted > least && !is_affordable(bump, wanted + CHUNK_HEADER))
+        wanted = least;
+    const fa_site *site = fai_slot.site;
+    char *memory = (char *)obtain(bump, wanted + CHUNK_HEADER);
+    if (memory == NULL && wanted > least) {
+        wanted = least;
+        fai_slot.site = site;
+        memory = (char *)obtain(bump, wanted + CHUNK_HEADER);
+    }
+    if (memory == NULL)
+        return NULL;
+    fai_bump_chunk *chunk = (fai_bump_chunk *)(void *)memory;
+    *chunk = (fai_bump_chunk){NULL, memory + CHUNK_HEADER + wanted, 0, 0};
+    if (bump->allocator->watched)
+        fai_poison(fai_bump_start(chunk), wanted);
+    return chunk;
+}
+
+/* Goes on in an empty chunk that is there already: the smallest that will do, so that large ones
+ * are left for what is large. */
+static bool advance(fai_bump *bump, size_t need) {
+    fai_bump_chunk **link = NULL;
+    for (fai_bump_chunk **at = &bump->kept; *at; at = &(*at)->next)
+        if (size_of(*at) >= need && (link == NULL || size_of(*at) < size_of(*link)))
+            link = at;
+    if (link == NULL)
+        return false;
+    fai_bump_chunk *chunk = *link;
+    size_t used = (size_t)((uintptr_t)bump->head.cursor - bump->base);
+    begin_move(bump);
+    *link = chunk->next;
+    chunk->before = used - bump->alone_bytes;
+    chunk->next = bump->current;
+    bump->current = chunk;
+    end_move(bump, fai_bump_start(chunk));
+    return true;
+}
+
+static char *take_alone(fai_bump *bump, fai_bump_chunk *chunk, size_t align) {
+    chunk->serial = bump->level ? bump->level->serial : 0;
+    chunk->next = bump->alone;
+    begin_move(bump);
+    bump->alone_bytes += size_of(chunk);
+    bump->alone = chunk;
+    end_move(bump, bump->head.cursor);
+    return fai_align_up(fai_bump_start(chunk), align);
+}
+
+/* ---- allocation ---- */
+
+/* Bumps within the current chunk, whatever the limit says. */
+static char *place(fai_bump *bump, size_t bytes, size_t align) {
+    const fai_bump_chunk *chunk = bump->current;
+    if (chunk == NULL)
+        return NULL;
+    char *block = fai_align_up(bump->head.cursor, align);
+    if (block > chunk->end || bytes > (size_t)(chunk->end - block))
+        return NULL;
+    FAI_STORE_RELAXED(&bump->head.cursor, block + bytes);
+    bump->head.limit = bump->allocator->watched ? block + bytes : chunk->end;
+    return block;
+}
+
+static char *take(fai_bump *bump, uint64_t serial, size_t bytes, size_t align, size_t size_asked) {
+    size_t need = bytes + (align - FA_ALIGN_MIN);
+    for (;;) {
+        char *block = place(bump, bytes, align);
+        if (block != NULL)
+            return block;
+        if (advance(bump, need))
+            continue;
+        bool is_alone;
+        fai_bump_chunk *chunk = chunk_make(bump, need, size_asked, &is_alone);
+        if (chunk == NULL)
+            return NULL;
+        bool is_stale = bump->head.serial != serial;
+        if (is_stale || size_of(chunk) > room_below_max(bump)) { /* hooks did that */
+            give(bump, chunk);
+            if (is_stale)
+                fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size_asked, 0, bump);
+            else
+                fai_fail(FA_ERROR_FULL, size_asked);
+            return NULL;
+        }
+        FAI_STORE_RELAXED(&bump->held, bump->held + size_of(chunk));
+        if (is_alone)
+            return take_alone(bump, chunk, align);
+        chunk->next = bump->kept;
+        FAI_STORE_RELEASE(&bump->kept, chunk);
+    }
+}
+
+static char *take_noted(fai_bump *bump, uint64_t serial, size_t size, size_t align) {
+    size_t bytes =
+        NOTE_BYTES + (align - FA_ALIGN_MIN) + fai_round_up(size, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
+    fa_site site = fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0};
+    char *start = take(bump, serial, bytes, FA_ALIGN_MIN, size);
+    if (start == NULL)
+        return NULL;
+    char *block = fai_align_up(start + NOTE_BYTES, align);
+    fai_bump_note *note = note_of(block);
+    fai_unpoison(note, sizeof *note);
+    *note = (fai_bump_note){bump->note, block, size, NOTE_MAGIC, site};
+    bump->note = note;
+    dress(bump->allocator, note, 0);
+    fai_poison(note, sizeof *note);
+    return block;
+}
+
+void *fai_bump_take(fai_bump *bump, uint64_t serial, size_t size, size_t align) {
+    if (align < FA_ALIGN_MIN && fai_is_power_of_two(align))
+        align = FA_ALIGN_MIN;
+    if (!fai_is_request(size, align)) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    char *block = bump->allocator->watched
+                      ? take_noted(bump, serial, size, align)
+                      : take(bump, serial, fai_round_up(size, FA_ALIGN_MIN), align, size);
+    if (block != NULL)
+        FAI_COUNT_BUMP(&bump->head);
+    return block;
+}
+
+void *fai_bump_zeroed(fai_bump *bump, uint64_t serial, size_t count, size_t size, size_t align) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    void *block = fai_bump_take(bump, serial, bytes, align);
+    if (block != NULL)
+        memset(block, 0, bytes);
+    return block;
+}
+
+void *fai_bump_copy(fai_bump *bump, uint64_t serial, const void *source, size_t size) {
+    if (source == NULL) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    void *block = fai_bump_take(bump, serial, size, FA_ALIGN_MIN);
+    if (block != NULL)
+        memcpy(block, source, size);
+    return block;
+}
+
+bool fai_bump_owns(const fai_bump *bump, const void *pointer) {
+    const fai_bump_chunk *const lists[] = {bump->current, bump->alone};
+    for (size_t i = 0; i < 2; i++)
+        for (const fai_bump_chunk *chunk = lists[i]; chunk; chunk = chunk->next)
+            if ((uintptr_t)pointer - (uintptr_t)fai_bump_start(chunk) < size_of(chunk))
+                return true;
+    return false;
+}
+
+/* Gives the newest block a new size where it lies; its size is what it was given with. */
+static bool resize_newest(fai_bump *bump, char *block, size_t size_old, size_t size_new) {
+    const fai_bump_chunk *chunk = bump->current;
+    fai_bump_note *note = bump->allocator->watched ? note_of(block) : NULL;
+    size_t guard = note ? FAI_GUARD_BYTES : 0;
+    if (chunk == NULL || block < fai_bump_start(chunk) || block >= chunk->end ||
+        note != bump->note ||
+        block + fai_round_up(size_old, FA_ALIGN_MIN) + guard != bump->head.cursor ||
+        fai_round_up(size_new, FA_ALIGN_MIN) + guard > (size_t)(chunk->end - block))
+        return false;
+    char *cursor = block + fai_round_up(size_new, FA_ALIGN_MIN) + guard;
+    char *cursor_old = bump->head.cursor;
+    fai_bump_note_peak(bump);
+    FAI_STORE_RELAXED(&bump->head.cursor, cursor);
+    if (note == NULL)
+        return true;
+    bump->head.limit = cursor;
+    fai_unpoison_defined(note, sizeof *note);
+    note->size = size_new;
+    dress(bump->allocator, note, size_old < size_new ? size_old : size_new);
+    fai_poison(note, sizeof *note);
+    if (cursor < cursor_old)
+        bury(bump, cursor, cursor_old);
+    return true;
+}
+
+/* Whether that is the size that the block has; where nobody watches it is taken for granted. */
+static bool is_size(const fai_bump *bump, char *block, size_t size) {
+    if (!bump->allocator->watched)
+        return size - 1 < FA_SIZE_MAX;
+    fai_bump_note *note = note_of(block);
+    if (!fai_bump_owns(bump, note))
+        return false;
+    fai_unpoison_defined(note, sizeof *note);
+    bool same = note->magic == NOTE_MAGIC && note->block == block && note->size == size;
+    fai_poison(note, sizeof *note);
+    return same;
+}
+
+void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_old,
+                    size_t size_new) {
+    if (block == NULL)
+        return fai_bump_take(bump, serial, size_new, FA_ALIGN_MIN);
+    if (!fai_is_request(size_new, FA_ALIGN_MIN)) {
+        fai_fail(FA_ERROR_INVALID, size_new);
+        return NULL;
+    }
+    if (!fai_bump_owns(bump, block) || !is_size(bump, (char *)block, size_old)) {
+        fai_fail(FA_ERROR_FOREIGN, size_new);
+        return NULL;
+    }
+    if (resize_newest(bump, (char *)block, size_old, size_new) || size_new <= size_old)
+        return block;
+    size_t align = (size_t)1 << __builtin_ctzll((uintptr_t)block | FA_CACHE_LINE);
+    uint32_t turn = bump->turn;
+    void *moved = fai_bump_take(bump, serial, size_new, align);
+    if (moved == NULL)
+        return NULL;
+    if (bump->turn != turn) { /* a hook has freed the block */
+        fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size_new, 0, block);
+        return NULL;
+    }
+    memcpy(moved, block, size_old);
+    return moved;
+}
+
+/* ---- levels ---- */
+
+fai_bump_level *fai_bump_push(fai_bump *bump, uint64_t serial) {
+    fai_bump_level *level = (fai_bump_level *)(void *)place(bump, sizeof *level, FA_ALIGN_MIN);
+    if (FA_UNLIKELY(level == NULL)) {
+        level = (fai_bump_level *)(void *)take(bump, serial, sizeof *level, FA_ALIGN_MIN,
+                                               sizeof *level);
+        if (level == NULL)
+            return NULL;
+    }
+    if (bump->allocator->watched)
+        fai_unpoison(level, sizeof *level);
+    *level = (fai_bump_level){bump->level, ++bump->level_serial, bump->current, bump->note};
+    bump->level = level;
+    return level;
+}
+
+void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays) {
+    fai_bump_note_peak(bump);
+    if (bump->note != level->note)
+        retire(bump, level->note);
+    fai_bump_chunk *target = level->chunk, *dead = bump->alone;
+    char *cursor = (char *)(stays ? level + 1 : level);
+    uint64_t serial = level->serial;
+    bump->level = stays ? level : level->older;
+    bump->turn++;
+    begin_move(bump);
+    fai_bump_chunk *last = NULL;
+    for (; bump->alone && bump->alone->serial >= serial; bump->alone = last->next) {
+        last = bump->alone;
+        bump->alone_bytes -= size_of(last);
+    }
+    while (bump->current != target) {
+        fai_bump_chunk *chunk = bump->current;
+        bury(bump, fai_bump_start(chunk), chunk->end);
+        bump->current = chunk->next;
+        chunk->next = bump->kept;
+        bump->kept = chunk;
+    }
+    bury(bump, cursor, target->end);
+    end_move(bump, cursor);
+    if (last == NULL)
+        return;
+    if (is_sealed(bump)) { /* what goes now might not come again */
+        last->next = bump->kept;
+        bump->kept = dead;
+        return;
+    }
+    last->next = NULL;
+    give_all(bump, dead);
+}
+
+/* ---- nothing in use ---- */
+
+/* Takes all chunks but one off; together they are a list. The one is the largest, or where all are
+ * to be used again, the smallest. */
+static fai_bump_chunk *gather(fai_bump *bump, bool keeps_largest) {
+    fai_bump_chunk *lists[] = {bump->current, bump->alone, bump->kept}, *all = NULL, *one = NULL;
+    bump->alone = bump->kept = NULL;
+    for (size_t i = 0; i < 3; i++)
+        for (fai_bump_chunk *chunk = lists[i], *next; chunk; chunk = next) {
+            next = chunk->next;
+            bury(bump, fai_bump_start(chunk), chunk->end);
+            bool is_larger = one == NULL || size_of(chunk) > size_of(one);
+            one = one == NULL || is_larger == keeps_largest ? chunk : one;
+            chunk->next = all;
+            all = chunk;
+        }
+    bump->current = one;
+    if (one == NULL)
+        return NULL;
+    fai_bump_chunk **link = &all;
+    while (*link != one)
+        link = &(*link)->next;
+    *link = one->next;
+    one->next = NULL;
+    one->before = 0;
+    return all;
+}
+
+void fai_bump_reset(fai_bump *bump) {
+    fai_bump_note_peak(bump);
+    retire(bump, NULL);
+    bump->turn++;
+    begin_move(bump);
+    bump->level = NULL;
+    bump->alone_bytes = 0;
+    fai_bump_chunk *others = NULL;
+    if (bump->alone || bump->kept || (bump->current && bump->current->next))
+        others = gather(bump, !is_sealed(bump));
+    else if (bump->current != NULL)
+        bury(bump, fai_bump_start(bump->current), bump->current->end);
+    end_move(bump, bump->current ? fai_bump_start(bump->current) : k_nowhere);
+    if (others != NULL && is_sealed(bump)) {
+        bump->kept = others;
+    } else if (others != NULL) {
+        /* In one chunk the tails of the others are not needed, but there is alignment. */
+        size_t plan = fai_round_up(bump->peak + bump->peak / 16, FA_ALIGN_MIN);
+        plan = bump->bytes_max != 0 && plan > bump->bytes_max ? bump->bytes_max : plan;
+        bump->plan = plan > bump->plan ? plan : bump->plan;
+        give_all(bump, others);
+    }
+    fai_bump_rest(bump);
+}
+
+void fai_bump_trim(fai_bump *bump) {
+    if (bump->head.cursor != (bump->current ? fai_bump_start(bump->current) : k_nowhere) ||
+        (bump->current && bump->current->next) || bump->alone || is_sealed(bump))
+        return;
+    begin_move(bump);
+    fai_bump_chunk *chunks = gather(bump, true), *largest = bump->current;
+    bump->current = NULL;
+    end_move(bump, k_nowhere);
+    give_all(bump, chunks);
+    give_all(bump, largest);
+}
+
+void fai_bump_rest(fai_bump *bump) {
+    const fa_alloc_config *config = &bump->allocator->config;
+    if (config->frame_trim_after == 0 || ++bump->empty_count < config->frame_trim_after)
+        return;
+    size_t peak = bump->peak, least = config->frame_chunk_bytes_first;
+    least = bump->floor > least ? bump->floor : least;
+    if (peak > bump->peak_before)
+        FAI_STORE_RELAXED(&bump->peak_before, peak);
+    FAI_STORE_RELAXED(&bump->peak, 0);
+    bump->empty_count = 0;
+    if (bump->held <= least || peak > bump->held / 4 || is_sealed(bump))
+        return;
+    size_t plan = fai_round_up(2 * peak, FA_ALIGN_MIN);
+    bump->plan = plan > bump->floor ? plan : bump->floor;
+    fai_bump_trim(bump);
+}
+
+void fai_bump_release(fai_bump *bump) {
+    fai_bump_note_peak(bump);
+    retire(bump, NULL);
+    bump->turn++;
+    begin_move(bump);
+    bump->level = NULL;
+    bump->alone_bytes = 0;
+    fai_bump_chunk *chunks = gather(bump, true), *largest = bump->current;
+    bump->current = NULL;
+    end_move(bump, k_nowhere);
+    give_all(bump, chunks);
+    if (largest != NULL)
+        give_all(bump, largest);
+}

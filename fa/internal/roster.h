@@ -1,0 +1,58 @@
+/* Named bump memory that programs hold by handle: scratch pools and groups. A handle is the address
+ * of a record and a serial; the record stays where it is until the allocator dies, and gets another
+ * serial whenever it is used for something else, so that an old handle is found out. */
+#ifndef FAI_ROSTER_H
+#define FAI_ROSTER_H
+
+#include "fa/config.h"
+#include "fa/internal/bump.h"
+#include "fa/internal/owned.h"
+
+/* Stands at the start of each record. */
+typedef struct fai_named {
+    fai_bump bump;            /* must be first; its serial is 0 while the record is free */
+    struct fai_named *next;   /* of the free ones */
+    char name[FA_NAME_BYTES]; /* guarded by the lock */
+} fai_named;
+
+typedef struct fai_roster_block fai_roster_block;
+
+typedef struct fai_roster {
+    fai_owned owned; /* must be first */
+    pthread_mutex_t lock;
+    size_t record_bytes;
+    fai_roster_block *blocks; /* newest first; atomic, blocks never go */
+    fai_named *free;
+    uint64_t serial; /* the last one given; guarded by the lock */
+    size_t count;    /* records with a serial; atomic */
+} fai_roster;
+
+/* record_bytes: of a structure that begins with fai_named. False without memory for a lock. */
+bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes);
+
+/* A record that nobody else has, with serial 0, behind its bump all zero; NULL with the reason
+ * reported. No lock may be held. */
+fai_named *fai_roster_take(fa_allocator *allocator, fai_roster *roster);
+
+/* Puts it back; its memory has been released. */
+void fai_roster_give(fai_roster *roster, fai_named *named);
+
+/* Makes it one that handles with the serial that is returned may use. The name is cut when it is
+ * too long. Under the lock. */
+uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name);
+
+/* Makes all handles with this serial old ones. True for one caller alone. */
+bool fai_roster_close(fai_roster *roster, fai_named *named, uint64_t serial);
+
+/* The live one with this name, or NULL. Under the lock. */
+fai_named *fai_roster_find(const fai_roster *roster, const char *name);
+
+/* The record after another one, NULL: the first; those that come meanwhile may be among them. */
+fai_named *fai_roster_next(const fai_roster *roster, const fai_named *after);
+
+/* Whether a record can be looked into: not where a thread was that did not survive a fork. */
+static inline bool fai_named_is_whole(const fai_named *named) {
+    return FAI_LOAD_RELAXED(&named->bump.base) != 0;
+}
+
+#endif

@@ -1,0 +1,155 @@
+#define _GNU_SOURCE /* strnlen */
+#include "fa/internal/roster.h"
+
+#include "fa/internal/allocator.h"
+#include "fa/internal/heap.h"
+
+#include <string.h>
+
+#define BLOCK_COUNT_FIRST 8
+#define BLOCK_COUNT_MAX 64
+
+/* Records side by side. */
+struct fai_roster_block {
+    fai_roster_block *next;
+    size_t count;
+};
+#define BLOCK_HEADER ((sizeof(fai_roster_block) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
+
+static fai_named *record_of(const fai_roster *roster, const fai_roster_block *block, size_t index) {
+    char *first = (char *)(uintptr_t)block + BLOCK_HEADER;
+    return (fai_named *)(void *)(first + index * roster->record_bytes);
+}
+
+/* What is left goes with the allocator; the records' memory went before. */
+static void destroy(fa_allocator *allocator, fai_owned *owned) {
+    fai_roster *roster = (fai_roster *)owned;
+    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;)
+        if (at->bump.head.serial != 0 && fai_named_is_whole(at))
+            fai_bump_release(&at->bump);
+    for (fai_roster_block *block = roster->blocks, *next; block; block = next) {
+        next = block->next;
+        fai_heap_give(allocator, block, SIZE_MAX);
+    }
+    roster->blocks = NULL;
+    roster->free = NULL;
+    pthread_mutex_destroy(&roster->lock);
+}
+
+static const void *validate(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    const fai_roster *roster = (const fai_roster *)owned;
+    const void *wrong = NULL;
+    size_t live = 0;
+    for (const fai_named *at = NULL; !wrong && (at = fai_roster_next(roster, at)) != NULL;) {
+        live += at->bump.head.serial != 0;
+        if (at->bump.head.serial != 0 && fai_named_is_whole(at))
+            wrong = fai_bump_validate(&at->bump);
+    }
+    return wrong == NULL && live != roster->count ? roster : wrong;
+}
+
+static void lock(fai_owned *owned) { pthread_mutex_lock(&((fai_roster *)owned)->lock); }
+static void unlock(fai_owned *owned) { pthread_mutex_unlock(&((fai_roster *)owned)->lock); }
+
+static const fai_owned_kind k_rosters = {destroy, validate, lock, unlock};
+
+bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes) {
+    roster->record_bytes = fai_round_up(record_bytes, FA_ALIGN_MIN);
+    if (pthread_mutex_init(&roster->lock, NULL) != 0)
+        return false;
+    fai_owned_add(allocator, &roster->owned, &k_rosters);
+    return true;
+}
+
+static void clear(const fai_roster *roster, fai_named *named) {
+    memset(named->name, 0, roster->record_bytes - offsetof(fai_named, name));
+}
+
+static fai_named *pop(fai_roster *roster) {
+    pthread_mutex_lock(&roster->lock);
+    fai_named *named = roster->free;
+    if (named != NULL) {
+        roster->free = named->next;
+        clear(roster, named);
+    }
+    pthread_mutex_unlock(&roster->lock);
+    return named;
+}
+
+/* Under the lock. */
+static void push(fai_roster *roster, fai_named *named) {
+    named->next = roster->free;
+    roster->free = named;
+}
+
+fai_named *fai_roster_take(fa_allocator *allocator, fai_roster *roster) {
+    fai_named *named = pop(roster);
+    if (named != NULL)
+        return named;
+    const fai_roster_block *newest = FAI_LOAD_ACQUIRE(&roster->blocks);
+    size_t count = newest == NULL ? BLOCK_COUNT_FIRST : 2 * newest->count;
+    count = count < BLOCK_COUNT_MAX ? count : BLOCK_COUNT_MAX;
+    fai_roster_block *block = (fai_roster_block *)fai_heap_zeroed(
+        allocator, 1, BLOCK_HEADER + count * roster->record_bytes, FA_TAG_ROOT);
+    if (block == NULL)
+        return NULL;
+    block->count = count;
+    for (size_t i = 0; i < count; i++)
+        record_of(roster, block, i)->bump.allocator = allocator;
+    pthread_mutex_lock(&roster->lock);
+    block->next = roster->blocks;
+    for (size_t i = count; i-- > 1;)
+        push(roster, record_of(roster, block, i));
+    FAI_STORE_RELEASE(&roster->blocks, block);
+    pthread_mutex_unlock(&roster->lock);
+    return record_of(roster, block, 0);
+}
+
+void fai_roster_give(fai_roster *roster, fai_named *named) {
+    FAI_STORE_RELAXED(&named->bump.user, NULL);
+    pthread_mutex_lock(&roster->lock);
+    push(roster, named);
+    pthread_mutex_unlock(&roster->lock);
+}
+
+uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name) {
+    size_t length = strnlen(name, FA_NAME_BYTES - 1);
+    memcpy(named->name, name, length);
+    named->name[length] = '\0';
+    uint64_t serial = ++roster->serial;
+    FAI_ADD_RELAXED(&roster->count, 1);
+    FAI_STORE_RELEASE(&named->bump.head.serial, serial);
+    return serial;
+}
+
+bool fai_roster_close(fai_roster *roster, fai_named *named, uint64_t serial) {
+    uint64_t seen = serial;
+    while (!FAI_CAS_RELAXED(&named->bump.head.serial, &seen, 0))
+        if (seen != serial)
+            return false;
+    FAI_SUB_RELAXED(&roster->count, 1);
+    return true;
+}
+
+fai_named *fai_roster_next(const fai_roster *roster, const fai_named *after) {
+    const fai_roster_block *block = FAI_LOAD_ACQUIRE(&roster->blocks);
+    if (after == NULL)
+        return block ? record_of(roster, block, 0) : NULL;
+    for (; block != NULL; block = block->next) {
+        const fai_named *last = record_of(roster, block, block->count - 1);
+        if (after < record_of(roster, block, 0) || after > last)
+            continue;
+        if (after != last)
+            return (fai_named *)(uintptr_t)((const char *)after + roster->record_bytes);
+        return block->next ? record_of(roster, block->next, 0) : NULL;
+    }
+    return NULL;
+}
+
+fai_named *fai_roster_find(const fai_roster *roster, const char *name) {
+    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;)
+        if (FAI_LOAD_RELAXED(&at->bump.head.serial) != 0 && strcmp(at->name, name) == 0)
+            return at;
+    return NULL;
+}

@@ -1,0 +1,291 @@
+#include "fa/scratch_pool.h"
+
+#include "fa/internal/scratch.h"
+
+#include <string.h>
+
+typedef struct fai_scratch_record {
+    fai_named named;      /* must be first */
+    uint64_t reset_count; /* atomic */
+} fai_scratch_record;
+
+bool fai_scratch_pools_create(fa_allocator *allocator) {
+    return fai_roster_create(allocator, &allocator->scratch_pools, sizeof(fai_scratch_record));
+}
+
+static fai_scratch_record *record_of(fa_scratch_pool pool) {
+    return (fai_scratch_record *)(void *)pool.head;
+}
+
+/* The memory of a live pool; NULL with the reason reported. size: what was asked for. */
+static fai_bump *check(fa_scratch_pool pool, size_t size) {
+    if (pool.head == NULL) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    fai_bump *bump = (fai_bump *)(void *)pool.head;
+    if (FAI_LOAD_RELAXED(&pool.head->serial) == pool.serial && pool.serial != 0)
+        return bump;
+    fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, bump);
+    return NULL;
+}
+
+/* The same, with the calling thread inside until fai_bump_leave. */
+static fai_bump *enter(fa_scratch_pool pool, size_t size, bool *entered) {
+    fai_bump *bump = check(pool, size);
+    return bump != NULL && fai_bump_enter(bump, entered) ? bump : NULL;
+}
+
+/* ---- finding, making, removing ---- */
+
+static bool is_name(const char *name) {
+    size_t length = 0;
+    while (name != NULL && length < FA_NAME_BYTES && name[length] != '\0')
+        length++;
+    return length != 0 && length < FA_NAME_BYTES;
+}
+
+static fa_scratch_pool find_locked(const fai_roster *roster, const char *name) {
+    fai_named *named = fai_roster_find(roster, name);
+    if (named == NULL)
+        return (fa_scratch_pool){NULL, 0};
+    return (fa_scratch_pool){&named->bump.head, FAI_LOAD_RELAXED(&named->bump.head.serial)};
+}
+
+fa_scratch_pool fa_scratch_pool_find(fa_allocator *allocator, const char *name) {
+    fa_scratch_pool pool = {NULL, 0};
+    if (allocator == NULL || !is_name(name))
+        return pool;
+    fai_roster *roster = &allocator->scratch_pools;
+    pthread_mutex_lock(&roster->lock);
+    pool = find_locked(roster, name);
+    pthread_mutex_unlock(&roster->lock);
+    return pool;
+}
+
+fa_scratch_pool(fa_scratch_pool_open)(fa_allocator *allocator, const char *name, size_t bytes_first,
+                                      size_t bytes_max) {
+    fa_scratch_pool pool = {NULL, 0};
+    if (allocator == NULL || !is_name(name) || bytes_first > FA_SIZE_MAX ||
+        bytes_max > FA_SIZE_MAX) {
+        fai_fail(FA_ERROR_INVALID, bytes_first);
+        return pool;
+    }
+    pool = fa_scratch_pool_find(allocator, name);
+    if (pool.head != NULL)
+        return pool;
+    fai_roster *roster = &allocator->scratch_pools;
+    fai_named *named = fai_roster_take(allocator, roster);
+    if (named == NULL)
+        return pool;
+    if (bytes_max != 0 && bytes_first > bytes_max)
+        bytes_first = bytes_max;
+    fai_bump_create(&named->bump, allocator, bytes_first, bytes_max, false);
+    pthread_mutex_lock(&roster->lock);
+    pool = find_locked(roster, name); /* another thread may have been faster */
+    if (pool.head == NULL)
+        pool = (fa_scratch_pool){&named->bump.head, fai_roster_open(roster, named, name)};
+    pthread_mutex_unlock(&roster->lock);
+    if (pool.head != &named->bump.head)
+        fai_roster_give(roster, named);
+    return pool;
+}
+
+bool fa_scratch_pool_is_open(fa_scratch_pool pool) {
+    return pool.head != NULL && pool.serial != 0 &&
+           FAI_LOAD_RELAXED(&pool.head->serial) == pool.serial;
+}
+
+fa_status(fa_scratch_pool_remove)(fa_scratch_pool pool) {
+    bool entered;
+    fai_bump *bump = enter(pool, 0, &entered);
+    if (bump == NULL)
+        return fa_last_error().status;
+    fai_roster *roster = &bump->allocator->scratch_pools;
+    fai_named *named = &record_of(pool)->named;
+    if (!fai_roster_close(roster, named, pool.serial)) /* another thread was faster */
+        return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+    fai_bump_release(bump);
+    fai_roster_give(roster, named);
+    return FA_OK;
+}
+
+fa_status(fa_scratch_pool_reset)(fa_scratch_pool pool) {
+    bool entered;
+    fai_bump *bump = enter(pool, 0, &entered);
+    if (bump == NULL)
+        return fa_last_error().status;
+    fai_bump_reset(bump);
+    FAI_BUMP(&record_of(pool)->reset_count, 1);
+    fai_bump_leave(bump, pool.serial, entered);
+    return FA_OK;
+}
+
+size_t(fa_scratch_pool_reset_all)(fa_allocator *allocator) {
+    if (allocator == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return 0;
+    }
+    size_t count = 0;
+    const fai_roster *roster = &allocator->scratch_pools;
+    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+        fa_scratch_pool pool = {&at->bump.head, FAI_LOAD_RELAXED(&at->bump.head.serial)};
+        count += pool.serial != 0 && (fa_scratch_pool_reset)(pool) == FA_OK;
+    }
+    return count;
+}
+
+/* ---- numbers ---- */
+
+/* False, and all zero, when the pool is another one by now. */
+static bool fill(fa_scratch_pool pool, fa_scratch_pool_stats *stats) {
+    fai_scratch_record *record = record_of(pool);
+    fai_bump *bump = &record->named.bump;
+    fai_roster *roster = &bump->allocator->scratch_pools;
+    memset(stats, 0, sizeof *stats);
+    pthread_mutex_lock(&roster->lock);
+    bool same = FAI_LOAD_RELAXED(&pool.head->serial) == pool.serial;
+    if (!same) {
+        pthread_mutex_unlock(&roster->lock);
+        return false;
+    }
+    memcpy(stats->name, record->named.name, sizeof stats->name);
+    stats->bytes = fai_bump_used(bump);
+    stats->bytes_held = FAI_LOAD_RELAXED(&bump->held);
+    stats->bytes_peak = fai_bump_peak(bump);
+    stats->bytes_max = FAI_LOAD_RELAXED(&bump->bytes_max);
+    stats->alloc_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
+    stats->reset_count = FAI_LOAD_RELAXED(&record->reset_count);
+    pthread_mutex_unlock(&roster->lock);
+    return true;
+}
+
+fa_status fa_scratch_pool_stats_get(fa_scratch_pool pool, fa_scratch_pool_stats *stats) {
+    if (stats == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    memset(stats, 0, sizeof *stats);
+    const fai_bump *bump = check(pool, 0);
+    if (bump == NULL)
+        return fa_last_error().status;
+    if (fill(pool, stats))
+        return FA_OK;
+    return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+}
+
+size_t fa_scratch_pool_count(const fa_allocator *allocator) {
+    return allocator ? FAI_LOAD_RELAXED(&allocator->scratch_pools.count) : 0;
+}
+
+size_t fa_scratch_pool_visit(fa_allocator *allocator,
+                             void (*visit)(void *user, fa_scratch_pool pool,
+                                           const fa_scratch_pool_stats *stats),
+                             void *user) {
+    if (allocator == NULL || visit == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return 0;
+    }
+    size_t count = 0;
+    const fai_roster *roster = &allocator->scratch_pools;
+    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+        fa_scratch_pool pool = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
+        fa_scratch_pool_stats stats;
+        if (pool.serial == 0 || !fill(pool, &stats))
+            continue;
+        visit(user, pool, &stats);
+        count++;
+    }
+    return count;
+}
+
+/* ---- blocks ---- */
+
+static void *take(fa_scratch_pool pool, size_t size, size_t align) {
+    bool entered;
+    fai_bump *bump = enter(pool, size, &entered);
+    if (bump == NULL)
+        return NULL;
+    void *block = fai_bump_take(bump, pool.serial, size, align);
+    fai_bump_leave(bump, pool.serial, entered);
+    return block;
+}
+
+void *fai_scratch_pool_alloc_slow(fa_scratch_pool pool, size_t size) {
+    return take(pool, size, FA_ALIGN_MIN);
+}
+
+void *(fa_scratch_pool_alloc_aligned)(fa_scratch_pool pool, size_t size, size_t align) {
+    return take(pool, size, align);
+}
+
+void *(fai_scratch_pool_array)(fa_scratch_pool pool, size_t count, size_t size, size_t align) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = 0;
+    return take(pool, bytes, align);
+}
+
+void *(fai_scratch_pool_zeroed)(fa_scratch_pool pool, size_t count, size_t size, size_t align) {
+    void *block = (fai_scratch_pool_array)(pool, count, size, align);
+    if (block != NULL)
+        memset(block, 0, count * size);
+    return block;
+}
+
+void *(fa_scratch_pool_alloc_zeroed)(fa_scratch_pool pool, size_t count, size_t size) {
+    return (fai_scratch_pool_zeroed)(pool, count, size, FA_ALIGN_MIN);
+}
+
+void *(fa_scratch_pool_grow)(fa_scratch_pool pool, void *block, size_t size_old, size_t size_new) {
+    bool entered;
+    fai_bump *bump = enter(pool, size_new, &entered);
+    if (bump == NULL)
+        return NULL;
+    void *grown = fai_bump_grow(bump, pool.serial, block, size_old, size_new);
+    fai_bump_leave(bump, pool.serial, entered);
+    return grown;
+}
+
+void *(fa_scratch_pool_copy)(fa_scratch_pool pool, const void *source, size_t size) {
+    if (source == NULL) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    void *block = (fa_scratch_pool_alloc)(pool, size);
+    if (block != NULL)
+        memcpy(block, source, size);
+    return block;
+}
+
+char *(fa_scratch_pool_copy_string)(fa_scratch_pool pool, const char *string) {
+    return (char *)(fa_scratch_pool_copy)(pool, string, string ? strlen(string) + 1 : 0);
+}
+
+/* ---- marks ---- */
+
+fa_scratch_pool_mark(fa_scratch_pool_mark_set)(fa_scratch_pool pool) {
+    bool entered;
+    fai_bump *bump = enter(pool, sizeof(fai_bump_level), &entered);
+    if (bump == NULL)
+        return (fa_scratch_pool_mark){NULL, 0};
+    const fai_bump_level *level = fai_bump_push(bump, pool.serial);
+    uint64_t serial = level ? level->serial : 0;
+    fai_bump_leave(bump, pool.serial, entered);
+    return (fa_scratch_pool_mark){serial ? pool.head : NULL, serial};
+}
+
+fa_status(fa_scratch_pool_rewind)(fa_scratch_pool pool, fa_scratch_pool_mark mark) {
+    bool entered;
+    fai_bump *bump = enter(pool, 0, &entered);
+    if (bump == NULL)
+        return fa_last_error().status;
+    fai_bump_level *level = mark.head == pool.head ? bump->level : NULL;
+    while (level != NULL && level->serial > mark.serial)
+        level = level->older;
+    bool is_mark = level != NULL && level->serial == mark.serial;
+    if (is_mark)
+        fai_bump_pop(bump, level, true);
+    fai_bump_leave(bump, pool.serial, entered);
+    if (!is_mark)
+        return fai_report(bump->allocator, FA_DIAG_FA008, FA_ERROR_FOREIGN, 0, 0, bump);
+    return FA_OK;
+}
