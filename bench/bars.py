@@ -71,6 +71,8 @@ def _micro_bars(rounds, us):
     yield bar("phase without a clock / one frame allocation", "phase", "frame/64", [us], 8.0)
     yield bar("vector push / reserved std::vector, best stock", "vector_push/1000",
               "vector_push/1000", stock, 1.1)
+    yield bar("pmr resource, 64 B / monotonic_buffer_resource", "pmr_alloc/64", "pmr_alloc/64",
+              ["pmr"], 0.9)
     for count in MAP_ENTRIES:
         for base, text in (("map_insert", "insert"), ("map_find", "find")):
             name = f"{base}/{count}"

@@ -25,6 +25,12 @@ GROUPS = (
         "soa_alloc": "8 arrays of 1,000 floats, {}",
         "soa_update": "move one of 100,000 particles, {}",
     }),
+    ("Standard C++", {
+        "pmr_alloc": "std::pmr::memory_resource, {} B",
+        "pmr_vector": "std::pmr::vector, push {}",
+        "pmr_map": "std::pmr::unordered_map, insert {}",
+        "std_vector": "std::vector or the best for it, push {}",
+    }),
     ("Objects and blocks", {
         "pair": "pool pair {} B",
         "many_1000": "pool 1,000 x {} B",
@@ -47,7 +53,7 @@ OTHERS = "Others"
 COLLECTION_BASES = ("vector_push", "map_insert", "map_find")
 QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "begin_end",
          "mark_rewind", "mark_alloc/64", "tag", "tag_alloc/64", "phase", "phase_in",
-         "phase_clock", "pair/64", "many_1000/64", "many_10000/64")
+         "phase_clock", "pmr_alloc/64", "pair/64", "many_1000/64", "many_10000/64")
 # Begins like this: it needs two processors, one for each thread.
 THREADED = ("threads_", "cross_free")
 _COLLECTIONS = ("vector", "map", "text", "ring")

@@ -158,6 +158,13 @@ class Bars(unittest.TestCase):
                                "not measured")):
             self.assertEqual(found[what].verdict, verdict, what)
 
+    def test_the_pmr_resource_is_compared_with_the_monotonic_one(self):
+        runs = [micro_run("framealloc mmap", 0, {"pmr_alloc/64": 1.2}),
+                micro_run("pmr", 0, {"pmr_alloc/64": 2.0}),
+                micro_run("glibc", 0, {"pmr_alloc/64": 0.1})]
+        bar = self.verdicts(runs)["pmr resource, 64 B / monotonic_buffer_resource"]
+        self.assertEqual((bar.verdict, bar.value), ("met", 0.6))
+
     def test_two_threads_must_reach_the_bar(self):
         us = "framealloc mmap"
         runs = [micro_run(us, 0, {"threads_pool/real_time/threads:1": 2,
