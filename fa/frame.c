@@ -85,7 +85,7 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
     }
     if (arena->stale)
         fai_arena_rebuild(thread, arena);
-    if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
+    if (!fai_queue_is_empty(&thread->deferred))
         fai_pool_drain(thread);
     fai_frame_unhold(thread, hold);
     thread->frame->alloc_count_base = thread->frame->alloc_count;
@@ -115,7 +115,7 @@ fa_frame *(fa_frame_begin)(fa_allocator *allocator) {
     const fai_thread *thread = fai_thread_of(frame);
     char *start = FAI_LOAD_RELAXED(&thread->head.frame_start);
     if (FA_UNLIKELY(start == NULL || frame->cursor != fai_frame_closed ||
-                    FAI_LOAD_RELAXED(&thread->deferred) != NULL))
+                    !fai_queue_is_empty(&thread->deferred)))
         return begin_slow(allocator);
     set_cursor(frame, start, thread->head.frame_limit);
     frame->alloc_count_base = frame->alloc_count;

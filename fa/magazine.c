@@ -77,7 +77,7 @@ void fai_pool_attach(fai_thread *thread) {
         format(&thread->pool, thread, 0, thread->allocator->pools.magazine_capacity,
                (char *)(thread + 1));
     reset(&thread->pool);
-    FAI_STORE_RELEASE(&thread->deferred, NULL);
+    fai_queue_open(&thread->deferred);
 }
 
 static void open_bins(fai_pool *pool) {
@@ -328,7 +328,7 @@ static size_t load(fai_pool *pool, fai_magazine *magazine, size_t count) {
 fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
     fai_pool_class *lists = &pool->classes[magazine->class_index];
     size_t bytes = magazine->class_bytes;
-    if (FAI_LOAD_RELAXED(&pool->thread->deferred) != NULL)
+    if (!fai_queue_is_empty(&pool->thread->deferred))
         fai_pool_drain(pool->thread);
     if (fai_ready(magazine) != 0)
         return FAI_CHARGE_OK;
@@ -364,7 +364,7 @@ static bool is_charged_to(const fai_pool *pool, const fai_account *account) {
 }
 
 bool fai_pool_give_ready(fai_thread *thread, const fai_account *account) {
-    bool any = FAI_LOAD_RELAXED(&thread->deferred) != NULL;
+    bool any = !fai_queue_is_empty(&thread->deferred);
     if (any)
         fai_pool_drain(thread);
     for (fai_pool *pool = &thread->pool; pool; pool = pool->next) {
@@ -383,30 +383,9 @@ bool fai_pool_give_ready(fai_thread *thread, const fai_account *account) {
 
 /* ---- objects that other threads free ---- */
 
-/* The first word of a queued object holds the next one. */
-static void link_write(void *object, void *next) { memcpy(object, &next, sizeof next); }
-
-static void *link_read(const void *object) {
-    void *next;
-    memcpy(&next, object, sizeof next);
-    return next;
-}
-
-/* Lock-free, any thread. False when the owner is gone. The consumer takes the whole list at once,
- * so an address that comes back between the read and the swap does no harm. */
-static bool queue_push(fai_thread *owner, void *object) {
-    void *newest = FAI_LOAD_RELAXED(&owner->deferred);
-    do {
-        if (newest == FAI_QUEUE_CLOSED)
-            return false;
-        link_write(object, newest);
-    } while (!FAI_CAS_RELEASE(&owner->deferred, &newest, object));
-    return true;
-}
-
 bool fai_pool_free_remote(fa_allocator *allocator, fai_slab *slab, void *object) {
     fai_thread *owner = (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
-    if (owner != NULL && queue_push(owner, object))
+    if (owner != NULL && fai_queue_push(&owner->deferred, object))
         return true;
     /* No owner, or one that has just gone: owners change under the lock only. */
     bool done = true;
@@ -415,7 +394,8 @@ bool fai_pool_free_remote(fa_allocator *allocator, fai_slab *slab, void *object)
     if (owner == NULL)
         done = put_abandoned(allocator, slab, object);
     else
-        queue_push(owner, object); /* it can't close its queue while we hold the lock */
+        fai_queue_push(&owner->deferred,
+                       object); /* it can't close its queue while we hold the lock */
     fai_unlock(allocator);
     return done;
 }
@@ -453,8 +433,8 @@ void fai_pool_drain(fai_thread *thread) {
     fai_slab *released = NULL;
     fai_returned returned = {0};
     void *twice = NULL, *next;
-    for (void *object = FAI_EXCHANGE_ACQ_REL(&thread->deferred, NULL); object; object = next) {
-        next = link_read(object);
+    for (void *object = fai_queue_take(&thread->deferred); object; object = next) {
+        next = fai_link_read(object);
         if (!accept(thread, object, &released, &returned))
             twice = object;
     }
@@ -473,9 +453,8 @@ static uint64_t close_queue(fai_thread *thread) {
     fai_returned returned = {0};
     uint64_t damaged = 0;
     void *next;
-    for (void *object = FAI_EXCHANGE_ACQ_REL(&thread->deferred, FAI_QUEUE_CLOSED); object;
-         object = next) {
-        next = link_read(object);
+    for (void *object = fai_queue_close(&thread->deferred); object; object = next) {
+        next = fai_link_read(object);
         fai_slab *slab = fai_slab_of_object(allocator, object);
         fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
         if (owner == thread)
@@ -484,7 +463,7 @@ static uint64_t close_queue(fai_thread *thread) {
         else if (owner == NULL)
             damaged += !put_abandoned(allocator, slab, object);
         else
-            queue_push(owner, object);
+            fai_queue_push(&owner->deferred, object);
     }
     settle(&returned);
     release_each(allocator, released);
@@ -562,7 +541,7 @@ size_t fai_pool_trim(fai_thread *thread, bool idle_only) {
     fai_lock(allocator);
     size_t segments_before = allocator->pools.segment_count;
     fai_unlock(allocator);
-    if (FAI_LOAD_RELAXED(&thread->deferred) != NULL)
+    if (!fai_queue_is_empty(&thread->deferred))
         fai_pool_drain(thread);
     bool any = !idle_only;
     for (fai_pool *pool = &thread->pool; pool; pool = pool->next)

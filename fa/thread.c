@@ -233,7 +233,7 @@ static fai_thread *obtain_state(fa_allocator *allocator) {
     memset(thread, 0, sizeof *thread);
     thread->span = span;
     thread->allocator = allocator;
-    thread->deferred = FAI_QUEUE_CLOSED;
+    fai_queue_close(&thread->deferred); /* until it is attached */
     return thread;
 }
 

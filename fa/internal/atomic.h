@@ -1,10 +1,27 @@
 /* Every atomic operation of the library but the two relaxed ones in fast.h, as macros over plain
- * variables: so that the same source can be compiled for a checker of memory orders, or for a build
- * that yields at each of them. */
+ * variables: so that the same source can be compiled for a checker of memory orders (fa/weak), or
+ * for a build that yields at each of them. */
 #ifndef FAI_ATOMIC_H
 #define FAI_ATOMIC_H
 
 #include "fa/fast.h"
+
+#include <string.h>
+
+/* What a protocol shares, where it is compiled for the checker too: variables that go through the
+ * operations below, and plain ones, of which the protocol sees to it that no two threads meet. */
+#define FAI_ATOMIC(type) type
+#define FAI_PLAIN(type) type
+#define FAI_READ(variable) (variable)
+#define FAI_WRITE(variable, value) ((void)((variable) = (value)))
+
+/* The first word of an object that nobody uses, as a link to another one. */
+static inline void *fai_link_read(const void *object) {
+    void *next;
+    memcpy(&next, object, sizeof next);
+    return next;
+}
+static inline void fai_link_write(void *object, void *next) { memcpy(object, &next, sizeof next); }
 
 #define FAI_LOAD_ACQUIRE(pointer) __atomic_load_n((pointer), __ATOMIC_ACQUIRE)
 #define FAI_LOAD_SEQ(pointer) __atomic_load_n((pointer), __ATOMIC_SEQ_CST)
@@ -12,6 +29,8 @@
 #define FAI_STORE_SEQ(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_SEQ_CST)
 #define FAI_EXCHANGE_ACQ_REL(pointer, value)                                                       \
     __atomic_exchange_n((pointer), (value), __ATOMIC_ACQ_REL)
+#define FAI_EXCHANGE_ACQUIRE(pointer, value)                                                       \
+    __atomic_exchange_n((pointer), (value), __ATOMIC_ACQUIRE)
 #define FAI_ADD_RELAXED(pointer, value) __atomic_fetch_add((pointer), (value), __ATOMIC_RELAXED)
 #define FAI_SUB_RELAXED(pointer, value) __atomic_fetch_sub((pointer), (value), __ATOMIC_RELAXED)
 #define FAI_ADD_SEQ(pointer, value) __atomic_fetch_add((pointer), (value), __ATOMIC_SEQ_CST)

@@ -4,6 +4,7 @@
 
 #include "fa/internal/meter.h"
 #include "fa/internal/phase.h"
+#include "fa/internal/queue.h"
 #include "fa/internal/tally.h"
 
 /* A piece of memory that an arena bumps through; stands at the start of its span. */
@@ -102,12 +103,11 @@ struct fai_thread {
     fai_tallies tallies;
     fai_thread_budget budget;
 
-    /* Objects that other threads freed; linked through their first word. FAI_QUEUE_CLOSED: the
-     * thread is gone. On a line of its own: other threads write it. */
-    void *deferred __attribute__((aligned(64)));
-    char padding[64 - sizeof(void *)];
+    /* Objects that other threads freed; closed when the thread is gone. On a line of its own: other
+     * threads write it. */
+    fai_queue deferred __attribute__((aligned(64)));
+    char padding[64 - sizeof(fai_queue)];
 };
-#define FAI_QUEUE_CLOSED ((void *)1)
 
 /* Where cursor and limit of a thread without an open frame point. */
 extern char fai_frame_closed[FA_ALIGN_MIN];
