@@ -1,0 +1,280 @@
+// Proofs for weak memory. A protocol's header (fa/internal/queue.h and others) is compiled a second
+// time, here, with the macros of fa/internal/atomic.h over the variables of Relacy, which then runs
+// small programs ("suites") in all orders of events that the language allows, or in many at random:
+// loads may see old values, and what no acquire and release order counts as a data race. (Vyukov,
+// Relacy Race Detector. What it leaves out: loads that are done after later stores of their thread,
+// and in full search values older than the last but one.)
+//
+// A test says three things of a protocol:
+//   HoldsInFull<Suite...>()     no order of events breaks it
+//   HoldsAtRandom<Suite...>(n)  nor do n random ones, where all would take too long
+//   EachOrderMatters<Suite...>  take any acquire or release away, and some suite breaks; but for
+//                               those in a list, each with the reason why it may stay
+//
+// Include this first: it stands in for fa/internal/atomic.h.
+#ifndef FA_WEAK_CHECKER_HPP
+#define FA_WEAK_CHECKER_HPP
+
+#include "fa/base.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ostream>
+#include <random>
+#include <streambuf>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <relacy/relacy.hpp>
+#undef new
+#undef delete
+#undef malloc
+#undef calloc
+#undef realloc
+#undef free
+#undef assert
+#undef errno
+
+namespace weak {
+
+// One ordered operation in the source of a protocol. It enters the list when it is first run.
+struct Site {
+    enum Kind { kLoad, kStore, kUpdate };
+
+    const char *function, *operation;
+    Kind kind;
+    rl::memory_order written; // in the source
+    rl::memory_order now;     // in this run
+    unsigned number;          // of those of one name, from 1
+    Site *next;
+
+    Site(const char *in, const char *name, Kind what, rl::memory_order order)
+        : function(in), operation(name), kind(what), written(order), now(order), number(1),
+          next(Newest()) {
+        for (const Site *other = next; other != nullptr; other = other->next)
+            number += Prefix() == other->Prefix();
+        Newest() = this;
+    }
+
+    static Site *&Newest() {
+        static Site *newest;
+        return newest;
+    }
+
+    // The next weaker orders: one for each thing that can be taken away.
+    std::vector<rl::memory_order> Weaker() const {
+        if (written == rl::mo_seq_cst)
+            return {kind == kLoad    ? rl::mo_acquire
+                    : kind == kStore ? rl::mo_release
+                                     : rl::mo_acq_rel};
+        if (written == rl::mo_acq_rel)
+            return {rl::mo_acquire, rl::mo_release};
+        return {rl::mo_relaxed};
+    }
+
+    // "fai_queue_push: CAS_RELEASE as relaxed"
+    std::string Name(rl::memory_order order) const {
+        return Prefix() + (number > 1 ? " " + std::to_string(number) : "") + " as " +
+               rl::format(order);
+    }
+
+  private:
+    // Without memory from the heap, of which Relacy keeps account, this could not be compared.
+    struct Text {
+        const char *function, *operation;
+        bool operator==(const Text &other) const {
+            return std::strcmp(function, other.function) == 0 &&
+                   std::strcmp(operation, other.operation) == 0;
+        }
+        std::string operator+(const std::string &end) const {
+            return std::string(function) + ": " + operation + end;
+        }
+    };
+    Text Prefix() const { return {function, operation}; }
+};
+
+// What has the link in its first word.
+struct Object {
+    rl::var<void *> link;
+};
+
+// A lock as the protocols' users have them.
+struct Lock {
+    rl::mutex mutex;
+    void Take() { mutex.lock(RL_INFO); }
+    void Give() { mutex.unlock(RL_INFO); }
+};
+
+// The kernel's futex calls: look and sleep, or wake, are one step each. In the kernel a lock orders
+// those of one futex; here an update of its own.
+template <typename Word> struct Futex {
+    rl::atomic<int> kernel;
+    Futex() { kernel.store(0, rl::mo_relaxed, RL_INFO); }
+
+    // Returns false when the time was over (is_timed), as may be at any moment.
+    bool Wait(rl::atomic<Word> *word, Word expected, Word mask, bool is_timed) {
+        rl::context &context = rl::ctx();
+        context.sched();
+        {
+            rl::preemption_disabler one_step(context);
+            kernel.fetch_add(0, rl::mo_acq_rel, RL_INFO);
+            if ((word->load(rl::mo_relaxed, RL_INFO) & mask) != (expected & mask))
+                return true;
+        }
+        return word->wait(context, is_timed, false, RL_INFO) != rl::unpark_reason_timeout;
+    }
+    void Wake(rl::atomic<Word> *word) {
+        rl::context &context = rl::ctx();
+        context.sched();
+        rl::preemption_disabler one_step(context);
+        kernel.fetch_add(0, rl::mo_acq_rel, RL_INFO);
+        word->wake(context, 1 << 20, RL_INFO);
+    }
+};
+
+// Where Relacy prints to: while it runs, memory is its own, so this asks for none.
+struct Story : std::streambuf {
+    char text[1 << 16];
+    std::ostream stream;
+    Story() : stream(this) { setp(text, text + sizeof text); }
+    std::string Told() const { return std::string(pbase(), pptr()); }
+};
+
+struct Outcome {
+    bool holds;
+    uint64_t runs;
+    std::string story; // of the run that failed
+};
+
+// first and count: which random runs; count 0: all there are.
+template <class Suite> Outcome Run(uint64_t first, uint64_t count) {
+    Story story;
+    rl::test_params parameters;
+    parameters.search_type = count == 0 ? rl::sched_full : rl::sched_random;
+    parameters.execution_depth_limit = 500;
+    parameters.iteration_count = first + count;
+    if (count != 0)
+        parameters.initial_state = std::to_string(first).c_str();
+    parameters.output_stream = parameters.progress_stream = &story.stream;
+    bool holds = rl::simulate<Suite>(parameters);
+    return {holds, parameters.stop_iteration - first, story.Told()};
+}
+
+template <class Suite> void Expect(const char *how, uint64_t first, uint64_t count) {
+    Outcome outcome = Run<Suite>(first, count);
+    EXPECT_TRUE(outcome.holds) << outcome.story;
+    std::printf("%d threads, %s: %llu runs, %s\n", Suite::params::thread_count, Suite::kName,
+                (unsigned long long)outcome.runs, how);
+}
+
+template <class... Suites> void HoldsInFull() { (Expect<Suites>("all there are", 0, 0), ...); }
+
+// FA_TEST_SEED=... runs the same again.
+inline uint64_t Seed() {
+    const char *chosen = std::getenv("FA_TEST_SEED");
+    uint64_t seed = chosen ? std::strtoull(chosen, nullptr, 0) : std::random_device()();
+    std::printf("FA_TEST_SEED=%llu\n", (unsigned long long)seed);
+    return seed + 1;
+}
+
+template <class... Suites> void HoldsAtRandom(uint64_t count) {
+    uint64_t seed = Seed();
+    (Expect<Suites>("random", seed, count), ...);
+}
+
+// A weakening that breaks nothing: its name as printed, and why it is in the source all the same.
+struct Harmless {
+    std::string name, why;
+};
+
+// Suites with kIsFull are run in full, the others count times at random.
+template <class... Suites>
+void EachOrderMatters(const std::vector<Harmless> &harmless, uint64_t count) {
+    auto breaks = [&](uint64_t seed) {
+        return (!Run<Suites>(Suites::kIsFull ? 0 : seed, Suites::kIsFull ? 0 : count).holds || ...);
+    };
+    uint64_t seed = Seed();
+    ASSERT_FALSE(breaks(seed)); // and every site enters the list
+    size_t tried = 0, known = 0;
+    for (Site *site = Site::Newest(); site != nullptr; site = site->next) {
+        for (rl::memory_order order : site->Weaker()) {
+            std::string name = site->Name(order), why;
+            for (const Harmless &entry : harmless)
+                if (entry.name == name)
+                    why = entry.why;
+            site->now = order;
+            bool broken = breaks(seed);
+            site->now = site->written;
+            tried++;
+            known += !why.empty();
+            if (why.empty())
+                EXPECT_TRUE(broken) << name << " breaks nothing";
+            else
+                EXPECT_FALSE(broken) << name << " does break something";
+            std::printf("%s: %s\n", name.c_str(), broken ? "found" : why.c_str());
+        }
+    }
+    EXPECT_NE(tried, 0u);
+    EXPECT_EQ(known, harmless.size()) << "the list names what does not exist";
+}
+
+} // namespace weak
+
+// ---- what stands in for fa/internal/atomic.h, and the relaxed operations of fa/fast.h ----
+
+#define FAI_ATOMIC_H
+#define FAI_ATOMIC(type) rl::atomic<type>
+#define FAI_PLAIN(type) rl::var<type>
+#define FAI_READ(variable) ((variable)(RL_INFO).load())
+#define FAI_WRITE(variable, value) ((variable)(RL_INFO).store(value))
+
+static inline void *fai_link_read(const void *object) {
+    return FAI_READ(static_cast<const weak::Object *>(object)->link);
+}
+static inline void fai_link_write(void *object, void *next) {
+    FAI_WRITE(static_cast<weak::Object *>(object)->link, next);
+}
+
+#define WEAK_ORDER(operation, kind, order)                                                         \
+    (__extension__({                                                                               \
+        static weak::Site weak_site(__func__, operation, weak::Site::kind, rl::order);             \
+        weak_site.now;                                                                             \
+    }))
+#define WEAK_CAS(name, order, pointer, expected, desired)                                          \
+    (pointer)->compare_exchange_weak(*(expected), (desired), WEAK_ORDER(name, kUpdate, order),     \
+                                     RL_INFO, rl::mo_relaxed, RL_INFO)
+
+#define FAI_LOAD_RELAXED(pointer) (pointer)->load(rl::mo_relaxed, RL_INFO)
+#define FAI_LOAD_ACQUIRE(pointer)                                                                  \
+    (pointer)->load(WEAK_ORDER("LOAD_ACQUIRE", kLoad, mo_acquire), RL_INFO)
+#define FAI_LOAD_SEQ(pointer) (pointer)->load(WEAK_ORDER("LOAD_SEQ", kLoad, mo_seq_cst), RL_INFO)
+#define FAI_STORE_RELAXED(pointer, value) (pointer)->store((value), rl::mo_relaxed, RL_INFO)
+#define FAI_STORE_RELEASE(pointer, value)                                                          \
+    (pointer)->store((value), WEAK_ORDER("STORE_RELEASE", kStore, mo_release), RL_INFO)
+#define FAI_STORE_SEQ(pointer, value)                                                              \
+    (pointer)->store((value), WEAK_ORDER("STORE_SEQ", kStore, mo_seq_cst), RL_INFO)
+#define FAI_EXCHANGE_ACQUIRE(pointer, value)                                                       \
+    (pointer)->exchange((value), WEAK_ORDER("EXCHANGE_ACQUIRE", kUpdate, mo_acquire), RL_INFO)
+#define FAI_EXCHANGE_ACQ_REL(pointer, value)                                                       \
+    (pointer)->exchange((value), WEAK_ORDER("EXCHANGE_ACQ_REL", kUpdate, mo_acq_rel), RL_INFO)
+#define FAI_ADD_RELAXED(pointer, value) (pointer)->fetch_add((value), rl::mo_relaxed, RL_INFO)
+#define FAI_SUB_RELAXED(pointer, value) (pointer)->fetch_sub((value), rl::mo_relaxed, RL_INFO)
+#define FAI_SUB_ACQ_REL(pointer, value)                                                            \
+    (pointer)->fetch_sub((value), WEAK_ORDER("SUB_ACQ_REL", kUpdate, mo_acq_rel), RL_INFO)
+#define FAI_CAS_RELAXED(pointer, expected, desired)                                                \
+    (pointer)->compare_exchange_weak(*(expected), (desired), rl::mo_relaxed, RL_INFO,              \
+                                     rl::mo_relaxed, RL_INFO)
+#define FAI_CAS_ACQUIRE(pointer, expected, desired)                                                \
+    WEAK_CAS("CAS_ACQUIRE", mo_acquire, pointer, expected, desired)
+#define FAI_CAS_RELEASE(pointer, expected, desired)                                                \
+    WEAK_CAS("CAS_RELEASE", mo_release, pointer, expected, desired)
+#define FAI_CAS_ACQ_REL(pointer, expected, desired)                                                \
+    WEAK_CAS("CAS_ACQ_REL", mo_acq_rel, pointer, expected, desired)
+#define FAI_CAS_SEQ(pointer, expected, desired)                                                    \
+    WEAK_CAS("CAS_SEQ", mo_seq_cst, pointer, expected, desired)
+
+#endif
