@@ -4,6 +4,7 @@
 #include "fa/testing_arguments_inside.hpp"
 #include "fa/testing_arguments_limit.hpp"
 #include "fa/testing_arguments_scratch.hpp"
+#include "fa/testing_arguments_stream.hpp"
 #include "fa/testing_arguments_tag.hpp"
 #include "fa/testing_arguments_text.hpp"
 #include "fa/testing_arguments_typed.hpp"
@@ -526,6 +527,7 @@ INSTANTIATE_TEST_SUITE_P(All, Arguments, testing::ValuesIn(kCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Limit, Arguments, testing::ValuesIn(kLimitCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Scratch, Arguments, testing::ValuesIn(kScratchCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Stream, Arguments, testing::ValuesIn(kStreamCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Tag, Arguments, testing::ValuesIn(kTagCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Text, Arguments, testing::ValuesIn(kTextCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Typed, Arguments, testing::ValuesIn(kTypedCalls), Name);
@@ -535,6 +537,7 @@ TEST(ArgumentsList, HasEveryPublicFunction) {
     std::vector<Call> calls(std::begin(kCalls), std::end(kCalls));
     calls.insert(calls.end(), std::begin(kLimitCalls), std::end(kLimitCalls));
     calls.insert(calls.end(), std::begin(kScratchCalls), std::end(kScratchCalls));
+    calls.insert(calls.end(), std::begin(kStreamCalls), std::end(kStreamCalls));
     calls.insert(calls.end(), std::begin(kTagCalls), std::end(kTagCalls));
     calls.insert(calls.end(), std::begin(kTextCalls), std::end(kTextCalls));
     calls.insert(calls.end(), std::begin(kTypedCalls), std::end(kTypedCalls));

@@ -27,6 +27,7 @@
  *   thread     attach and detach by hand
  *   budget     limits on what everybody, a tag or a thread may hold
  *   reserve    what is tried before memory is refused
+ *   stream     large blocks under a budget, loaded and evicted
  *   stats      numbers */
 #ifndef FA_FA_H
 #define FA_FA_H
@@ -54,6 +55,7 @@
 #include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"
+#include "fa/stream.h"
 #include "fa/tag.h"
 #include "fa/text.h"
 #include "fa/thread.h"

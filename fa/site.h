@@ -1,10 +1,10 @@
 /* Where in the caller's code? Where it is wanted, calls are wrapped in macros of the same name that
  * note the place in the thread's slot before the call; only slow paths read it.
  *
- * Heap calls note it always (their cost does not show), all others where the program is built with
- * FA_DEBUG, nothing with FA_MINIMAL. The functions themselves stay reachable through their address
- * or as (fa_heap_alloc)(...). Included last by frame.h, soa.h, pool.h and heap.h; no include guard,
- * each block has its own. */
+ * Calls for heap memory note it always (their cost does not show), all others where the program is
+ * built with FA_DEBUG, nothing with FA_MINIMAL. The functions themselves stay reachable through
+ * their address or as (fa_heap_alloc)(...). Included last by frame.h, soa.h, pool.h, heap.h and
+ * others; no include guard, each block has its own. */
 #include "fa/fast.h"
 
 #ifndef FAI_AT
@@ -32,6 +32,13 @@
     FAI_AT(fa_heap_alloc_zeroed((allocator), (count), (size)))
 #define fa_heap_realloc(allocator, block, size)                                                    \
     FAI_AT(fa_heap_realloc((allocator), (block), (size)))
+#endif
+
+#if defined(FAI_STREAM_DECLARED) && !defined(FAI_STREAM_SITES)
+#define FAI_STREAM_SITES
+#define fa_stream_reserve(streams, size, align, priority, item)                                    \
+    FAI_AT(fa_stream_reserve((streams), (size), (align), (priority), (item)))
+#define fa_stream_begin(streams, stream) FAI_AT(fa_stream_begin((streams), (stream)))
 #endif
 
 #if defined(FA_TAG_H) && !defined(FAI_TAG_SITES)

@@ -64,4 +64,6 @@ class FrameallocMemory {
 
 } // namespace scenarios
 
+#include "scenarios/texture_streams.hpp"
+
 #endif

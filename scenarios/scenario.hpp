@@ -110,13 +110,17 @@ template <class M> class Counted {
     void heap_free(void *block, size_t size) { memory_.heap_free(block, size); }
     uint64_t count() const { return count_; }
 
-  private:
+    /* For what a scenario has M do beside the calls above: M itself, and the result of an
+     * allocation. */
+    M &memory() { return memory_; }
     void *counted(void *block, size_t size) {
         ++count_;
         if (__builtin_expect(block == nullptr, 0))
             refuse(size);
         return block;
     }
+
+  private:
     [[noreturn, gnu::cold, gnu::noinline]] static void refuse(size_t size) {
         throw std::runtime_error(std::string(M::kName) + " has no memory for a block of " +
                                  std::to_string(size) + " bytes");

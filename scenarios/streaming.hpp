@@ -26,26 +26,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "scenarios/game_data.hpp"
 #include "scenarios/image.hpp"
 #include "scenarios/scenario.hpp"
+#include "scenarios/texture_cache.hpp"
 
 namespace scenarios {
 
 /* What does not depend on the Memory. Lengths in pixels. */
 struct StreamingTypes {
-    /* What is known of a picture that is in memory: a pool object, in a list by time of last use.
-     */
-    struct Texture {
-        Texture *newer, *older;
-        uint8_t *pixels; /* heap block */
-        char *name;      /* pool block */
-        uint32_t asset, width, height;
-        uint32_t used_frame;
-        size_t pixel_bytes;
-    };
-
     struct Object {
         float x, y;
         uint32_t asset;
@@ -99,15 +90,14 @@ template <class M> class Streaming : StreamingTypes {
     Streaming(M &memory, const ScenarioSetup &setup);
     Streaming(const Streaming &) = delete;
     Streaming &operator=(const Streaming &) = delete;
-    ~Streaming();
 
     void frame();
     uint64_t checksum() const { return checksum_.value(); }
     std::string data_note() const { return game_data_note(found_); }
     uint64_t alloc_count() const { return memory_.count(); }
     uint64_t load_count() const { return load_count_; }
-    uint64_t evict_count() const { return evict_count_; }
-    size_t resident_bytes() const { return resident_bytes_; }
+    uint64_t evict_count() const { return cache_->evict_count(); }
+    size_t resident_bytes() const { return cache_->resident_bytes(); }
     size_t budget_bytes() const { return budget_bytes_; }
 
   private:
@@ -116,22 +106,17 @@ template <class M> class Streaming : StreamingTypes {
     VisibleList look();
     void request(const VisibleList &visible);
     void load(uint32_t index);
-    bool make_room(size_t bytes);
-    void evict(Texture *texture);
-    void use(Texture *texture);
-    void unlink(Texture *texture);
     void draw(const VisibleList &visible);
 
     Counted<M> memory_;
     std::string found_;
     std::vector<Asset> assets_;
-    std::vector<Texture *> resident_; /* by asset; nullptr: not in memory */
     std::vector<Object> objects_;
     ImageHooks hooks_;
-    Texture *newest_ = nullptr, *oldest_ = nullptr;
-    size_t resident_bytes_ = 0, budget_bytes_ = 0;
+    std::optional<typename TextureCacheOf<M>::type> cache_;
+    size_t budget_bytes_ = 0;
     float world_; /* its sides; opposite ones are joined */
-    uint64_t load_count_ = 0, evict_count_ = 0;
+    uint64_t load_count_ = 0;
     uint32_t frame_index_ = 0;
     float camera_x_ = 0, camera_y_ = 0;
     Checksum checksum_;
@@ -151,9 +136,9 @@ Streaming<M>::Streaming(M &memory, const ScenarioSetup &setup)
           [](void *user, void *block) { static_cast<Counted<M> *>(user)->frame_free(block, 0); }} {
     size_t size = static_cast<size_t>(scenario_size(info(), setup, 2000));
     assets_ = assets_load(found_, {size, kFileBytesMax, kPixelBytesMax});
-    resident_.resize(assets_.size());
     for (const Asset &asset : assets_)
         budget_bytes_ += size_t{asset.width} * asset.height * 4 / kBudgetDivisor;
+    cache_.emplace(memory_, assets_.size(), budget_bytes_);
     size_t object_count = assets_.size() * kObjectsPerAsset;
     size_t views = std::max<size_t>(8, object_count / kObjectsInView);
     world_ = std::sqrt(static_cast<float>(views) * kViewX * kViewY);
@@ -164,11 +149,6 @@ Streaming<M>::Streaming(M &memory, const ScenarioSetup &setup)
     /* Until the budget is used up. */
     for (int i = 0; i < 200; i++)
         frame();
-}
-
-template <class M> Streaming<M>::~Streaming() {
-    while (oldest_)
-        evict(oldest_);
 }
 
 /* The objects in view, nearest to the middle of it first. */
@@ -190,16 +170,14 @@ template <class M> void Streaming<M>::request(const VisibleList &visible) {
     wanted.start(16);
     for (uint32_t i = 0; i < visible.size(); i++) {
         uint32_t asset = objects_[visible[i].object].asset;
-        if (resident_[asset])
-            use(resident_[asset]);
-        else if (std::find(wanted.begin(), wanted.end(), asset) == wanted.end())
+        if (!cache_->use(asset) && std::find(wanted.begin(), wanted.end(), asset) == wanted.end())
             wanted.push(memory_, asset);
     }
     size_t decoded_bytes = 0;
     for (uint32_t i = 0; i < wanted.size() && decoded_bytes < kFrameBytesMax; i++) {
         const Asset &asset = assets_[wanted[i]];
         size_t pixel_bytes = size_t{asset.width} * asset.height * 4;
-        if (!make_room(pixel_bytes))
+        if (!cache_->make_room(wanted[i], pixel_bytes))
             break;
         load(wanted[i]);
         decoded_bytes += pixel_bytes;
@@ -216,63 +194,11 @@ template <class M> void Streaming<M>::load(uint32_t index) {
     memory_.frame_free(file, asset.bytes.size());
     if (!image.pixels)
         throw std::runtime_error("streaming: can't decode " + asset.name);
-    size_t pixel_bytes = size_t{image.width} * image.height * 4;
-    Texture *texture = static_cast<Texture *>(memory_.pool_alloc(sizeof(Texture)));
-    *texture = {};
-    texture->asset = index;
-    texture->width = image.width;
-    texture->height = image.height;
-    texture->pixel_bytes = pixel_bytes;
-    texture->pixels = static_cast<uint8_t *>(memory_.heap_alloc(pixel_bytes));
-    std::memcpy(texture->pixels, image.pixels, pixel_bytes);
-    memory_.frame_free(image.pixels, pixel_bytes);
+    cache_->load(index, image);
+    memory_.frame_free(image.pixels, size_t{image.width} * image.height * 4);
     memory_.scope_end();
-    texture->name = static_cast<char *>(memory_.pool_alloc(asset.name.size() + 1));
-    std::memcpy(texture->name, asset.name.c_str(), asset.name.size() + 1);
-    resident_[index] = texture;
-    resident_bytes_ += pixel_bytes;
+    cache_->name(index, asset.name);
     load_count_++;
-    texture->newer = texture->older = nullptr;
-    use(texture);
-}
-
-/* Makes the oldest go until so many bytes more are within the budget. What is in view stays: then
- * the answer is false. */
-template <class M> bool Streaming<M>::make_room(size_t bytes) {
-    while (resident_bytes_ + bytes > budget_bytes_) {
-        if (!oldest_ || oldest_->used_frame == frame_index_)
-            return false;
-        evict(oldest_);
-    }
-    return true;
-}
-
-template <class M> void Streaming<M>::evict(Texture *texture) {
-    unlink(texture);
-    resident_[texture->asset] = nullptr;
-    resident_bytes_ -= texture->pixel_bytes;
-    evict_count_++;
-    memory_.heap_free(texture->pixels, texture->pixel_bytes);
-    memory_.pool_free(texture->name, std::strlen(texture->name) + 1);
-    memory_.pool_free(texture, sizeof(Texture));
-}
-
-template <class M> void Streaming<M>::unlink(Texture *texture) {
-    (texture->newer ? texture->newer->older : newest_) = texture->older;
-    (texture->older ? texture->older->newer : oldest_) = texture->newer;
-}
-
-/* Moves a texture, linked or new, to the newer end of the list. */
-template <class M> void Streaming<M>::use(Texture *texture) {
-    texture->used_frame = frame_index_;
-    if (newest_ == texture)
-        return;
-    if (texture->newer)
-        unlink(texture);
-    texture->newer = nullptr;
-    texture->older = newest_;
-    (newest_ ? newest_->newer : oldest_) = texture;
-    newest_ = texture;
 }
 
 /* Where an engine would draw what is there: far ones first, a few pixels stand for all. */
@@ -281,7 +207,7 @@ template <class M> void Streaming<M>::draw(const VisibleList &visible) {
     draws.start(64);
     for (uint32_t i = visible.size(); i-- > 0;) {
         const Object &object = objects_[visible[i].object];
-        if (const Texture *texture = resident_[object.asset])
+        if (const Texture *texture = cache_->find(object.asset))
             draws.push(memory_, {texture, object.x - camera_x_, object.y - camera_y_,
                                  visible[i].distance, visible[i].object});
     }
@@ -296,6 +222,7 @@ template <class M> void Streaming<M>::draw(const VisibleList &visible) {
 
 template <class M> void Streaming<M>::frame() {
     memory_.frame_begin();
+    cache_->frame_begin();
     float time = static_cast<float>(frame_index_);
     camera_x_ = time * 31.0f;
     camera_y_ = time * 11.0f + 600.0f * std::sin(time * 0.02f);
@@ -303,8 +230,8 @@ template <class M> void Streaming<M>::frame() {
     request(visible);
     draw(visible);
     visible.release(memory_);
-    checksum_.add(load_count_ << 32 | evict_count_);
-    checksum_.add(resident_bytes_);
+    checksum_.add(load_count_ << 32 | cache_->evict_count());
+    checksum_.add(cache_->resident_bytes());
     frame_index_++;
     memory_.frame_end();
 }

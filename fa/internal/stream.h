@@ -1,0 +1,133 @@
+/* The inside of streams: what stream.c (one), streams.c (all) and evict.c (who goes) share. */
+#ifndef FAI_STREAM_H
+#define FAI_STREAM_H
+
+#include "fa/internal/allocator.h"
+#include "fa/stream.h"
+
+/* Of an id the low bits are the slot, the others a number that no other stream of the process ever
+ * has: at a thousand reservations a second they last for 500 years. */
+#define FAI_STREAM_INDEX_BITS 20
+#define FAI_STREAM_NO_SLOT UINT32_MAX
+_Static_assert(FA_STREAM_COUNT_MAX <= (size_t)1 << FAI_STREAM_INDEX_BITS, "an index must fit");
+
+/* A slot is taken and its number known, but the room is not there yet. */
+#define FAI_STREAM_CLAIMED FA_STREAM_STATE_COUNT
+#define FAI_STREAM_STATES (FA_STREAM_STATE_COUNT + 1)
+
+typedef struct fai_stream {
+    fa_stream id; /* also of the one before, while the slot is free */
+    void *item;
+    void *block; /* NULL while it is being taken or given back */
+    size_t size, loaded;
+    uint64_t tick_used, frame_used;
+    uint32_t newer, older; /* in its list by last use while ready and not pinned; newer also links
+                            * free slots, and those that are evicted together */
+    size_t pin_count;
+    uint32_t align;
+    uint8_t state, priority;
+    bool released; /* ends, or ended, by a release and not by an eviction */
+} fai_stream;
+
+/* Of one priority, by last use. */
+typedef struct fai_stream_list {
+    uint32_t oldest, newest;
+} fai_stream_list;
+
+/* Everything is guarded by the lock but what never changes: allocator, config.
+ *
+ * Invariants: charged == sum of the sizes of all slots that are not free or claimed, plus what
+ * claims wait for. leaving: part of it that will be free without anybody's doing. A reservation
+ * that evicts V bytes for S raises charged by what V lacks of S when it decides, and lowers it by
+ * what V has beyond S when all of V is gone: so charged, which never exceeds the budget, never lies
+ * below what is held. */
+struct fa_streams {
+    fai_owned owned; /* must be first */
+    fa_allocator *allocator;
+    fa_streams_config config;
+    pthread_mutex_t lock;
+    fai_stream *slots;
+    uint32_t slot_count;
+    uint32_t slot_free; /* first free one, linked by newer */
+    fai_stream_list list[FA_STREAM_PRIORITY_COUNT];
+    size_t bytes_max, count_max;
+    size_t charged, charged_peak, leaving;
+    size_t bytes[FAI_STREAM_STATES], count[FAI_STREAM_STATES]; /* FA_STREAM_GONE: of no meaning */
+    size_t pinned_bytes, pinned_count;
+    size_t loading_loaded; /* what loading ones have got */
+    uint64_t tick;         /* counts uses */
+    uint64_t frame;
+    uint64_t hit_count, miss_count, reserve_count, refused_count;
+    uint64_t evict_count, evict_bytes, release_count, cancel_count;
+};
+
+static inline void fai_streams_lock(fa_streams *streams) { pthread_mutex_lock(&streams->lock); }
+static inline void fai_streams_unlock(fa_streams *streams) { pthread_mutex_unlock(&streams->lock); }
+
+/* All of these: under the lock. */
+
+/* Moves the stream from its state's numbers to another's. */
+static inline void fai_stream_set_state(fa_streams *streams, fai_stream *stream, int state) {
+    streams->bytes[stream->state] -= stream->size;
+    streams->count[stream->state]--;
+    stream->state = (uint8_t)state;
+    streams->bytes[state] += stream->size;
+    streams->count[state]++;
+}
+
+static inline void fai_stream_unlink(fa_streams *streams, const fai_stream *stream) {
+    fai_stream_list *list = &streams->list[stream->priority];
+    *(stream->newer != FAI_STREAM_NO_SLOT ? &streams->slots[stream->newer].older : &list->newest) =
+        stream->older;
+    *(stream->older != FAI_STREAM_NO_SLOT ? &streams->slots[stream->older].newer : &list->oldest) =
+        stream->newer;
+}
+
+static inline void fai_stream_link_newest(fa_streams *streams, fai_stream *stream) {
+    fai_stream_list *list = &streams->list[stream->priority];
+    uint32_t index = (uint32_t)(stream - streams->slots);
+    stream->newer = FAI_STREAM_NO_SLOT;
+    stream->older = list->newest;
+    *(list->newest != FAI_STREAM_NO_SLOT ? &streams->slots[list->newest].newer : &list->oldest) =
+        index;
+    list->newest = index;
+}
+
+/* The slot is free from now on; what it was charged is not taken back. */
+static inline void fai_stream_drop(fa_streams *streams, fai_stream *stream) {
+    fai_stream_set_state(streams, stream, FA_STREAM_GONE);
+    stream->size = 0;
+    stream->newer = streams->slot_free;
+    streams->slot_free = (uint32_t)(stream - streams->slots);
+}
+
+static inline void fai_streams_charge(fa_streams *streams, size_t size) {
+    streams->charged += size;
+    if (streams->charged > streams->charged_peak)
+        streams->charged_peak = streams->charged;
+}
+
+/* A load whose stream was released: the loading thread ends it. */
+static inline bool fai_stream_is_released_load(const fai_stream *stream) {
+    return stream->state == FA_STREAM_EVICTING && stream->released && stream->block != NULL;
+}
+
+static inline fa_stream_info fai_stream_info_of(const fai_stream *stream) {
+    return (fa_stream_info){.stream = stream->id,
+                            .item = stream->item,
+                            .size = stream->size,
+                            .align = stream->align,
+                            .loaded = stream->loaded,
+                            .frame_used = stream->frame_used,
+                            .pin_count = stream->pin_count,
+                            .state = (fa_stream_state)stream->state,
+                            .priority = (fa_stream_priority)stream->priority};
+}
+
+/* evict.c: the reclaimer of streams that are one. user: the streams. */
+size_t fai_streams_reclaim(void *user, fa_allocator *allocator, size_t size);
+
+/* evict.c: tells the program that a stream goes. No lock may be held. */
+void fai_stream_tell(fa_streams *streams, const fai_stream *copy, fa_evict_cause cause);
+
+#endif

@@ -1,0 +1,365 @@
+/* The life of one stream: loaded, used, released. Where it begins, with a reservation: evict.c. */
+#include "fa/stream.h"
+
+#include "fa/internal/heap.h"
+#include "fa/internal/stream.h"
+#include "fa/internal/thread.h"
+
+#include <string.h>
+
+#define NO_SLOT FAI_STREAM_NO_SLOT
+
+static void lock(fa_streams *streams) { fai_streams_lock(streams); }
+static void unlock(fa_streams *streams) { fai_streams_unlock(streams); }
+
+/* ---- finding; under the lock ---- */
+
+static uint32_t index_of(fa_stream id) {
+    return (uint32_t)(id & (((fa_stream)1 << FAI_STREAM_INDEX_BITS) - 1));
+}
+
+/* The stream of that id, whatever its state; NULL when it is gone. */
+static fai_stream *find(const fa_streams *streams, fa_stream id) {
+    uint32_t index = index_of(id);
+    if (index >= streams->slot_count || id == FA_STREAM_NONE)
+        return NULL;
+    fai_stream *stream = &streams->slots[index];
+    bool there =
+        stream->id == id && stream->state != FA_STREAM_GONE && stream->state != FAI_STREAM_CLAIMED;
+    return there ? stream : NULL;
+}
+
+static fai_stream *find_ready(const fa_streams *streams, fa_stream id) {
+    fai_stream *stream = find(streams, id);
+    return stream != NULL && stream->state == FA_STREAM_READY ? stream : NULL;
+}
+
+/* The stream of that id, but not one that is on its way out. */
+static fai_stream *find_live(const fa_streams *streams, fa_stream id) {
+    fai_stream *stream = find(streams, id);
+    return stream != NULL && stream->state != FA_STREAM_EVICTING ? stream : NULL;
+}
+
+/* Whether an id that resolves to nothing was released before, or never was. Others may have been
+ * evicted at any time. */
+static bool is_misuse(const fa_streams *streams, fa_stream id) {
+    uint32_t index = index_of(id);
+    if (index >= streams->slot_count)
+        return true;
+    const fai_stream *stream = &streams->slots[index]; /* knows its last id */
+    return id > stream->id || (id == stream->id && stream->released);
+}
+
+/* ---- what happens to one; under the lock ---- */
+
+static void use(fa_streams *streams, fai_stream *stream) {
+    stream->tick_used = ++streams->tick;
+    stream->frame_used = streams->frame;
+    if (stream->pin_count != 0 || stream->newer == NO_SLOT) /* in no list, or its newest */
+        return;
+    fai_stream_unlink(streams, stream);
+    fai_stream_link_newest(streams, stream);
+}
+
+/* Puts a stream into the list of its priority where its last use belongs. */
+static void link_by_use(fa_streams *streams, fai_stream *stream) {
+    fai_stream *slots = streams->slots;
+    fai_stream_list *list = &streams->list[stream->priority];
+    uint32_t older = list->newest, newer = list->oldest;
+    if (older == NO_SLOT || slots[older].tick_used < stream->tick_used) {
+        fai_stream_link_newest(streams, stream);
+        return;
+    }
+    for (;;) { /* from both ends */
+        if (slots[older].tick_used < stream->tick_used) {
+            newer = slots[older].newer;
+            break;
+        }
+        if (slots[newer].tick_used > stream->tick_used) {
+            older = slots[newer].older;
+            break;
+        }
+        older = slots[older].older;
+        newer = slots[newer].newer;
+    }
+    uint32_t index = (uint32_t)(stream - slots);
+    stream->older = older;
+    stream->newer = newer;
+    *(older != NO_SLOT ? &slots[older].newer : &list->oldest) = index;
+    slots[newer].older = index;
+}
+
+/* Ends a released stream: its memory goes, then its bytes are free. Unlocks. */
+static void end_released(fa_streams *streams, fai_stream *stream) {
+    uint32_t index = (uint32_t)(stream - streams->slots);
+    size_t size = stream->size;
+    void *block = stream->block;
+    if (block != NULL) {
+        stream->block = NULL;
+        streams->leaving += size;
+        unlock(streams);
+        fai_heap_give(streams->allocator, block, SIZE_MAX);
+        lock(streams);
+        streams->leaving -= size;
+    }
+    fai_stream_drop(streams, &streams->slots[index]);
+    streams->charged -= size;
+    streams->release_count++;
+    unlock(streams);
+}
+
+/* ---- reports; unlock ---- */
+
+static FA_COLD fa_status misuse(fa_streams *streams, const fai_stream *stream) {
+    size_t size = stream != NULL ? stream->size : 0;
+    fa_status status = stream != NULL ? FA_ERROR_INVALID : FA_ERROR_FOREIGN;
+    unlock(streams);
+    return fai_report(streams->allocator, FA_DIAG_FA630, status, size, 0, NULL);
+}
+
+static fa_status is_gone(fa_streams *streams) {
+    unlock(streams);
+    return fai_fail(FA_ERROR_FOREIGN, 0);
+}
+
+/* ---- loading ---- */
+
+static fa_tag tag_of(const fa_streams *streams) {
+    fa_tag tag = streams->config.tag;
+    return tag != FA_TAG_NONE ? tag : fai_tag_now(streams->allocator);
+}
+
+void *(fa_stream_begin)(fa_streams *streams, fa_stream id) {
+    if (streams == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return NULL;
+    }
+    lock(streams);
+    fai_stream *stream = find_live(streams, id);
+    if (stream == NULL || stream->state != FA_STREAM_RESERVED) {
+        misuse(streams, stream);
+        return NULL;
+    }
+    size_t size = stream->size, align = stream->align;
+    fai_stream_set_state(streams, stream, FA_STREAM_LOADING);
+    unlock(streams);
+
+    void *block = fai_heap_alloc(streams->allocator, size, align, tag_of(streams));
+    lock(streams);
+    stream = &streams->slots[index_of(id)];
+    if (stream->released) {
+        stream->block = block;
+        end_released(streams, stream);
+        if (block != NULL)
+            fai_fail(FA_ERROR_FOREIGN, size);
+        return NULL;
+    }
+    stream->block = block;
+    if (block == NULL)
+        fai_stream_set_state(streams, stream, FA_STREAM_RESERVED);
+    unlock(streams);
+    return block;
+}
+
+/* The stream that the calling thread loads, with the lock held; or NULL, with *status the answer
+ * and without the lock. */
+static fai_stream *find_load(fa_streams *streams, fa_stream id, fa_status *status) {
+    *status = FA_OK;
+    if (streams == NULL) {
+        *status = fai_fail(FA_ERROR_INVALID, 0);
+        return NULL;
+    }
+    lock(streams);
+    fai_stream *stream = find(streams, id);
+    if (stream != NULL && fai_stream_is_released_load(stream))
+        return stream;
+    if (stream != NULL && stream->state == FA_STREAM_LOADING && stream->block != NULL)
+        return stream;
+    *status = misuse(streams, stream);
+    return NULL;
+}
+
+fa_status fa_stream_progress(fa_streams *streams, fa_stream id, size_t bytes) {
+    fa_status status;
+    fai_stream *stream = find_load(streams, id, &status);
+    if (stream == NULL)
+        return status;
+    if (stream->released)
+        return is_gone(streams);
+    if (bytes > stream->size)
+        bytes = stream->size;
+    if (bytes > stream->loaded) {
+        streams->loading_loaded += bytes - stream->loaded;
+        stream->loaded = bytes;
+    }
+    unlock(streams);
+    return FA_OK;
+}
+
+fa_status fa_stream_finish(fa_streams *streams, fa_stream id) {
+    fa_status status;
+    fai_stream *stream = find_load(streams, id, &status);
+    if (stream == NULL)
+        return status;
+    if (stream->released) {
+        end_released(streams, stream);
+        return fai_fail(FA_ERROR_FOREIGN, 0);
+    }
+    streams->loading_loaded -= stream->loaded;
+    stream->loaded = stream->size;
+    fai_stream_set_state(streams, stream, FA_STREAM_READY);
+    fai_stream_link_newest(streams, stream);
+    use(streams, stream);
+    unlock(streams);
+    return FA_OK;
+}
+
+fa_status fa_stream_cancel(fa_streams *streams, fa_stream id) {
+    fa_status status;
+    fai_stream *stream = find_load(streams, id, &status);
+    if (stream == NULL)
+        return status;
+    if (stream->released) {
+        end_released(streams, stream);
+        return FA_OK;
+    }
+    /* It is loading until its memory is gone: else another begin could take its bytes twice. */
+    void *block = stream->block;
+    stream->block = NULL;
+    streams->loading_loaded -= stream->loaded;
+    stream->loaded = 0;
+    streams->cancel_count++;
+    unlock(streams);
+    fai_heap_give(streams->allocator, block, SIZE_MAX);
+    lock(streams);
+    stream = &streams->slots[index_of(id)];
+    if (stream->released) {
+        end_released(streams, stream);
+        return FA_OK;
+    }
+    fai_stream_set_state(streams, stream, FA_STREAM_RESERVED);
+    unlock(streams);
+    return FA_OK;
+}
+
+/* ---- using ---- */
+
+/* A ready stream, used now, with the lock held; or NULL without it. */
+static fai_stream *hit(fa_streams *streams, fa_stream id) {
+    if (streams == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return NULL;
+    }
+    lock(streams);
+    fai_stream *stream = find_ready(streams, id);
+    if (stream == NULL) {
+        streams->miss_count++;
+        unlock(streams);
+        return NULL;
+    }
+    streams->hit_count++;
+    use(streams, stream);
+    return stream;
+}
+
+void *fa_stream_access(fa_streams *streams, fa_stream id) {
+    fai_stream *stream = hit(streams, id);
+    if (stream == NULL)
+        return NULL;
+    void *block = stream->block;
+    unlock(streams);
+    return block;
+}
+
+bool fa_stream_touch(fa_streams *streams, fa_stream id) {
+    if (hit(streams, id) == NULL)
+        return false;
+    unlock(streams);
+    return true;
+}
+
+void *fa_stream_pin(fa_streams *streams, fa_stream id) {
+    fai_stream *stream = hit(streams, id);
+    if (stream == NULL)
+        return NULL;
+    if (stream->pin_count++ == 0) {
+        fai_stream_unlink(streams, stream);
+        streams->pinned_bytes += stream->size;
+        streams->pinned_count++;
+    }
+    void *block = stream->block;
+    unlock(streams);
+    return block;
+}
+
+fa_status fa_stream_unpin(fa_streams *streams, fa_stream id) {
+    if (streams == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    lock(streams);
+    fai_stream *stream = find_live(streams, id);
+    if (stream == NULL || stream->pin_count == 0)
+        return misuse(streams, stream);
+    if (--stream->pin_count == 0) {
+        fai_stream_link_newest(streams, stream);
+        streams->pinned_bytes -= stream->size;
+        streams->pinned_count--;
+    }
+    use(streams, stream);
+    unlock(streams);
+    return FA_OK;
+}
+
+fa_status fa_stream_release(fa_streams *streams, fa_stream id) {
+    if (streams == NULL || id == FA_STREAM_NONE)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    lock(streams);
+    fai_stream *stream = find_live(streams, id);
+    if (stream == NULL)
+        return is_misuse(streams, id) ? misuse(streams, NULL) : is_gone(streams);
+    if (stream->pin_count != 0)
+        return misuse(streams, stream);
+    int state = stream->state;
+    if (state == FA_STREAM_READY)
+        fai_stream_unlink(streams, stream);
+    if (state == FA_STREAM_LOADING)
+        streams->loading_loaded -= stream->loaded;
+    stream->released = true;
+    fai_stream_set_state(streams, stream, FA_STREAM_EVICTING);
+    if (state == FA_STREAM_LOADING) /* the loading thread ends it */
+        unlock(streams);
+    else
+        end_released(streams, stream);
+    return FA_OK;
+}
+
+fa_status fa_stream_set_priority(fa_streams *streams, fa_stream id, fa_stream_priority priority) {
+    if (streams == NULL || (unsigned)priority >= FA_STREAM_PRIORITY_COUNT)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    lock(streams);
+    fai_stream *stream = find_live(streams, id);
+    if (stream == NULL)
+        return is_gone(streams);
+    bool is_listed = stream->state == FA_STREAM_READY && stream->pin_count == 0;
+    bool is_other = stream->priority != (uint8_t)priority;
+    if (is_listed && is_other)
+        fai_stream_unlink(streams, stream);
+    stream->priority = (uint8_t)priority;
+    if (is_listed && is_other)
+        link_by_use(streams, stream);
+    unlock(streams);
+    return FA_OK;
+}
+
+fa_status fa_stream_get(fa_streams *streams, fa_stream id, fa_stream_info *info) {
+    if (info != NULL)
+        memset(info, 0, sizeof *info);
+    if (streams == NULL || info == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    lock(streams);
+    const fai_stream *stream = find(streams, id);
+    if (stream == NULL)
+        return is_gone(streams);
+    *info = fai_stream_info_of(stream);
+    unlock(streams);
+    return FA_OK;
+}
