@@ -139,8 +139,7 @@ void map_find_loop(benchmark::State &state, Contender contender, size_t count) {
     set_operations(state, look_ups.size());
 }
 
-/* Fills the map, looks for what is there and for what is not, then exchanges all keys for others.
- */
+/* Fills the map, looks for what is there and for what is not, then exchanges all of its keys. */
 template <class Contender, class Map, class Key>
 void map_mixed_loop(benchmark::State &state, Contender contender, size_t count) {
     Keys<Key> &keys = keys_of<Key>(count);

@@ -1,5 +1,4 @@
-/* Micro-benchmarks of framealloc: through the handle, and (frame_allocator) through the allocator.
- */
+/* Micro-benchmarks of framealloc: by the handle, and (frame_allocator) through the allocator. */
 #include "bench/micro_framealloc.hpp"
 
 namespace {

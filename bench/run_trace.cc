@@ -23,8 +23,7 @@ struct Op {
 };
 
 /* Operations of one kind in a row. Where an allocator does nothing for a kind, as a region does for
- * the end of a block's use, its whole run costs nothing: a program on it would not make the call.
- */
+ * the end of a block's use, its whole run costs nothing: its programs would not make the call. */
 struct Run {
     TraceKind kind;
     uint32_t count;

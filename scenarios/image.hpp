@@ -1,5 +1,4 @@
-/* stb_image and stb_image_write behind two functions; the decoder's memory comes from the caller.
- */
+/* stb_image and stb_image_write behind two functions; the caller gives the decoder's memory. */
 #ifndef FA_SCENARIOS_IMAGE_HPP
 #define FA_SCENARIOS_IMAGE_HPP
 

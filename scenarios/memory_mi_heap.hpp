@@ -1,7 +1,6 @@
 /* mimalloc's first-class heaps: one heap for each frame, destroyed with it; a second one for a
  * scope would cost more than it gives back. Pool and heap blocks are mimalloc's ordinary ones.
- * Linking libmimalloc replaces malloc in the whole program: this Memory gets a program of its own.
- */
+ * Linking libmimalloc replaces malloc in the whole program: this Memory gets a program alone. */
 #ifndef FA_SCENARIOS_MEMORY_MI_HEAP_HPP
 #define FA_SCENARIOS_MEMORY_MI_HEAP_HPP
 

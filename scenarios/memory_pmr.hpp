@@ -1,7 +1,6 @@
 /* std::pmr::monotonic_buffer_resource, released at the end of the frame. Its buffer holds the whole
  * frame of every scenario, so that it never asks upstream in between: pages that are not used are
- * never touched. It can't go back to a place in its buffer. Pool and heap blocks come from malloc.
- */
+ * never touched. It can't go back to a place in its buffer. Pool and heap blocks: from malloc. */
 #ifndef FA_SCENARIOS_MEMORY_PMR_HPP
 #define FA_SCENARIOS_MEMORY_PMR_HPP
 

@@ -51,6 +51,8 @@ def faults(root, path):
             yield f"{place} tab"
         if line != line.rstrip():
             yield f"{place} blank at the end"
+        if path.endswith(CODE) and line.strip() == "*/":
+            yield f"{place} a comment ends on a line of its own: shorten it by a word"
         if FORBIDDEN.search(line):
             yield f"{place} left for later: {FORBIDDEN.search(line).group()}"
     limit = lines_max(path)

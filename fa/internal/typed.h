@@ -10,8 +10,7 @@
  *
  * Invariants: live lies in taken; the slabs are in ascending order; open has a bit for each slab
  * with a free object; lowest_open is the first of those; capacity <= count_max; no free object in
- * words before word_open.
- */
+ * words before word_open. */
 #ifndef FAI_TYPED_H
 #define FAI_TYPED_H
 
@@ -112,8 +111,7 @@ fa_status fai_typed_claim(fa_typed_pool *pool, void *object, fai_typed_place *pl
 /* Destructs a claimed object and frees it. No lock may be held. */
 void fai_typed_finish(fa_typed_pool *pool, fai_typed_place place);
 
-/* Takes memory until there is room for count objects in all; 0: for one more. No lock may be held.
- */
+/* Takes memory until there is room for count objects, 0: for one more. No lock may be held. */
 fa_status fai_typed_grow(fa_typed_pool *pool, size_t count);
 /* Takes the empty slabs off that nobody needs, but keep of them. Under the lock. */
 fai_typed_slab *fai_typed_remove_empty(fa_typed_pool *pool, size_t keep);
