@@ -11,6 +11,7 @@
  *   mark       positions of a frame to go back to
  *   defer      functions that run when a frame ends
  *   phase      what each part of a frame took
+ *   retain     objects of a frame that outlive it
  *   soa        several arrays in one block, batches, cache lines
  *   collection what vectors, maps, texts and rings have in common
  *   vec        elements side by side
@@ -49,6 +50,7 @@
 #include "fa/phase.h"
 #include "fa/pool.h"
 #include "fa/reserve.h"
+#include "fa/retain.h"
 #include "fa/ring.h"
 #include "fa/scope.h"
 #include "fa/scratch_pool.h"

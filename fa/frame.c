@@ -31,6 +31,7 @@ void fai_frame_attach(fai_thread *thread) {
     thread->frame_count = thread->frame_alloc_count = thread->frame_bytes = 0;
     thread->frame->alloc_count = 0;
     thread->cleanups = NULL;
+    fai_retain_attach(thread);
     thread->hold = (fai_hold){false, 0};
     thread->frame_trim_at = due(thread, config->frame_trim_after);
     thread->pool_trim_at = due(thread, config->pool_trim_after);
@@ -44,6 +45,7 @@ void fai_frame_attach(fai_thread *thread) {
 
 void fai_frame_detach(fai_thread *thread) {
     fai_meter_detach(thread);
+    fai_retain_detach(thread);
     close_frame(thread);
     fai_mark_detach(thread);
     fai_phase_detach(thread);
@@ -175,6 +177,10 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     fai_cleanup_run(thread, 0);
     fai_phase_close(thread);
     fai_cleanup_run(thread, 0); /* what hooks registered */
+    if (fai_retain_is_due(thread)) {
+        fai_retain_keep(thread);
+        fai_cleanup_run(thread, 0);
+    }
     fai_phase_frame_end(thread);
     size_t used = fai_arena_used(thread), peak = fai_arena_peak(thread);
     peak = thread->phases.bytes_peak > peak ? thread->phases.bytes_peak : peak;
@@ -182,6 +188,7 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     if (arena->current != NULL)
         arena->current->used_end = thread->frame->cursor;
     fai_tally_frame_end(thread, used);
+    fai_retain_frame_end(thread, used);
     fai_meter_end(thread);
     close_frame(thread);
     fai_mark_frame_end(thread);
@@ -357,18 +364,29 @@ fa_status(fa_frame_try_alloc_in)(fa_frame *frame, size_t size, size_t align, voi
 
 /* ---- grow and copy ---- */
 
-bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
-    const char *byte = (const char *)pointer;
+/* Whether size bytes from there on are part of one chunk that the open frame uses. */
+static bool is_used(const fai_thread *thread, const void *block, size_t size) {
+    const char *byte = (const char *)block;
     if (!fai_frame_is_open(thread))
         return false;
     for (const fai_chunk *chunk = thread->arena->first; chunk; chunk = chunk->next) {
         const char *end = chunk == thread->arena->current ? thread->frame->cursor : chunk->used_end;
         if (byte >= fai_chunk_start(chunk) && byte < end)
-            return true;
+            return size <= (size_t)(end - byte);
         if (chunk == thread->arena->current)
             break;
     }
     return false;
+}
+
+bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
+    return is_used(thread, pointer, 1);
+}
+
+bool fai_frame_holds(const fai_thread *thread, const void *block, size_t size) {
+    const fai_promoted *promoted;
+    return is_used(thread, block, size) ||
+           ((promoted = fai_meter_find(thread, block)) != NULL && size <= promoted->size);
 }
 
 static bool is_live_block(fai_thread *thread, char *block, size_t size_old) {

@@ -190,6 +190,7 @@ static fa_status rewind_slow(fa_frame *frame, fa_mark mark, bool last) {
     if (!is_alive(thread, &mark)) /* asked again: a hook may have been called */
         return fai_report(allocator, FA_DIAG_FA008, FA_ERROR_FOREIGN, 0, 0, mark.cursor);
     fai_cleanup_run(thread, mark.serial);
+    fai_retain_rewound(thread, mark.serial);
     if (allocator->watched)
         fai_note_rewind(thread, mark.cursor, mark.serial);
     if (last)

@@ -288,6 +288,10 @@ static bool open_log(fa_allocator *allocator, fai_log *log) {
     return true;
 }
 
+size_t fai_phase_position(const fai_thread *thread) {
+    return has_phases(thread) ? (size_t)(thread->frame->phase_next - thread->phases.first) : 0;
+}
+
 /* The begin with that number; NULL when there are fewer. */
 static const fai_phase_entry *find_begin(const fai_log *log, size_t index) {
     for (const fai_phase_entry *entry = log->first; entry != log->end; entry++)
@@ -306,6 +310,14 @@ static const fai_phase_entry *find_parent(const fai_log *log, const fai_phase_en
             return entry;
     }
     return NULL;
+}
+
+const char *fai_phase_name_at(const fai_thread *thread, size_t position) {
+    fai_log log;
+    if (position == 0 || !open_log(thread->allocator, &log))
+        return NULL;
+    const fai_phase_entry *begin = find_parent(&log, log.first + position);
+    return begin ? begin->name : NULL;
 }
 
 /* Sees everything that happens to one phase. */

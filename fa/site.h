@@ -206,6 +206,20 @@
 #define fa_scratch_pool_rewind(...) FAI_AT(fa_scratch_pool_rewind(__VA_ARGS__))
 #endif
 
+#if defined(FAI_RETAIN_DECLARED) && !defined(FAI_RETAIN_SITES)
+#define FAI_RETAIN_SITES
+#define fa_frame_retain(...) FAI_AT(fa_frame_retain(__VA_ARGS__))
+#define fa_frame_retain_in(...) FAI_AT(fa_frame_retain_in(__VA_ARGS__))
+#define fa_frame_retain_copy(...) FAI_AT(fa_frame_retain_copy(__VA_ARGS__))
+#define fa_frame_retain_copy_in(...) FAI_AT(fa_frame_retain_copy_in(__VA_ARGS__))
+#define fa_frame_retain_block(...) FAI_AT(fa_frame_retain_block(__VA_ARGS__))
+#define fa_frame_retain_block_in(...) FAI_AT(fa_frame_retain_block_in(__VA_ARGS__))
+#define fa_frame_end_with_summary(allocator, summary)                                              \
+    FAI_AT(fa_frame_end_with_summary((allocator), (summary)))
+#define fa_frame_end_with_summary_in(frame, summary)                                               \
+    FAI_AT(fa_frame_end_with_summary_in((frame), (summary)))
+#endif
+
 #if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)
 #define FAI_POOL_SITES
 #define fa_pool_alloc(allocator, size) FAI_AT(fa_pool_alloc((allocator), (size)))

@@ -39,11 +39,11 @@ static fa_allocator *k_allocators;
 
 static void detach_locked(fai_thread *thread);
 
-/* A state of the calling thread whose open frame waits for clean-ups. */
+/* A state of the calling thread whose open frame has clean-ups to run or objects to keep. */
 static fai_thread *find_unclean(void) {
     pthread_mutex_lock(&k_lock);
     fai_thread *thread = t_states;
-    while (thread != NULL && thread->cleanups == NULL)
+    while (thread != NULL && thread->cleanups == NULL && !fai_retain_is_due(thread))
         thread = thread->next_on_thread;
     pthread_mutex_unlock(&k_lock);
     return thread;
@@ -55,8 +55,10 @@ static void thread_exit(void *value) {
      * only now would get there. */
     if (++t_exit_rounds < EXIT_ROUNDS_MAX && !UNDER_TSAN)
         pthread_setspecific(k_exit_key, value);
-    for (fai_thread *thread; (thread = find_unclean()) != NULL;)
+    for (fai_thread *thread; (thread = find_unclean()) != NULL;) {
         fai_cleanup_run(thread, 0);
+        fai_retain_keep(thread);
+    }
     pthread_mutex_lock(&k_lock);
     while (t_states != NULL)
         detach_locked(t_states);

@@ -9,6 +9,7 @@
 #include "fa/internal/owned.h"
 #include "fa/internal/reserve.h"
 #include "fa/internal/roster.h"
+#include "fa/internal/retain.h"
 #include "fa/internal/span.h"
 #include "fa/internal/store.h"
 #include "fa/internal/tag.h"
@@ -89,6 +90,7 @@ struct fa_allocator {
     fai_budgets budgets;
     fai_owned_list owned;
     fai_roster scratch_pools;
+    fai_retention *retention; /* one of the owned; NULL: nothing was retained yet; atomic */
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */
     uint64_t frame_count, frame_alloc_count, frame_bytes;

@@ -30,6 +30,11 @@ void fai_phase_close(fai_thread *thread);
 /* The open frame is about to end: so do phases that are still open, and the log. Calls no hook. */
 void fai_phase_frame_end(fai_thread *thread);
 
+/* How many entries the log of the open frame has, and the name of the innermost phase that was open
+ * when it had so many, NULL: none was. The log may be that of the calling thread's last frame. */
+size_t fai_phase_position(const fai_thread *thread);
+const char *fai_phase_name_at(const fai_thread *thread, size_t position);
+
 /* The cursor went down: phases that had begun above it begin there now. */
 void fai_phase_rewound(fai_thread *thread);
 

@@ -94,6 +94,7 @@ struct fai_thread {
     fai_marks marks;
     fai_phases phases;
     fai_cleanup *cleanups; /* of the open frame, newest first */
+    fai_retains retains;
     fai_hold hold;
     fai_meter meter;
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
@@ -171,6 +172,8 @@ void fai_cleanup_run(fai_thread *thread, uint64_t serial);
 void fai_frame_attach(fai_thread *thread);
 void fai_frame_detach(fai_thread *thread); /* gives its chunks back; keeps them when sealed */
 bool fai_frame_owns(const fai_thread *thread, const void *pointer);
+/* Whether all size bytes of the block are the open frame's. O(chunks) */
+bool fai_frame_holds(const fai_thread *thread, const void *block, size_t size);
 const void *fai_frame_validate(const fai_thread *thread);
 
 #endif

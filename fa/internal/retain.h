@@ -1,0 +1,92 @@
+/* Retained objects: a table of all in an allocator, and what a thread knows of those of its frame.
+ */
+#ifndef FAI_RETAIN_H
+#define FAI_RETAIN_H
+
+#include "fa/internal/owned.h"
+#include "fa/internal/span.h"
+#include "fa/retain.h"
+
+typedef struct fai_thread fai_thread;
+
+/* One object. While it has a handle, only the thread of its frame writes it, and under the table's
+ * lock once the handle is out; what is marked atomic is read without.
+ * It is in one of these states, by kind:
+ *   NONE                         free: in the table's list or in a thread's
+ *   OPEN                         listed by the thread of its frame
+ *   DISCARDED, FAILED            listed until that thread forgets the frame
+ *   POOL, HEAP, SCRATCH, LEAKED  listed until then, and owned by whoever has the handle: without a
+ *                                serial it was taken, and is free as soon as it is not listed */
+typedef struct fai_retained {
+    uint64_t serial; /* of the handle; 0: it has none; atomic */
+    void *address;   /* what the handle resolves to; atomic */
+    void *place;     /* where it was moved to; NULL: nowhere (yet) */
+    size_t size;
+    struct fai_retained *next,
+        *prev;          /* in the thread's list, oldest first; next also of free ones */
+    fai_thread *thread; /* of its frame; NULL once that is forgotten */
+    const char *type, *scratch;
+    const fa_site *site; /* where it was retained, when known */
+    uint64_t mark;       /* serial of the newest mark when it was */
+    size_t phase;        /* entries in the log of phases then */
+    uint32_t index;
+    uint32_t align;
+    fa_tag tag;
+    uint8_t policy, kind, reason, outcome; /* outcome: the kind that it is about to be */
+    bool is_listed;
+} fai_retained;
+
+#define FAI_RETAINED_FIRST 64u /* objects of the first block; each next has twice as many */
+#define FAI_RETAINED_BLOCKS 24u
+
+/* All retained objects of an allocator. Made when the first is retained. */
+typedef struct fai_retention {
+    fai_owned owned;
+    pthread_mutex_t lock;
+    fai_retained *block[FAI_RETAINED_BLOCKS]; /* atomic; written under the lock, never moved */
+    fai_span block_span[FAI_RETAINED_BLOCKS];
+    uint32_t block_count;
+    fai_retained *free;
+    fai_span self;
+} fai_retention;
+
+/* What a thread knows of the last frame in which it retained something. */
+typedef struct fai_retains {
+    fai_retained *oldest, *newest;
+    size_t count;
+    fai_retained *spare;         /* free ones, for this thread */
+    uint64_t serial, serial_end; /* the next handle, and the first that is another thread's */
+    uint64_t frame_index;        /* the frame in question, counted from 1; 0: none */
+    bool is_over;                /* its objects are being kept, or were */
+    fa_frame_summary summary;    /* once it is over */
+} fai_retains;
+
+void fai_retain_attach(fai_thread *thread);
+/* Forgets what there is; objects of an open frame are dropped. Under the registry's lock. */
+void fai_retain_detach(fai_thread *thread);
+
+/* Whether the open frame has objects that were not dealt with yet. */
+bool fai_retain_is_due(const fai_thread *thread);
+
+/* Deals with the objects of the open frame, which is about to end: copies what is to be kept. Calls
+ * hooks. */
+void fai_retain_keep(fai_thread *thread);
+
+/* The open frame ends with so many bytes: the rest of its summary. */
+void fai_retain_frame_end(fai_thread *thread, size_t used);
+
+/* The open frame is being rewound to a mark with that serial. */
+void fai_retain_rewound(fai_thread *thread, uint64_t serial);
+
+/* ---- for the files of this part ---- */
+
+/* Whether the calling thread's last frame has a summary that can be read. */
+bool fai_retain_has_summary(const fai_thread *thread);
+
+/* Makes the open frame the one in question: forgets an older one. */
+void fai_retain_begin(fai_thread *thread);
+
+/* Under the table's lock, or on the thread that lists it. */
+void fai_retain_inform(const fai_retained *object, fa_retained_info *info);
+
+#endif

@@ -1,0 +1,584 @@
+/* Retained objects: the table behind the handles.
+ *
+ * An object's entry stays where it is for as long as the allocator lives, so that a handle can be
+ * resolved without a lock: find the entry, compare the serial, read the address, compare again.
+ * Serials come from one counter of the whole process and never again: an entry that was used anew
+ * in between, and an allocator that is another one, are both seen. */
+#include "fa/retain.h"
+
+#include "fa/internal/frame.h"
+#include "fa/pool.h"
+
+#include <string.h>
+
+#define SERIALS_AT_ONCE 4096 /* that a thread takes from the counter */
+#define REFILL_COUNT 32      /* entries that it takes from the table */
+
+static uint64_t k_serial; /* the last one given to a thread; atomic */
+
+static const fa_retained k_none;
+
+/* ---- the table ---- */
+
+static uint32_t block_capacity(uint32_t number) { return FAI_RETAINED_FIRST << number; }
+
+/* The entry of a handle, whoever it belongs to now; NULL: there is none. */
+static fai_retained *find(fai_retention *table, fa_retained retained) {
+    if (table == NULL || retained.serial == 0)
+        return NULL;
+    uint64_t place = (uint64_t)retained.index / FAI_RETAINED_FIRST + 1;
+    uint32_t number = 63 - (uint32_t)__builtin_clzll(place);
+    if (number >= FAI_RETAINED_BLOCKS)
+        return NULL;
+    fai_retained *block = FAI_LOAD_ACQUIRE(&table->block[number]);
+    return block ? &block[retained.index - (block_capacity(number) - FAI_RETAINED_FIRST)] : NULL;
+}
+
+static fai_retention *table_of(const fa_allocator *allocator) {
+    return FAI_LOAD_ACQUIRE(&allocator->retention);
+}
+
+/* The entry of a handle that is good. Under the lock. */
+static fai_retained *find_locked(fai_retention *table, fa_retained retained) {
+    fai_retained *object = find(table, retained);
+    return object && FAI_LOAD_ACQUIRE(&object->serial) == retained.serial ? object : NULL;
+}
+
+static void put_free(fai_retained **list, fai_retained *object) {
+    object->kind = FA_RETAINED_NONE;
+    object->next = *list;
+    *list = object;
+}
+
+static bool is_kept(unsigned kind) {
+    return kind == FA_RETAINED_POOL || kind == FA_RETAINED_HEAP || kind == FA_RETAINED_SCRATCH ||
+           kind == FA_RETAINED_LEAKED;
+}
+
+/* Adds a block of entries. False with the reason reported. No lock held. */
+static bool grow(fa_allocator *allocator, fai_retention *table) {
+    pthread_mutex_lock(&table->lock);
+    uint32_t number = table->block_count;
+    pthread_mutex_unlock(&table->lock);
+    if (number == FAI_RETAINED_BLOCKS) {
+        fai_fail(FA_ERROR_LIMIT, sizeof(fai_retained));
+        return false;
+    }
+    uint32_t capacity = block_capacity(number), first = capacity - FAI_RETAINED_FIRST;
+    fai_span span;
+    if (fai_allocator_span(allocator, capacity * sizeof(fai_retained), FA_CACHE_LINE, FA_SPAN_META,
+                           &span) != FA_OK)
+        return false;
+    fai_retained *block = (fai_retained *)span.address;
+    memset(block, 0, capacity * sizeof *block);
+    for (uint32_t i = 0; i < capacity; i++)
+        block[i].index = first + i;
+    pthread_mutex_lock(&table->lock);
+    bool used = table->block_count == number; /* else somebody was faster */
+    if (used) {
+        table->block_span[number] = span;
+        table->block_count++;
+        for (uint32_t i = capacity; i-- > 0;)
+            put_free(&table->free, &block[i]);
+        FAI_STORE_RELEASE(&table->block[number], block);
+    }
+    pthread_mutex_unlock(&table->lock);
+    if (!used)
+        fai_span_free(&allocator->spans, &span);
+    return true;
+}
+
+/* With the allocator: what was kept and not taken is freed, and open frames forget what they list.
+ */
+static void destroy(fa_allocator *allocator, fai_owned *owned) {
+    fai_retention *table = (fai_retention *)owned;
+    FAI_STORE_RELEASE(&allocator->retention, NULL);
+    fai_lock(allocator);
+    for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
+        fai_retain_attach(thread);
+    for (fai_thread *thread = allocator->frozen; thread; thread = thread->next)
+        fai_retain_attach(thread);
+    fai_unlock(allocator);
+    for (uint32_t number = 0; number < table->block_count; number++)
+        for (uint32_t i = 0; i < block_capacity(number); i++) {
+            const fai_retained *object = &table->block[number][i];
+            if (object->serial != 0 && is_kept(object->kind) && object->kind != FA_RETAINED_SCRATCH)
+                fai_pool_free_anywhere(allocator, object->place);
+        }
+    for (uint32_t number = 0; number < table->block_count; number++)
+        fai_span_free(&allocator->spans, &table->block_span[number]);
+    pthread_mutex_destroy(&table->lock);
+    fai_span span = table->self;
+    fai_span_free(&allocator->spans, &span);
+}
+
+static bool is_right(const fai_retained *object, uint32_t index) {
+    bool has_handle = object->serial != 0, is_known = object->kind < FA_RETAINED_KIND_COUNT;
+    if (object->index != index || !is_known)
+        return false;
+    if (object->kind == FA_RETAINED_NONE)
+        return !has_handle && !object->is_listed;
+    if (object->kind == FA_RETAINED_OPEN)
+        return has_handle && object->is_listed && object->thread != NULL;
+    if (!is_kept(object->kind))
+        return has_handle && object->is_listed && object->address == NULL;
+    return (has_handle || object->is_listed) && object->place != NULL;
+}
+
+static const void *validate(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    fai_retention *table = (fai_retention *)owned;
+    const void *wrong = NULL;
+    pthread_mutex_lock(&table->lock);
+    for (uint32_t number = 0; number < table->block_count; number++)
+        for (uint32_t i = 0; i < block_capacity(number); i++)
+            if (!is_right(&table->block[number][i],
+                          block_capacity(number) - FAI_RETAINED_FIRST + i))
+                wrong = &table->block[number][i];
+    for (const fai_retained *object = table->free; object; object = object->next)
+        if (object->kind != FA_RETAINED_NONE)
+            wrong = object;
+    pthread_mutex_unlock(&table->lock);
+    return wrong;
+}
+
+static void lock(fai_owned *owned) { pthread_mutex_lock(&((fai_retention *)owned)->lock); }
+static void unlock(fai_owned *owned) { pthread_mutex_unlock(&((fai_retention *)owned)->lock); }
+
+static const fai_owned_kind k_kind = {destroy, validate, lock, unlock};
+
+/* The allocator's table, made where there is none yet. NULL with the reason reported. */
+static fai_retention *obtain(fa_allocator *allocator) {
+    fai_retention *table = table_of(allocator), *none = NULL;
+    if (table != NULL)
+        return table;
+    fai_span span;
+    if (fai_allocator_span(allocator, sizeof *table, FA_CACHE_LINE, FA_SPAN_META, &span) != FA_OK)
+        return NULL;
+    table = (fai_retention *)span.address;
+    memset(table, 0, sizeof *table);
+    table->self = span;
+    if (pthread_mutex_init(&table->lock, NULL) != 0) {
+        fai_span_free(&allocator->spans, &span);
+        fai_fail(FA_ERROR_NO_MEMORY, sizeof *table);
+        return NULL;
+    }
+    /* Owned before it is known: so the child of a fork has it whole, or not at all. */
+    fai_owned_add(allocator, &table->owned, &k_kind);
+    while (!FAI_CAS_SEQ(&allocator->retention, &none, table))
+        if (none != NULL) { /* somebody was faster */
+            fai_owned_remove(allocator, &table->owned);
+            pthread_mutex_destroy(&table->lock);
+            fai_span_free(&allocator->spans, &span);
+            return none;
+        }
+    return table;
+}
+
+/* ---- a thread's list ---- */
+
+/* Whether what it lists is of the open frame. */
+static bool is_current(const fai_thread *thread) {
+    return thread->retains.frame_index == thread->frame_count + 1;
+}
+
+bool fai_retain_is_due(const fai_thread *thread) {
+    return is_current(thread) && !thread->retains.is_over && thread->retains.count != 0;
+}
+
+bool fai_retain_has_summary(const fai_thread *thread) {
+    return thread->retains.frame_index == thread->frame_count && thread->frame_count != 0 &&
+           !fai_frame_is_open(thread);
+}
+
+void fai_retain_attach(fai_thread *thread) { memset(&thread->retains, 0, sizeof thread->retains); }
+
+/* Takes the newest one off the list. Under the lock. */
+static void drop_newest(fai_retains *own) {
+    fai_retained *object = own->newest;
+    own->newest = object->prev;
+    *(own->newest ? &own->newest->next : &own->oldest) = NULL;
+    own->count--;
+    FAI_STORE_RELAXED(&object->serial, 0);
+    object->is_listed = false;
+    put_free(&own->spare, object);
+}
+
+void fai_retain_rewound(fai_thread *thread, uint64_t serial) {
+    fai_retains *own = &thread->retains;
+    if (!is_current(thread) || own->is_over || own->newest == NULL || own->newest->mark < serial)
+        return;
+    fai_retention *table = table_of(thread->allocator);
+    pthread_mutex_lock(&table->lock);
+    while (own->newest != NULL && own->newest->mark >= serial)
+        drop_newest(own);
+    pthread_mutex_unlock(&table->lock);
+}
+
+/* Forgets the frame in question: what was kept belongs to the handles alone from now on. */
+static void forget(fai_thread *thread) {
+    fai_retains *own = &thread->retains;
+    fai_retention *table = table_of(thread->allocator);
+    if (own->oldest != NULL) {
+        pthread_mutex_lock(&table->lock);
+        for (fai_retained *object = own->oldest, *next; object; object = next) {
+            next = object->next;
+            object->is_listed = false;
+            object->thread = NULL;
+            if (object->serial != 0 && is_kept(object->kind))
+                continue;
+            FAI_STORE_RELAXED(&object->serial, 0);
+            put_free(&own->spare, object);
+        }
+        pthread_mutex_unlock(&table->lock);
+    }
+    own->oldest = own->newest = NULL;
+    own->count = 0;
+    own->frame_index = 0;
+    own->is_over = false;
+}
+
+void fai_retain_begin(fai_thread *thread) {
+    if (is_current(thread))
+        return;
+    forget(thread);
+    thread->retains.frame_index = thread->frame_count + 1;
+    memset(&thread->retains.summary, 0, sizeof thread->retains.summary);
+}
+
+void fai_retain_detach(fai_thread *thread) {
+    fai_retains *own = &thread->retains;
+    fai_retention *table = table_of(thread->allocator);
+    if (table != NULL) {
+        forget(thread);
+        pthread_mutex_lock(&table->lock);
+        for (fai_retained *object = own->spare, *next; object; object = next) {
+            next = object->next;
+            put_free(&table->free, object);
+        }
+        pthread_mutex_unlock(&table->lock);
+    }
+    fai_retain_attach(thread);
+}
+
+/* Takes free entries for the thread. There are none where it fails, with the reason reported. May
+ * call hooks. */
+static void refill(fai_thread *thread) {
+    fai_retains *own = &thread->retains;
+    fa_allocator *allocator = thread->allocator;
+    fai_hold hold = fai_frame_hold(thread);
+    fai_retention *table = obtain(allocator);
+    while (table != NULL && own->spare == NULL) {
+        pthread_mutex_lock(&table->lock);
+        for (int i = 0; i < REFILL_COUNT && table->free != NULL; i++) {
+            fai_retained *object = table->free;
+            table->free = object->next;
+            put_free(&own->spare, object);
+        }
+        pthread_mutex_unlock(&table->lock);
+        if (own->spare == NULL && !grow(allocator, table))
+            break;
+    }
+    fai_frame_unhold(thread, hold);
+}
+
+static fai_retained *take_entry(fai_thread *thread) {
+    fai_retains *own = &thread->retains;
+    if (own->spare == NULL)
+        refill(thread);
+    fai_retained *object = own->spare;
+    if (object != NULL)
+        own->spare = object->next;
+    return object;
+}
+
+/* ---- retaining ---- */
+
+fa_retention fa_retain_importance(fa_importance importance, const char *scratch) {
+    switch (importance) {
+    case FA_IMPORTANCE_REUSABLE:
+        return fa_retain_to_pool();
+    case FA_IMPORTANCE_PERSISTENT:
+        return fa_retain_to_heap();
+    case FA_IMPORTANCE_SCRATCH:
+        return fa_retain_to_scratch(scratch);
+    case FA_IMPORTANCE_EPHEMERAL:
+    default:
+        return fa_retain_discarded();
+    }
+}
+
+static bool is_retention(const fa_retention *retention) {
+    return (unsigned)retention->policy < FA_RETAIN_POLICY_COUNT &&
+           (retention->policy != FA_RETAIN_SCRATCH ||
+            (retention->scratch != NULL && retention->scratch[0] != 0));
+}
+
+/* Whether the calling thread may retain something in this frame now. If not: the reason is
+ * reported. */
+static bool may_retain(const fa_frame *frame, size_t size, const fa_retention *retention) {
+    if (frame == NULL || !is_retention(retention)) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return false;
+    }
+    if (fai_frame_check(frame, size) != FA_OK)
+        return false;
+    fai_thread *thread = fai_thread_of(frame);
+    if (is_current(thread) && thread->retains.is_over) {
+        fai_report(thread->allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, size, 0, frame);
+        return false;
+    }
+    return true;
+}
+
+/* The last step, which can't fail: object names the block. */
+static fa_retained list(fai_thread *thread, fai_retained *object, void *block,
+                        const fa_retention *retention) {
+    fai_retains *own = &thread->retains;
+    if (own->serial == own->serial_end) {
+        own->serial = FAI_ADD_RELAXED(&k_serial, SERIALS_AT_ONCE) + 1;
+        own->serial_end = own->serial + SERIALS_AT_ONCE;
+    }
+    fa_retained retained = {own->serial++, object->index};
+    object->place = NULL;
+    object->thread = thread;
+    object->policy = (uint8_t)retention->policy;
+    object->type = retention->type;
+    object->scratch = retention->scratch;
+    object->mark = thread->frame->mark_count;
+    object->phase = fai_phase_position(thread);
+    object->tag = fai_tally_now(&thread->tallies)->tag;
+    object->kind = FA_RETAINED_OPEN;
+    object->reason = FA_RETAIN_REASON_NONE;
+    object->is_listed = true;
+    object->prev = own->newest;
+    object->next = NULL;
+    *(own->newest ? &own->newest->next : &own->oldest) = object;
+    own->newest = object;
+    own->count++;
+    /* Whoever has read the serial that this entry had before, and reads this address, reads the
+     * serial once more after that: released with it is the 0 that came between. */
+    FAI_STORE_RELEASE(&object->address, block);
+    FAI_STORE_RELEASE(&object->serial, retained.serial);
+    fai_frame_disturb(thread);
+    fai_frame_look_closer(thread); /* the end of this frame must deal with it */
+    fai_slot.site = NULL;
+    return retained;
+}
+
+/* An entry for an object of the open frame. NULL with the reason reported. */
+static fai_retained *prepare(fai_thread *thread, size_t size, size_t align) {
+    const fa_site *site = fai_slot.site; /* stays in the slot for what is reported meanwhile */
+    fai_retained *object = take_entry(thread);
+    if (object == NULL)
+        return NULL;
+    fai_retain_begin(thread);
+    object->site = site;
+    object->size = size;
+    object->align = (uint32_t)(align < FA_ALIGN_MIN ? FA_ALIGN_MIN : align);
+    return object;
+}
+
+fa_retained(fa_frame_retain_in)(fa_frame *frame, size_t size, size_t align,
+                                fa_retention retention) {
+    if (!may_retain(frame, size, &retention))
+        return k_none;
+    fai_thread *thread = fai_thread_of(frame);
+    fai_retained *object = prepare(thread, size, align);
+    if (object == NULL)
+        return k_none;
+    void *block = (fa_frame_alloc_aligned_in)(frame, size, align);
+    if (block == NULL) {
+        put_free(&thread->retains.spare, object);
+        return k_none;
+    }
+    return list(thread, object, block, &retention);
+}
+
+fa_retained(fa_frame_retain_copy_in)(fa_frame *frame, const void *source, size_t size, size_t align,
+                                     fa_retention retention) {
+    if (source == NULL) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return k_none;
+    }
+    fa_retained retained = (fa_frame_retain_in)(frame, size, align, retention);
+    if (retained.serial != 0)
+        memcpy(find(table_of(fai_thread_of(frame)->allocator), retained)->address, source, size);
+    return retained;
+}
+
+fa_retained(fa_frame_retain_block_in)(fa_frame *frame, void *block, size_t size, size_t align,
+                                      fa_retention retention) {
+    if (block == NULL || !fai_is_request(size, align)) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return k_none;
+    }
+    if (!may_retain(frame, size, &retention))
+        return k_none;
+    fai_thread *thread = fai_thread_of(frame);
+    if (!fai_frame_holds(thread, block, size)) {
+        fai_report(thread->allocator, FA_DIAG_FA002, FA_ERROR_FOREIGN, size, 0, block);
+        return k_none;
+    }
+    fai_retained *object = prepare(thread, size, align);
+    return object ? list(thread, object, block, &retention) : k_none;
+}
+
+fa_retained(fa_frame_retain)(fa_allocator *allocator, size_t size, size_t align,
+                             fa_retention retention) {
+    fa_frame *frame = fai_frame_find(allocator, size);
+    return frame ? (fa_frame_retain_in)(frame, size, align, retention) : k_none;
+}
+
+fa_retained(fa_frame_retain_copy)(fa_allocator *allocator, const void *source, size_t size,
+                                  size_t align, fa_retention retention) {
+    fa_frame *frame = fai_frame_find(allocator, size);
+    return frame ? (fa_frame_retain_copy_in)(frame, source, size, align, retention) : k_none;
+}
+
+fa_retained(fa_frame_retain_block)(fa_allocator *allocator, void *block, size_t size, size_t align,
+                                   fa_retention retention) {
+    fa_frame *frame = fai_frame_find(allocator, size);
+    return frame ? (fa_frame_retain_block_in)(frame, block, size, align, retention) : k_none;
+}
+
+size_t fa_frame_retained_count_in(const fa_frame *frame) {
+    const fai_thread *thread = frame ? fai_thread_of(frame) : NULL;
+    return thread && fai_frame_is_open(thread) && is_current(thread) ? thread->retains.count : 0;
+}
+
+size_t fa_frame_retained_count(fa_allocator *allocator) {
+    return fa_frame_retained_count_in(fa_frame_current(allocator));
+}
+
+/* ---- handles ---- */
+
+void *fa_retained_get(fa_allocator *allocator, fa_retained retained) {
+    fai_retained *object = allocator ? find(table_of(allocator), retained) : NULL;
+    if (FA_LIKELY(object != NULL && FAI_LOAD_ACQUIRE(&object->serial) == retained.serial)) {
+        void *address = FAI_LOAD_ACQUIRE(&object->address);
+        if (FA_LIKELY(address != NULL && FAI_LOAD_RELAXED(&object->serial) == retained.serial))
+            return address;
+    }
+    fai_fail(allocator ? FA_ERROR_FOREIGN : FA_ERROR_INVALID, 0);
+    return NULL;
+}
+
+void fai_retain_inform(const fai_retained *object, fa_retained_info *info) {
+    *info = (fa_retained_info){
+        .handle = object->serial ? (fa_retained){object->serial, object->index} : k_none,
+        .kind = (fa_retained_kind)object->kind,
+        .policy = (fa_retain_policy)object->policy,
+        .reason = (fa_retain_reason)object->reason,
+        .address = object->address,
+        .size = object->size,
+        .align = object->align,
+        .tag = object->tag,
+        .type = object->type,
+        .scratch = object->policy == FA_RETAIN_SCRATCH ? object->scratch : NULL};
+}
+
+fa_status fa_retained_describe(fa_allocator *allocator, fa_retained retained,
+                               fa_retained_info *info) {
+    if (info != NULL)
+        memset(info, 0, sizeof *info);
+    if (allocator == NULL || info == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    fai_retention *table = table_of(allocator);
+    if (table == NULL)
+        return fai_fail(FA_ERROR_FOREIGN, 0);
+    pthread_mutex_lock(&table->lock);
+    const fai_retained *object = find_locked(table, retained);
+    if (object != NULL)
+        fai_retain_inform(object, info);
+    pthread_mutex_unlock(&table->lock);
+    return object != NULL ? FA_OK : fai_fail(FA_ERROR_FOREIGN, 0);
+}
+
+fa_retained_kind fa_retained_kind_of(fa_allocator *allocator, fa_retained retained) {
+    fai_retention *table = allocator ? table_of(allocator) : NULL;
+    if (table == NULL)
+        return FA_RETAINED_NONE;
+    pthread_mutex_lock(&table->lock);
+    const fai_retained *object = find_locked(table, retained);
+    unsigned kind = object ? object->kind : FA_RETAINED_NONE;
+    pthread_mutex_unlock(&table->lock);
+    return (fa_retained_kind)kind;
+}
+
+fa_status fa_retained_set(fa_allocator *allocator, fa_retained retained, fa_retention retention) {
+    if (allocator == NULL || !is_retention(&retention))
+        return fai_fail(FA_ERROR_INVALID, 0);
+    fai_retention *table = table_of(allocator);
+    if (table == NULL)
+        return fai_fail(FA_ERROR_FOREIGN, 0);
+    const fai_thread *thread = fai_thread_find(allocator);
+    fa_diag diag = FA_DIAG_NONE;
+    pthread_mutex_lock(&table->lock);
+    fai_retained *object = find_locked(table, retained);
+    fa_status status = object ? FA_OK : FA_ERROR_FOREIGN;
+    if (object != NULL && object->kind != FA_RETAINED_OPEN) {
+        status = FA_ERROR_NO_FRAME;
+        diag = FA_DIAG_FA001;
+    } else if (object != NULL && object->thread != thread) {
+        status = FA_ERROR_FOREIGN;
+        diag = FA_DIAG_FA201;
+    } else if (object != NULL && thread->retains.is_over) {
+        status = FA_ERROR_FRAME_OPEN;
+        diag = FA_DIAG_FA009;
+    } else if (object != NULL) {
+        object->policy = (uint8_t)retention.policy;
+        object->scratch = retention.scratch;
+        object->type = retention.type ? retention.type : object->type;
+    }
+    pthread_mutex_unlock(&table->lock);
+    if (status == FA_OK)
+        return FA_OK;
+    return diag ? fai_report(allocator, diag, status, 0, 0, object) : fai_fail(status, 0);
+}
+
+/* Ends a handle. Returns what it resolved to, NULL with the reason recorded. */
+static void *take(fa_allocator *allocator, fa_retained retained, fa_retained_kind *kind) {
+    if (allocator == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return NULL;
+    }
+    fai_retention *table = table_of(allocator);
+    void *place = NULL;
+    fa_status status = FA_ERROR_FOREIGN;
+    if (table != NULL) {
+        pthread_mutex_lock(&table->lock);
+        fai_retained *object = find_locked(table, retained);
+        *kind = object ? (fa_retained_kind)object->kind : FA_RETAINED_NONE;
+        if (*kind == FA_RETAINED_OPEN)
+            status = FA_ERROR_FRAME_OPEN;
+        else if (*kind == FA_RETAINED_LEAKED)
+            status = FA_ERROR_INVALID;
+        else if (is_kept(*kind)) {
+            status = FA_OK;
+            place = object->place;
+            FAI_STORE_RELAXED(&object->serial, 0);
+            if (!object->is_listed)
+                put_free(&table->free, object);
+        }
+        pthread_mutex_unlock(&table->lock);
+    }
+    if (status != FA_OK)
+        fai_fail(status, 0);
+    return place;
+}
+
+void *fa_retained_take(fa_allocator *allocator, fa_retained retained) {
+    fa_retained_kind kind;
+    return take(allocator, retained, &kind);
+}
+
+fa_status fa_retained_release(fa_allocator *allocator, fa_retained retained) {
+    fa_retained_kind kind;
+    void *place = take(allocator, retained, &kind);
+    if (place == NULL)
+        return fa_last_error().status;
+    if (kind != FA_RETAINED_SCRATCH)
+        (fa_pool_free)(allocator, place);
+    return FA_OK;
+}
