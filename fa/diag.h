@@ -90,7 +90,7 @@ typedef enum fa_severity {
       "release or unpin something, lower what is wanted, or raise the budget")                     \
     X(FA640, FA_SEVERITY_ERROR, "a typed pool was given an object that is not one of its own",     \
       "give each object back to the pool that made it, once")                                      \
-    X(FA650, FA_SEVERITY_ERROR, "a shared object was released more often than it was held",        \
+    X(FA650, FA_SEVERITY_ERROR, "a shared object was used that nobody owns any more",              \
       "pair each hold with one release; a weak reference is no hold")                              \
     X(FA701, FA_SEVERITY_WARNING, "no backend of the chain could serve a request",                 \
       "the system is out of memory, or the backend's region is too small")                         \

@@ -20,6 +20,7 @@
  *   text       strings that are put together
  *   ring       the last so many; queues
  *   pool       small objects, freed one by one
+ *   shared     pool objects with several owners
  *   heap       large blocks, tracked
  *   typed_pool objects of one type, to be walked through
  *   scratch_pool memory with a name, freed at once whenever you like
@@ -54,6 +55,7 @@
 #include "fa/ring.h"
 #include "fa/scope.h"
 #include "fa/scratch_pool.h"
+#include "fa/shared.h"
 #include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"

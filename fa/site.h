@@ -220,6 +220,18 @@
     FAI_AT(fa_frame_end_with_summary_in((frame), (summary)))
 #endif
 
+#if defined(FAI_SHARED_DECLARED) && !defined(FAI_SHARED_SITES)
+#define FAI_SHARED_SITES
+#define fa_shared_alloc(allocator, size, align, destroy)                                           \
+    FAI_AT(fa_shared_alloc((allocator), (size), (align), (destroy)))
+#define fa_shared_hold(allocator, object) FAI_AT(fa_shared_hold((allocator), (object)))
+#define fa_shared_release(allocator, object) FAI_AT(fa_shared_release((allocator), (object)))
+#define fa_weak_make(allocator, object) FAI_AT(fa_weak_make((allocator), (object)))
+#define fa_weak_hold(allocator, weak) FAI_AT(fa_weak_hold((allocator), (weak)))
+#define fa_weak_lock(allocator, weak) FAI_AT(fa_weak_lock((allocator), (weak)))
+#define fa_weak_release(allocator, weak) FAI_AT(fa_weak_release((allocator), (weak)))
+#endif
+
 #if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)
 #define FAI_POOL_SITES
 #define fa_pool_alloc(allocator, size) FAI_AT(fa_pool_alloc((allocator), (size)))

@@ -64,6 +64,11 @@ static void *take_place(fai_thread *thread, fai_retained *object) {
         place = fai_heap_alloc(allocator, object->size, object->align, object->tag);
         object->outcome = object->policy == FA_RETAIN_HEAP ? FA_RETAINED_HEAP : FA_RETAINED_LEAKED;
         break;
+    case FA_RETAIN_SCRATCH: /* there are none */
+        object->outcome = FA_RETAINED_FAILED;
+        object->reason = FA_RETAIN_REASON_SCRATCH_MISSING;
+        fai_fail(FA_ERROR_INVALID, object->size);
+        return NULL;
     default:
         object->outcome = FA_RETAINED_DISCARDED;
         return NULL;
