@@ -5,6 +5,7 @@
 #include "fa/testing_arguments_limit.hpp"
 #include "fa/testing_arguments_scratch.hpp"
 #include "fa/testing_arguments_stream.hpp"
+#include "fa/testing_arguments_retain.hpp"
 #include "fa/testing_arguments_tag.hpp"
 #include "fa/testing_arguments_text.hpp"
 #include "fa/testing_arguments_typed.hpp"
@@ -525,6 +526,7 @@ TEST_P(Arguments, AreRefusedAndNothingChanges) {
 
 INSTANTIATE_TEST_SUITE_P(All, Arguments, testing::ValuesIn(kCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Retain, Arguments, testing::ValuesIn(kRetainCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Limit, Arguments, testing::ValuesIn(kLimitCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Scratch, Arguments, testing::ValuesIn(kScratchCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Stream, Arguments, testing::ValuesIn(kStreamCalls), Name);
@@ -542,6 +544,7 @@ TEST(ArgumentsList, HasEveryPublicFunction) {
     calls.insert(calls.end(), std::begin(kTextCalls), std::end(kTextCalls));
     calls.insert(calls.end(), std::begin(kTypedCalls), std::end(kTypedCalls));
     calls.insert(calls.end(), std::begin(kInsideCalls), std::end(kInsideCalls));
+    calls.insert(calls.end(), std::begin(kRetainCalls), std::end(kRetainCalls));
     for (const Call &call : calls)
         EXPECT_TRUE(listed.insert(call.name).second) << call.name << " is there twice";
     const std::set<std::string> declared = Declared();

@@ -316,8 +316,9 @@ static bool is_retention(const fa_retention *retention) {
 
 /* Whether the calling thread may retain something in this frame now. If not: the reason is
  * reported. */
-static bool may_retain(const fa_frame *frame, size_t size, const fa_retention *retention) {
-    if (frame == NULL || !is_retention(retention)) {
+static bool may_retain(const fa_frame *frame, size_t size, size_t align,
+                       const fa_retention *retention) {
+    if (frame == NULL || !fai_is_request(size, align) || !is_retention(retention)) {
         fai_fail(FA_ERROR_INVALID, size);
         return false;
     }
@@ -381,7 +382,7 @@ static fai_retained *prepare(fai_thread *thread, size_t size, size_t align) {
 
 fa_retained(fa_frame_retain_in)(fa_frame *frame, size_t size, size_t align,
                                 fa_retention retention) {
-    if (!may_retain(frame, size, &retention))
+    if (!may_retain(frame, size, align, &retention))
         return k_none;
     fai_thread *thread = fai_thread_of(frame);
     fai_retained *object = prepare(thread, size, align);
@@ -409,11 +410,11 @@ fa_retained(fa_frame_retain_copy_in)(fa_frame *frame, const void *source, size_t
 
 fa_retained(fa_frame_retain_block_in)(fa_frame *frame, void *block, size_t size, size_t align,
                                       fa_retention retention) {
-    if (block == NULL || !fai_is_request(size, align)) {
+    if (block == NULL) {
         fai_fail(FA_ERROR_INVALID, size);
         return k_none;
     }
-    if (!may_retain(frame, size, &retention))
+    if (!may_retain(frame, size, align, &retention))
         return k_none;
     fai_thread *thread = fai_thread_of(frame);
     if (!fai_frame_holds(thread, block, size)) {

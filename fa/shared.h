@@ -28,7 +28,6 @@
 #define FA_SHARED_H
 
 #include "fa/allocator.h"
-#include "fa/fast.h"
 
 FA_EXTERN_C_BEGIN
 
