@@ -103,7 +103,7 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
         for (uint32_t i = 0; i < block_capacity(number); i++) {
             const fai_retained *object = &table->block[number][i];
             if (object->serial != 0 && is_kept(object->kind) && object->kind != FA_RETAINED_SCRATCH)
-                fai_pool_free_anywhere(allocator, object->place);
+                fai_pool_free_by(allocator, NULL, object->place);
         }
     for (uint32_t number = 0; number < table->block_count; number++)
         fai_span_free(&allocator->spans, &table->block_span[number]);

@@ -86,9 +86,8 @@ static bool is_in_block(fa_allocator *allocator, const void *object) {
     return slab != NULL ? lives : fai_heap_owns(allocator, object);
 }
 
-FA_COLD static fai_shared *refuse(fa_allocator *allocator, const void *object) {
-    fai_report(allocator, FA_DIAG_FA650, FA_ERROR_FOREIGN, 0, 0, object);
-    return NULL;
+FA_COLD static fa_status refuse(fa_allocator *allocator, const void *object) {
+    return fai_report(allocator, FA_DIAG_FA650, FA_ERROR_FOREIGN, 0, 0, object);
 }
 
 /* What stands before an object that was not freed; NULL with the reason reported. */
@@ -97,12 +96,12 @@ static inline fai_shared *find(fa_allocator *allocator, const void *object) {
         fai_fail(FA_ERROR_INVALID, 0);
         return NULL;
     }
-    if (FA_UNLIKELY(allocator->checks & FA_CHECK_FREE) && !is_in_block(allocator, object))
-        return refuse(allocator, object);
     fai_shared *shared = (fai_shared *)(uintptr_t)object - 1;
-    if (FA_UNLIKELY(FAI_LOAD_RELAXED(&shared->magic) != magic_of(allocator, object)))
-        return refuse(allocator, object);
-    return shared;
+    bool known = (allocator->checks & FA_CHECK_FREE) == 0 || is_in_block(allocator, object);
+    if (FA_LIKELY(known && FAI_LOAD_RELAXED(&shared->magic) == magic_of(allocator, object)))
+        return shared;
+    (void)refuse(allocator, object);
+    return NULL;
 }
 
 /* ---- objects ---- */
@@ -160,7 +159,7 @@ fa_status(fa_shared_hold)(fa_allocator *allocator, void *object) {
     uint64_t counts = FAI_LOAD_RELAXED(&shared->counts);
     do {
         if (FA_UNLIKELY(!is_alive(counts)))
-            return refuse(allocator, object), FA_ERROR_FOREIGN;
+            return refuse(allocator, object);
         if (FA_UNLIKELY(owners_of(counts) == FA_SHARED_COUNT_MAX))
             return fai_fail(FA_ERROR_FULL, 0);
     } while (!SWAP(FAI_CAS_RELAXED, &shared->counts, &counts, counts + ONE_OWNER));
@@ -182,7 +181,7 @@ fa_status(fa_shared_release)(fa_allocator *allocator, void *object) {
     }
     do {
         if (FA_UNLIKELY(!is_alive(counts)))
-            return refuse(allocator, object), FA_ERROR_FOREIGN;
+            return refuse(allocator, object);
         next = owners_of(counts) == 1 ? counts - ONE_OWNER + ENDING : counts - ONE_OWNER;
     } while (!SWAP(FAI_CAS_ACQ_REL, &shared->counts, &counts, next));
     if (owners_of(counts) == 1)
@@ -213,7 +212,7 @@ static fa_status add_weak(fa_allocator *allocator, void *object, bool owned) {
     do {
         if (FA_UNLIKELY(owned ? !is_alive(counts)
                               : weak_of(counts) - (owners_of(counts) != 0) == 0))
-            return refuse(allocator, object), FA_ERROR_FOREIGN;
+            return refuse(allocator, object);
         if (FA_UNLIKELY(weak_of(counts) > FA_SHARED_COUNT_MAX))
             return fai_fail(FA_ERROR_FULL, 0);
     } while (!SWAP(FAI_CAS_RELAXED, &shared->counts, &counts, counts + ONE_WEAK));
@@ -238,7 +237,7 @@ void *(fa_weak_lock)(fa_allocator *allocator, fa_weak weak) {
     uint64_t counts = FAI_LOAD_RELAXED(&shared->counts);
     do {
         if (!is_alive(counts))
-            return weak_of(counts) == 0 ? refuse(allocator, weak.object) : NULL;
+            return NULL;
         if (FA_UNLIKELY(owners_of(counts) == FA_SHARED_COUNT_MAX)) {
             fai_fail(FA_ERROR_FULL, 0);
             return NULL;
@@ -256,7 +255,7 @@ fa_status(fa_weak_release)(fa_allocator *allocator, fa_weak weak) {
     uint64_t counts = FAI_LOAD_ACQUIRE(&shared->counts);
     do {
         if (FA_UNLIKELY(weak_of(counts) - (owners_of(counts) != 0) == 0))
-            return refuse(allocator, weak.object), FA_ERROR_FOREIGN;
+            return refuse(allocator, weak.object);
     } while (!SWAP(FAI_CAS_ACQ_REL, &shared->counts, &counts, counts - ONE_WEAK));
     if (counts == ONE_WEAK)
         give_back(allocator, shared);
