@@ -6,6 +6,7 @@
 #include "fa/testing_arguments_scratch.hpp"
 #include "fa/testing_arguments_stream.hpp"
 #include "fa/testing_arguments_retain.hpp"
+#include "fa/testing_arguments_scratch.hpp"
 #include "fa/testing_arguments_tag.hpp"
 #include "fa/testing_arguments_text.hpp"
 #include "fa/testing_arguments_typed.hpp"

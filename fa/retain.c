@@ -20,41 +20,6 @@ static const fa_retained k_none;
 
 /* ---- the table ---- */
 
-static uint32_t block_capacity(uint32_t number) { return FAI_RETAINED_FIRST << number; }
-
-/* The entry of a handle, whoever it belongs to now; NULL: there is none. */
-static fai_retained *find(fai_retention *table, fa_retained retained) {
-    if (table == NULL || retained.serial == 0)
-        return NULL;
-    uint64_t place = (uint64_t)retained.index / FAI_RETAINED_FIRST + 1;
-    uint32_t number = 63 - (uint32_t)__builtin_clzll(place);
-    if (number >= FAI_RETAINED_BLOCKS)
-        return NULL;
-    fai_retained *block = FAI_LOAD_ACQUIRE(&table->block[number]);
-    return block ? &block[retained.index - (block_capacity(number) - FAI_RETAINED_FIRST)] : NULL;
-}
-
-static fai_retention *table_of(const fa_allocator *allocator) {
-    return FAI_LOAD_ACQUIRE(&allocator->retention);
-}
-
-/* The entry of a handle that is good. Under the lock. */
-static fai_retained *find_locked(fai_retention *table, fa_retained retained) {
-    fai_retained *object = find(table, retained);
-    return object && FAI_LOAD_ACQUIRE(&object->serial) == retained.serial ? object : NULL;
-}
-
-static void put_free(fai_retained **list, fai_retained *object) {
-    object->kind = FA_RETAINED_NONE;
-    object->next = *list;
-    *list = object;
-}
-
-static bool is_kept(unsigned kind) {
-    return kind == FA_RETAINED_POOL || kind == FA_RETAINED_HEAP || kind == FA_RETAINED_SCRATCH ||
-           kind == FA_RETAINED_LEAKED;
-}
-
 /* Adds a block of entries. False with the reason reported. No lock held. */
 static bool grow(fa_allocator *allocator, fai_retention *table) {
     pthread_mutex_lock(&table->lock);
@@ -64,7 +29,7 @@ static bool grow(fa_allocator *allocator, fai_retention *table) {
         fai_fail(FA_ERROR_LIMIT, sizeof(fai_retained));
         return false;
     }
-    uint32_t capacity = block_capacity(number), first = capacity - FAI_RETAINED_FIRST;
+    uint32_t capacity = fai_retained_capacity(number), first = capacity - FAI_RETAINED_FIRST;
     fai_span span;
     if (fai_allocator_span(allocator, capacity * sizeof(fai_retained), FA_CACHE_LINE, FA_SPAN_META,
                            &span) != FA_OK)
@@ -79,7 +44,7 @@ static bool grow(fa_allocator *allocator, fai_retention *table) {
         table->block_span[number] = span;
         table->block_count++;
         for (uint32_t i = capacity; i-- > 0;)
-            put_free(&table->free, &block[i]);
+            fai_retained_put(&table->free, &block[i]);
         FAI_STORE_RELEASE(&table->block[number], block);
     }
     pthread_mutex_unlock(&table->lock);
@@ -100,9 +65,10 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
         fai_retain_attach(thread);
     fai_unlock(allocator);
     for (uint32_t number = 0; number < table->block_count; number++)
-        for (uint32_t i = 0; i < block_capacity(number); i++) {
+        for (uint32_t i = 0; i < fai_retained_capacity(number); i++) {
             const fai_retained *object = &table->block[number][i];
-            if (object->serial != 0 && is_kept(object->kind) && object->kind != FA_RETAINED_SCRATCH)
+            if (object->serial != 0 && fai_retained_is_kept(object->kind) &&
+                object->kind != FA_RETAINED_SCRATCH)
                 fai_pool_free_by(allocator, NULL, object->place);
         }
     for (uint32_t number = 0; number < table->block_count; number++)
@@ -120,7 +86,7 @@ static bool is_right(const fai_retained *object, uint32_t index) {
         return !has_handle && !object->is_listed;
     if (object->kind == FA_RETAINED_OPEN)
         return has_handle && object->is_listed && object->thread != NULL;
-    if (!is_kept(object->kind))
+    if (!fai_retained_is_kept(object->kind))
         return has_handle && object->is_listed && object->address == NULL;
     return (has_handle || object->is_listed) && object->place != NULL;
 }
@@ -131,9 +97,9 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
     const void *wrong = NULL;
     pthread_mutex_lock(&table->lock);
     for (uint32_t number = 0; number < table->block_count; number++)
-        for (uint32_t i = 0; i < block_capacity(number); i++)
+        for (uint32_t i = 0; i < fai_retained_capacity(number); i++)
             if (!is_right(&table->block[number][i],
-                          block_capacity(number) - FAI_RETAINED_FIRST + i))
+                          fai_retained_capacity(number) - FAI_RETAINED_FIRST + i))
                 wrong = &table->block[number][i];
     for (const fai_retained *object = table->free; object; object = object->next)
         if (object->kind != FA_RETAINED_NONE)
@@ -149,7 +115,7 @@ static const fai_owned_kind k_kind = {destroy, validate, lock, unlock};
 
 /* The allocator's table, made where there is none yet. NULL with the reason reported. */
 static fai_retention *obtain(fa_allocator *allocator) {
-    fai_retention *table = table_of(allocator), *none = NULL;
+    fai_retention *table = FAI_LOAD_ACQUIRE(&allocator->retention), *none = NULL;
     if (table != NULL)
         return table;
     fai_span span;
@@ -201,14 +167,14 @@ static void drop_newest(fai_retains *own) {
     own->count--;
     FAI_STORE_RELAXED(&object->serial, 0);
     object->is_listed = false;
-    put_free(&own->spare, object);
+    fai_retained_put(&own->spare, object);
 }
 
 void fai_retain_rewound(fai_thread *thread, uint64_t serial) {
     fai_retains *own = &thread->retains;
     if (!is_current(thread) || own->is_over || own->newest == NULL || own->newest->mark < serial)
         return;
-    fai_retention *table = table_of(thread->allocator);
+    fai_retention *table = FAI_LOAD_ACQUIRE(&thread->allocator->retention);
     pthread_mutex_lock(&table->lock);
     while (own->newest != NULL && own->newest->mark >= serial)
         drop_newest(own);
@@ -218,17 +184,17 @@ void fai_retain_rewound(fai_thread *thread, uint64_t serial) {
 /* Forgets the frame in question: what was kept belongs to the handles alone from now on. */
 static void forget(fai_thread *thread) {
     fai_retains *own = &thread->retains;
-    fai_retention *table = table_of(thread->allocator);
+    fai_retention *table = FAI_LOAD_ACQUIRE(&thread->allocator->retention);
     if (own->oldest != NULL) {
         pthread_mutex_lock(&table->lock);
         for (fai_retained *object = own->oldest, *next; object; object = next) {
             next = object->next;
             object->is_listed = false;
             object->thread = NULL;
-            if (object->serial != 0 && is_kept(object->kind))
+            if (object->serial != 0 && fai_retained_is_kept(object->kind))
                 continue;
             FAI_STORE_RELAXED(&object->serial, 0);
-            put_free(&own->spare, object);
+            fai_retained_put(&own->spare, object);
         }
         pthread_mutex_unlock(&table->lock);
     }
@@ -248,17 +214,30 @@ void fai_retain_begin(fai_thread *thread) {
 
 void fai_retain_detach(fai_thread *thread) {
     fai_retains *own = &thread->retains;
-    fai_retention *table = table_of(thread->allocator);
+    fai_retention *table = FAI_LOAD_ACQUIRE(&thread->allocator->retention);
     if (table != NULL) {
         forget(thread);
         pthread_mutex_lock(&table->lock);
         for (fai_retained *object = own->spare, *next; object; object = next) {
             next = object->next;
-            put_free(&table->free, object);
+            fai_retained_put(&table->free, object);
         }
         pthread_mutex_unlock(&table->lock);
     }
     fai_retain_attach(thread);
+}
+
+/* Frees the entries of objects that went with their scratch pools. Under the lock; as often as the
+ * table would have to grow, so that it costs little in the end. */
+static void collect(fai_retention *table) {
+    for (uint32_t number = 0; number < table->block_count; number++)
+        for (uint32_t i = 0; i < fai_retained_capacity(number); i++) {
+            fai_retained *object = &table->block[number][i];
+            if (object->serial == 0 || object->is_listed || !fai_retained_is_lost(object))
+                continue;
+            FAI_STORE_RELAXED(&object->serial, 0);
+            fai_retained_put(&table->free, object);
+        }
 }
 
 /* Takes free entries for the thread. There are none where it fails, with the reason reported. May
@@ -270,10 +249,12 @@ static void refill(fai_thread *thread) {
     fai_retention *table = obtain(allocator);
     while (table != NULL && own->spare == NULL) {
         pthread_mutex_lock(&table->lock);
+        if (table->free == NULL)
+            collect(table);
         for (int i = 0; i < REFILL_COUNT && table->free != NULL; i++) {
             fai_retained *object = table->free;
             table->free = object->next;
-            put_free(&own->spare, object);
+            fai_retained_put(&own->spare, object);
         }
         pthread_mutex_unlock(&table->lock);
         if (own->spare == NULL && !grow(allocator, table))
@@ -308,17 +289,11 @@ fa_retention fa_retain_importance(fa_importance importance, const char *scratch)
     }
 }
 
-static bool is_retention(const fa_retention *retention) {
-    return (unsigned)retention->policy < FA_RETAIN_POLICY_COUNT &&
-           (retention->policy != FA_RETAIN_SCRATCH ||
-            (retention->scratch != NULL && retention->scratch[0] != 0));
-}
-
 /* Whether the calling thread may retain something in this frame now. If not: the reason is
  * reported. */
 static bool may_retain(const fa_frame *frame, size_t size, size_t align,
                        const fa_retention *retention) {
-    if (frame == NULL || !fai_is_request(size, align) || !is_retention(retention)) {
+    if (frame == NULL || !fai_is_request(size, align) || !fai_is_retention(retention)) {
         fai_fail(FA_ERROR_INVALID, size);
         return false;
     }
@@ -390,7 +365,7 @@ fa_retained(fa_frame_retain_in)(fa_frame *frame, size_t size, size_t align,
         return k_none;
     void *block = (fa_frame_alloc_aligned_in)(frame, size, align);
     if (block == NULL) {
-        put_free(&thread->retains.spare, object);
+        fai_retained_put(&thread->retains.spare, object);
         return k_none;
     }
     return list(thread, object, block, &retention);
@@ -404,7 +379,7 @@ fa_retained(fa_frame_retain_copy_in)(fa_frame *frame, const void *source, size_t
     }
     fa_retained retained = (fa_frame_retain_in)(frame, size, align, retention);
     if (retained.serial != 0)
-        memcpy(find(table_of(fai_thread_of(frame)->allocator), retained)->address, source, size);
+        memcpy(fai_thread_of(frame)->retains.newest->address, source, size);
     return retained;
 }
 
@@ -450,136 +425,4 @@ size_t fa_frame_retained_count_in(const fa_frame *frame) {
 
 size_t fa_frame_retained_count(fa_allocator *allocator) {
     return fa_frame_retained_count_in(fa_frame_current(allocator));
-}
-
-/* ---- handles ---- */
-
-void *fa_retained_get(fa_allocator *allocator, fa_retained retained) {
-    fai_retained *object = allocator ? find(table_of(allocator), retained) : NULL;
-    if (FA_LIKELY(object != NULL && FAI_LOAD_ACQUIRE(&object->serial) == retained.serial)) {
-        void *address = FAI_LOAD_ACQUIRE(&object->address);
-        if (FA_LIKELY(address != NULL && FAI_LOAD_RELAXED(&object->serial) == retained.serial))
-            return address;
-    }
-    fai_fail(allocator ? FA_ERROR_FOREIGN : FA_ERROR_INVALID, 0);
-    return NULL;
-}
-
-void fai_retain_inform(const fai_retained *object, fa_retained_info *info) {
-    *info = (fa_retained_info){
-        .handle = object->serial ? (fa_retained){object->serial, object->index} : k_none,
-        .kind = (fa_retained_kind)object->kind,
-        .policy = (fa_retain_policy)object->policy,
-        .reason = (fa_retain_reason)object->reason,
-        .address = object->address,
-        .size = object->size,
-        .align = object->align,
-        .tag = object->tag,
-        .type = object->type,
-        .scratch = object->policy == FA_RETAIN_SCRATCH ? object->scratch : NULL};
-}
-
-fa_status fa_retained_describe(fa_allocator *allocator, fa_retained retained,
-                               fa_retained_info *info) {
-    if (info != NULL)
-        memset(info, 0, sizeof *info);
-    if (allocator == NULL || info == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    fai_retention *table = table_of(allocator);
-    if (table == NULL)
-        return fai_fail(FA_ERROR_FOREIGN, 0);
-    pthread_mutex_lock(&table->lock);
-    const fai_retained *object = find_locked(table, retained);
-    if (object != NULL)
-        fai_retain_inform(object, info);
-    pthread_mutex_unlock(&table->lock);
-    return object != NULL ? FA_OK : fai_fail(FA_ERROR_FOREIGN, 0);
-}
-
-fa_retained_kind fa_retained_kind_of(fa_allocator *allocator, fa_retained retained) {
-    fai_retention *table = allocator ? table_of(allocator) : NULL;
-    if (table == NULL)
-        return FA_RETAINED_NONE;
-    pthread_mutex_lock(&table->lock);
-    const fai_retained *object = find_locked(table, retained);
-    unsigned kind = object ? object->kind : FA_RETAINED_NONE;
-    pthread_mutex_unlock(&table->lock);
-    return (fa_retained_kind)kind;
-}
-
-fa_status fa_retained_set(fa_allocator *allocator, fa_retained retained, fa_retention retention) {
-    if (allocator == NULL || !is_retention(&retention))
-        return fai_fail(FA_ERROR_INVALID, 0);
-    fai_retention *table = table_of(allocator);
-    if (table == NULL)
-        return fai_fail(FA_ERROR_FOREIGN, 0);
-    const fai_thread *thread = fai_thread_find(allocator);
-    fa_diag diag = FA_DIAG_NONE;
-    pthread_mutex_lock(&table->lock);
-    fai_retained *object = find_locked(table, retained);
-    fa_status status = object ? FA_OK : FA_ERROR_FOREIGN;
-    if (object != NULL && object->kind != FA_RETAINED_OPEN) {
-        status = FA_ERROR_NO_FRAME;
-        diag = FA_DIAG_FA001;
-    } else if (object != NULL && object->thread != thread) {
-        status = FA_ERROR_FOREIGN;
-        diag = FA_DIAG_FA201;
-    } else if (object != NULL && thread->retains.is_over) {
-        status = FA_ERROR_FRAME_OPEN;
-        diag = FA_DIAG_FA009;
-    } else if (object != NULL) {
-        object->policy = (uint8_t)retention.policy;
-        object->scratch = retention.scratch;
-        object->type = retention.type ? retention.type : object->type;
-    }
-    pthread_mutex_unlock(&table->lock);
-    if (status == FA_OK)
-        return FA_OK;
-    return diag ? fai_report(allocator, diag, status, 0, 0, object) : fai_fail(status, 0);
-}
-
-/* Ends a handle. Returns what it resolved to, NULL with the reason recorded. */
-static void *take(fa_allocator *allocator, fa_retained retained, fa_retained_kind *kind) {
-    if (allocator == NULL) {
-        fai_fail(FA_ERROR_INVALID, 0);
-        return NULL;
-    }
-    fai_retention *table = table_of(allocator);
-    void *place = NULL;
-    fa_status status = FA_ERROR_FOREIGN;
-    if (table != NULL) {
-        pthread_mutex_lock(&table->lock);
-        fai_retained *object = find_locked(table, retained);
-        *kind = object ? (fa_retained_kind)object->kind : FA_RETAINED_NONE;
-        if (*kind == FA_RETAINED_OPEN)
-            status = FA_ERROR_FRAME_OPEN;
-        else if (*kind == FA_RETAINED_LEAKED)
-            status = FA_ERROR_INVALID;
-        else if (is_kept(*kind)) {
-            status = FA_OK;
-            place = object->place;
-            FAI_STORE_RELAXED(&object->serial, 0);
-            if (!object->is_listed)
-                put_free(&table->free, object);
-        }
-        pthread_mutex_unlock(&table->lock);
-    }
-    if (status != FA_OK)
-        fai_fail(status, 0);
-    return place;
-}
-
-void *fa_retained_take(fa_allocator *allocator, fa_retained retained) {
-    fa_retained_kind kind;
-    return take(allocator, retained, &kind);
-}
-
-fa_status fa_retained_release(fa_allocator *allocator, fa_retained retained) {
-    fa_retained_kind kind;
-    void *place = take(allocator, retained, &kind);
-    if (place == NULL)
-        return fa_last_error().status;
-    if (kind != FA_RETAINED_SCRATCH)
-        (fa_pool_free)(allocator, place);
-    return FA_OK;
 }

@@ -38,7 +38,7 @@ typedef enum fa_retain_policy {
     FA_RETAIN_DISCARD, /* dies with the frame, like any frame memory, and is counted */
     FA_RETAIN_POOL,    /* moves to the pool, or to where a pool object of its size goes */
     FA_RETAIN_HEAP,    /* moves to the heap */
-    FA_RETAIN_SCRATCH, /* moves to a named scratch pool (fa/scratch.h), and dies with that */
+    FA_RETAIN_SCRATCH, /* moves to a named pool (fa/scratch_pool.h), and dies with that */
     FA_RETAIN_LEAK,    /* moves to the heap for good: can't be taken or released */
     FA_RETAIN_POLICY_COUNT
 } fa_retain_policy;
@@ -160,6 +160,7 @@ typedef enum fa_retain_reason {
     FA_RETAIN_REASON_SEALED,          /* the allocator is sealed and has no room (FA702) */
     FA_RETAIN_REASON_SCRATCH_MISSING, /* there is no scratch pool of that name */
     FA_RETAIN_REASON_SCRATCH_FULL,    /* it has no room left */
+    FA_RETAIN_REASON_SCRATCH_BUSY,    /* another thread is inside of it (FA611) */
     FA_RETAIN_REASON_TOO_LARGE,       /* it would have none if it were empty */
     FA_RETAIN_REASON_COUNT
 } fa_retain_reason;
@@ -181,7 +182,9 @@ typedef struct fa_retained_info {
 } fa_retained_info;
 
 /* Where the object is: frame memory while its frame is open, else where it was moved to. NULL, with
- * FA_ERROR_FOREIGN and without a report, when it is nowhere. Any thread, no lock. */
+ * FA_ERROR_FOREIGN and without a report, when it is nowhere: also once its scratch pool was reset
+ * or removed (but not when that was rewound to an older mark). Any thread; no lock, but for objects
+ * in scratch pools. */
 FA_API void *fa_retained_get(fa_allocator *allocator, fa_retained retained);
 #define fa_retained_as(allocator, retained, type) ((type *)fa_retained_get((allocator), (retained)))
 

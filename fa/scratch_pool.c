@@ -121,6 +121,14 @@ fa_status(fa_scratch_pool_reset)(fa_scratch_pool pool) {
     return FA_OK;
 }
 
+uint64_t fai_scratch_pool_reset_count(fa_scratch_pool pool) {
+    return FAI_LOAD_RELAXED(&record_of(pool)->reset_count);
+}
+
+bool fai_scratch_pool_is_as_of(fa_scratch_pool pool, uint64_t reset_count) {
+    return fa_scratch_pool_is_open(pool) && fai_scratch_pool_reset_count(pool) == reset_count;
+}
+
 size_t(fa_scratch_pool_reset_all)(fa_allocator *allocator) {
     if (allocator == NULL) {
         fai_fail(FA_ERROR_INVALID, 0);

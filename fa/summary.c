@@ -20,6 +20,7 @@ const char *fa_retain_reason_text(fa_retain_reason reason) {
         [FA_RETAIN_REASON_SEALED] = "the allocator is sealed",
         [FA_RETAIN_REASON_SCRATCH_MISSING] = "there is no scratch pool of that name",
         [FA_RETAIN_REASON_SCRATCH_FULL] = "the scratch pool is full",
+        [FA_RETAIN_REASON_SCRATCH_BUSY] = "the scratch pool is in use by another thread",
         [FA_RETAIN_REASON_TOO_LARGE] = "larger than the scratch pool may become"};
     return (unsigned)reason < FA_RETAIN_REASON_COUNT ? texts[reason] : "unknown reason";
 }
@@ -28,6 +29,11 @@ static fa_retain_reason reason_of(fa_error error) {
     if (error.diag == FA_DIAG_FA302)
         return FA_RETAIN_REASON_BUDGET;
     switch (error.status) {
+    case FA_ERROR_FULL:
+        return FA_RETAIN_REASON_SCRATCH_FULL;
+    case FA_ERROR_FOREIGN:
+        return error.diag == FA_DIAG_FA611 ? FA_RETAIN_REASON_SCRATCH_BUSY
+                                           : FA_RETAIN_REASON_SCRATCH_MISSING;
     case FA_ERROR_LIMIT:
         return FA_RETAIN_REASON_LIMIT;
     case FA_ERROR_SEALED:
@@ -48,6 +54,32 @@ static void *take_pool(fai_thread *thread, const fai_retained *object) {
                : (fa_pool_alloc_aligned)(allocator, object->size, object->align);
 }
 
+static void *fail_scratch(fai_retained *object, fa_retain_reason reason, fa_status status) {
+    object->reason = (uint8_t)reason;
+    fai_fail(status, object->size);
+    return NULL;
+}
+
+/* Notes the reason too. */
+static void *take_scratch(fai_thread *thread, fai_retained *object) {
+    fa_allocator *allocator = thread->allocator;
+    fa_scratch_pool pool = fa_scratch_pool_find(allocator, object->scratch);
+    fa_scratch_pool_stats stats;
+    if (pool.head == NULL || fa_scratch_pool_stats_get(pool, &stats) != FA_OK)
+        return fail_scratch(object, FA_RETAIN_REASON_SCRATCH_MISSING, FA_ERROR_FOREIGN);
+    if (stats.bytes_max != 0 && object->size > stats.bytes_max)
+        return fail_scratch(object, FA_RETAIN_REASON_TOO_LARGE, FA_ERROR_FULL);
+    object->pool = pool;
+    object->pool_reset_count = stats.reset_count;
+    bool entered = fai_tally_now(&thread->tallies)->tag != object->tag;
+    if (entered && (fa_tag_enter)(allocator, object->tag) != FA_OK)
+        return NULL;
+    void *place = (fa_scratch_pool_alloc_aligned)(pool, object->size, object->align);
+    if (entered)
+        (void)(fa_tag_leave)(allocator);
+    return place;
+}
+
 /* Memory for an object outside of the frame; what becomes of the object is noted in it. NULL when
  * it stays. */
 static void *take_place(fai_thread *thread, fai_retained *object) {
@@ -64,18 +96,18 @@ static void *take_place(fai_thread *thread, fai_retained *object) {
         place = fai_heap_alloc(allocator, object->size, object->align, object->tag);
         object->outcome = object->policy == FA_RETAIN_HEAP ? FA_RETAINED_HEAP : FA_RETAINED_LEAKED;
         break;
-    case FA_RETAIN_SCRATCH: /* there are none */
-        object->outcome = FA_RETAINED_FAILED;
-        object->reason = FA_RETAIN_REASON_SCRATCH_MISSING;
-        fai_fail(FA_ERROR_INVALID, object->size);
-        return NULL;
+    case FA_RETAIN_SCRATCH:
+        place = take_scratch(thread, object);
+        object->outcome = FA_RETAINED_SCRATCH;
+        break;
     default:
         object->outcome = FA_RETAINED_DISCARDED;
         return NULL;
     }
     if (place == NULL) {
         object->outcome = FA_RETAINED_FAILED;
-        object->reason = (uint8_t)reason_of(fa_last_error());
+        if (object->reason == FA_RETAIN_REASON_NONE)
+            object->reason = (uint8_t)reason_of(fa_last_error());
     }
     return place;
 }
@@ -126,7 +158,8 @@ void fai_retain_keep(fai_thread *thread) {
     pthread_mutex_lock(lock);
     for (fai_retained *object = own->oldest; object; object = object->next) {
         object->kind = object->outcome;
-        FAI_STORE_RELEASE(&object->address, object->place);
+        bool ask = object->kind == FA_RETAINED_SCRATCH;
+        FAI_STORE_RELEASE(&object->address, ask ? object->place + FAI_RETAINED_ASK : object->place);
     }
     pthread_mutex_unlock(lock);
     fai_frame_unhold(thread, hold);
@@ -298,10 +331,8 @@ size_t fa_frame_summary_objects(fa_allocator *allocator, fa_retained_info *objec
     if (lock != NULL)
         pthread_mutex_lock(lock);
     for (const fai_retained *object = thread->retains.oldest; object; object = object->next) {
-        if (count < capacity && objects != NULL) {
+        if (count < capacity && objects != NULL)
             fai_retain_inform(object, &objects[count]);
-            objects[count].address = object->place;
-        }
         count++;
     }
     if (lock != NULL)

@@ -3,9 +3,11 @@
 #ifndef FAI_RETAIN_H
 #define FAI_RETAIN_H
 
+#include "fa/internal/atomic.h"
 #include "fa/internal/owned.h"
 #include "fa/internal/span.h"
 #include "fa/retain.h"
+#include "fa/scratch_pool.h"
 
 typedef struct fai_thread fai_thread;
 
@@ -19,8 +21,10 @@ typedef struct fai_thread fai_thread;
  *                                serial it was taken, and is free as soon as it is not listed */
 typedef struct fai_retained {
     uint64_t serial; /* of the handle; 0: it has none; atomic */
-    void *address;   /* what the handle resolves to; atomic */
-    void *place;     /* where it was moved to; NULL: nowhere (yet) */
+    /* What the handle resolves to, NULL: nothing; with FAI_RETAINED_ASK added: place, if the
+     * scratch pool is still what it was; atomic. */
+    char *address;
+    char *place; /* where it was moved to; NULL: nowhere (yet) */
     size_t size;
     struct fai_retained *next,
         *prev;          /* in the thread's list, oldest first; next also of free ones */
@@ -31,10 +35,14 @@ typedef struct fai_retained {
     size_t phase;        /* entries in the log of phases then */
     uint32_t index;
     uint32_t align;
+    fa_scratch_pool pool; /* that it was moved to, which had been reset so often */
+    uint64_t pool_reset_count;
     fa_tag tag;
     uint8_t policy, kind, reason, outcome; /* outcome: the kind that it is about to be */
     bool is_listed;
 } fai_retained;
+
+#define FAI_RETAINED_ASK 1
 
 #define FAI_RETAINED_FIRST 64u /* objects of the first block; each next has twice as many */
 #define FAI_RETAINED_BLOCKS 24u
@@ -80,13 +88,52 @@ void fai_retain_rewound(fai_thread *thread, uint64_t serial);
 
 /* ---- for the files of this part ---- */
 
+static inline uint32_t fai_retained_capacity(uint32_t number) {
+    return FAI_RETAINED_FIRST << number;
+}
+
+/* The entry of a handle, whoever it belongs to now; NULL: there is none. */
+static inline fai_retained *fai_retained_find(fai_retention *table, fa_retained retained) {
+    if (table == NULL || retained.serial == 0)
+        return NULL;
+    uint64_t place = (uint64_t)retained.index / FAI_RETAINED_FIRST + 1;
+    uint32_t number = 63 - (uint32_t)__builtin_clzll(place);
+    if (number >= FAI_RETAINED_BLOCKS)
+        return NULL;
+    fai_retained *block = FAI_LOAD_ACQUIRE(&table->block[number]);
+    return block ? &block[retained.index - (fai_retained_capacity(number) - FAI_RETAINED_FIRST)]
+                 : NULL;
+}
+
+static inline bool fai_retained_is_kept(unsigned kind) {
+    return kind == FA_RETAINED_POOL || kind == FA_RETAINED_HEAP || kind == FA_RETAINED_SCRATCH ||
+           kind == FA_RETAINED_LEAKED;
+}
+
+/* Whether its scratch pool was reset or removed since it was moved there. Under the lock. */
+bool fai_retained_is_lost(const fai_retained *object);
+
+/* Puts a free one onto a list. */
+static inline void fai_retained_put(fai_retained **list, fai_retained *object) {
+    object->kind = FA_RETAINED_NONE;
+    object->next = *list;
+    *list = object;
+}
+
+/* Whether a retention is one. */
+static inline bool fai_is_retention(const fa_retention *retention) {
+    return (unsigned)retention->policy < FA_RETAIN_POLICY_COUNT &&
+           (retention->policy != FA_RETAIN_SCRATCH ||
+            (retention->scratch != NULL && retention->scratch[0] != 0));
+}
+
 /* Whether the calling thread's last frame has a summary that can be read. */
 bool fai_retain_has_summary(const fai_thread *thread);
 
 /* Makes the open frame the one in question: forgets an older one. */
 void fai_retain_begin(fai_thread *thread);
 
-/* Under the table's lock, or on the thread that lists it. */
+/* Under the table's lock. */
 void fai_retain_inform(const fai_retained *object, fa_retained_info *info);
 
 #endif
