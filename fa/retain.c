@@ -53,8 +53,7 @@ static bool grow(fa_allocator *allocator, fai_retention *table) {
     return true;
 }
 
-/* With the allocator: what was kept and not taken is freed, and open frames forget what they list.
- */
+/* With the allocator: what was kept and not taken is freed; open frames forget what they list. */
 static void destroy(fa_allocator *allocator, fai_owned *owned) {
     fai_retention *table = (fai_retention *)owned;
     FAI_STORE_RELEASE(&allocator->retention, NULL);

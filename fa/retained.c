@@ -127,8 +127,7 @@ fa_status fa_retained_set(fa_allocator *allocator, fa_retained retained, fa_rete
     return diag ? fai_report(allocator, diag, status, 0, 0, object) : fai_fail(status, 0);
 }
 
-/* Ends the handle of an object that was kept. Returns where it is, NULL with the reason recorded.
- */
+/* Ends the handle of an object that was kept. Returns where it is; NULL with the error recorded. */
 static void *take(fa_allocator *allocator, fa_retained retained, fa_retained_kind *kind) {
     if (allocator == NULL)
         return refuse(FA_ERROR_INVALID);

@@ -1,5 +1,4 @@
-/* Retained objects: a table of all in an allocator, and what a thread knows of those of its frame.
- */
+/* Retained objects: a table of all in an allocator, and what a thread knows of its frame's. */
 #ifndef FAI_RETAIN_H
 #define FAI_RETAIN_H
 
