@@ -23,6 +23,8 @@
  *   shared     pool objects with several owners
  *   heap       large blocks, tracked
  *   typed_pool objects of one type, to be walked through
+ *   components the same by id
+ *   object_cache objects that stay constructed for the next use
  *   scratch_pool memory with a name, freed at once whenever you like
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
@@ -40,6 +42,7 @@
 #include "fa/budget.h"
 #include "fa/bump.h"
 #include "fa/collection.h"
+#include "fa/components.h"
 #include "fa/config.h"
 #include "fa/defer.h"
 #include "fa/diag.h"
@@ -48,6 +51,7 @@
 #include "fa/heap.h"
 #include "fa/map.h"
 #include "fa/mark.h"
+#include "fa/object_cache.h"
 #include "fa/phase.h"
 #include "fa/pool.h"
 #include "fa/reserve.h"

@@ -262,5 +262,21 @@
 #define fa_typed_pool_reserve(pool, count) FAI_AT(fa_typed_pool_reserve((pool), (count)))
 #endif
 
+#if defined(FAI_OBJECT_CACHE_DECLARED) && !defined(FAI_OBJECT_CACHE_SITES)
+#define FAI_OBJECT_CACHE_SITES
+#define fa_object_cache_create(allocator, config, cache)                                           \
+    FAI_AT(fa_object_cache_create((allocator), (config), (cache)))
+#define fa_object_cache_acquire(cache) FAI_AT(fa_object_cache_acquire((cache)))
+#define fa_object_cache_release(cache, object) FAI_AT(fa_object_cache_release((cache), (object)))
+#endif
+
+#if defined(FAI_COMPONENTS_DECLARED) && !defined(FAI_COMPONENTS_SITES)
+#define FAI_COMPONENTS_SITES
+#define fa_components_create(allocator, config, set)                                               \
+    FAI_AT(fa_components_create((allocator), (config), (set)))
+#define fa_components_insert(set, id, object) FAI_AT(fa_components_insert((set), (id), (object)))
+#define fa_components_reserve(set, count) FAI_AT(fa_components_reserve((set), (count)))
+#endif
+
 #endif /* FA_DEBUG */
 #endif /* FA_MINIMAL */

@@ -19,6 +19,13 @@ inline fa_typed_pool *TypedPoolOf(fa_allocator *allocator, size_t size) {
     return pool;
 }
 
+inline fa_components *ComponentsOf(fa_allocator *allocator) {
+    const fa_components_config config = {16, 0, 0, 0};
+    fa_components *set = nullptr;
+    EXPECT_EQ(fa_components_create(allocator, &config, &set), FA_OK);
+    return set;
+}
+
 inline const Call kTypedCalls[] = {
     {"fa_typed_pool_create",
      [](fa_allocator *a, fa_frame *) {
@@ -110,6 +117,122 @@ inline const Call kTypedCalls[] = {
          EXPECT_EQ(Taken(), FA_ERROR_INVALID);
          EXPECT_EQ(fai_typed_walk_begin(nullptr, 16), nullptr);
          fa_typed_pool_destroy(pool);
+     }},
+    {"fa_object_cache_create",
+     [](fa_allocator *a, fa_frame *) {
+         fa_object_cache_config config = {};
+         fa_object_cache *cache = nullptr;
+         EACH_SIZE(config.size = size; INVALID(fa_object_cache_create(a, &config, &cache)))
+         config.size = 16;
+         INVALID(fa_object_cache_create(nullptr, &config, &cache));
+         INVALID(fa_object_cache_create(a, nullptr, &cache));
+         INVALID(fa_object_cache_create(a, &config, nullptr));
+         config.idle_count_max = SIZE_MAX;
+         INVALID(fa_object_cache_create(a, &config, &cache));
+         EXPECT_EQ(cache, nullptr);
+     }},
+    {"fa_object_cache_destroy",
+     [](fa_allocator *, fa_frame *) { EXPECT_EQ(fa_object_cache_destroy(nullptr), 0u); }},
+    {"fa_object_cache_acquire",
+     [](fa_allocator *, fa_frame *) { REFUSED(fa_object_cache_acquire(nullptr)); }},
+    {"fa_object_cache_release",
+     [](fa_allocator *, fa_frame *) {
+         int local = 0;
+         INVALID(fa_object_cache_release(nullptr, &local));
+         INVALID(fa_object_cache_release(nullptr, nullptr));
+     }},
+    {"fa_object_cache_trim",
+     [](fa_allocator *, fa_frame *) {
+         EXPECT_EQ(fa_object_cache_trim(nullptr, 0), 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
+    {"fa_object_cache_stats_get",
+     [](fa_allocator *a, fa_frame *) {
+         fa_object_cache_stats stats;
+         memset(&stats, 1, sizeof stats);
+         INVALID(fa_object_cache_stats_get(nullptr, &stats));
+         EXPECT_EQ(stats.live_count, 0u);
+         fa_object_cache_config config = {};
+         config.size = 16;
+         fa_object_cache *cache = nullptr;
+         EXPECT_EQ(fa_object_cache_create(a, &config, &cache), FA_OK);
+         INVALID(fa_object_cache_stats_get(cache, nullptr));
+         fa_object_cache_destroy(cache);
+     }},
+    {"fa_components_create",
+     [](fa_allocator *a, fa_frame *) {
+         fa_components_config config = {16, 0, 0, 0};
+         fa_components *set = nullptr;
+         INVALID(fa_components_create(nullptr, &config, &set));
+         INVALID(fa_components_create(a, nullptr, &set));
+         INVALID(fa_components_create(a, &config, nullptr));
+         EACH_SIZE(config.size = size; INVALID(fa_components_create(a, &config, &set)))
+         config.size = 16;
+         EACH_ALIGN(config.align = align;
+                    if (align != 0) INVALID(fa_components_create(a, &config, &set)))
+         EXPECT_EQ(set, nullptr);
+     }},
+    {"fa_components_destroy",
+     [](fa_allocator *, fa_frame *) { EXPECT_EQ(fa_components_destroy(nullptr), 0u); }},
+    {"fa_components_insert",
+     [](fa_allocator *a, fa_frame *) {
+         void *object = a;
+         INVALID(fa_components_insert(nullptr, 1, &object));
+         EXPECT_EQ(object, nullptr);
+         fa_components *set = ComponentsOf(a);
+         INVALID(fa_components_insert(set, 1, nullptr));
+         EXPECT_EQ(fa_components_get(set, 1), nullptr);
+         fa_components_destroy(set);
+     }},
+    {"fa_components_get",
+     [](fa_allocator *, fa_frame *) { REFUSED(fa_components_get(nullptr, 1)); }},
+    {"fa_components_remove",
+     [](fa_allocator *, fa_frame *) {
+         EXPECT_FALSE(fa_components_remove(nullptr, 1));
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
+    {"fa_components_clear",
+     [](fa_allocator *, fa_frame *) {
+         fa_components_clear(nullptr);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
+    {"fa_components_reserve",
+     [](fa_allocator *a, fa_frame *) {
+         INVALID(fa_components_reserve(nullptr, 1));
+         fa_components *set = ComponentsOf(a);
+         INVALID(fa_components_reserve(set, SIZE_MAX));
+         INVALID(fa_components_reserve(set, size_t{UINT32_MAX} + 1));
+         fa_components_destroy(set);
+     }},
+    {"fa_components_trim",
+     [](fa_allocator *, fa_frame *) {
+         EXPECT_EQ(fa_components_trim(nullptr), 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
+    {"fa_components_stats_get",
+     [](fa_allocator *a, fa_frame *) {
+         fa_components_stats stats;
+         memset(&stats, 1, sizeof stats);
+         INVALID(fa_components_stats_get(nullptr, &stats));
+         EXPECT_EQ(stats.count, 0u);
+         fa_components *set = ComponentsOf(a);
+         INVALID(fa_components_stats_get(set, nullptr));
+         fa_components_destroy(set);
+     }},
+    {"fa_components_next_run",
+     [](fa_allocator *a, fa_frame *) {
+         fa_components_run run;
+         memset(&run, 1, sizeof run);
+         fa_last_error_clear();
+         EXPECT_FALSE(fa_components_next_run(nullptr, &run));
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         EXPECT_EQ(run.count, 0u);
+         fa_components *set = ComponentsOf(a);
+         EXPECT_FALSE(fa_components_next_run(set, nullptr));
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         EXPECT_EQ(fai_components_walk_begin(set, 17), nullptr) << "another type than it is of";
+         EXPECT_EQ(fai_components_walk_begin(nullptr, 16), nullptr);
+         fa_components_destroy(set);
      }},
 };
 
