@@ -20,8 +20,7 @@
  * a sanitizer runs. Threads: one at a time, or any with is_shared; construct and destruct run
  * without the lock.
  *
- * Scheme: J. Bonwick, The Slab Allocator: An Object-Caching Kernel Memory Allocator, USENIX 1994.
- */
+ * Scheme: J. Bonwick, The Slab Allocator: An Object-Caching Kernel Memory Allocator (1994). */
 #ifndef FA_OBJECT_CACHE_H
 #define FA_OBJECT_CACHE_H
 
