@@ -1,6 +1,7 @@
 // Bad arguments to every public function: refused with the reason, and nothing changes. The list is
 // compared with the headers, so that none is forgotten.
 #include "fa/testing_arguments.hpp"
+#include "fa/testing_arguments_handle.hpp"
 #include "fa/testing_arguments_inside.hpp"
 #include "fa/testing_arguments_limit.hpp"
 #include "fa/testing_arguments_retain.hpp"
@@ -525,6 +526,7 @@ TEST_P(Arguments, AreRefusedAndNothingChanges) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Arguments, testing::ValuesIn(kCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Handle, Arguments, testing::ValuesIn(kHandleCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Retain, Arguments, testing::ValuesIn(kRetainCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Limit, Arguments, testing::ValuesIn(kLimitCalls), Name);
@@ -537,6 +539,7 @@ INSTANTIATE_TEST_SUITE_P(Typed, Arguments, testing::ValuesIn(kTypedCalls), Name)
 TEST(ArgumentsList, HasEveryPublicFunction) {
     std::set<std::string> listed;
     std::vector<Call> calls(std::begin(kCalls), std::end(kCalls));
+    calls.insert(calls.end(), std::begin(kHandleCalls), std::end(kHandleCalls));
     calls.insert(calls.end(), std::begin(kLimitCalls), std::end(kLimitCalls));
     calls.insert(calls.end(), std::begin(kScratchCalls), std::end(kScratchCalls));
     calls.insert(calls.end(), std::begin(kStreamCalls), std::end(kStreamCalls));

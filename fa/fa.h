@@ -26,6 +26,7 @@
  *   components the same by id
  *   object_cache objects that stay constructed for the next use
  *   scratch_pool memory with a name, freed at once whenever you like
+ *   handle     objects that may be moved, and memory without holes
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
  *   thread     attach and detach by hand
@@ -47,6 +48,7 @@
 #include "fa/defer.h"
 #include "fa/diag.h"
 #include "fa/frame.h"
+#include "fa/handle.h"
 #include "fa/hash.h"
 #include "fa/heap.h"
 #include "fa/map.h"

@@ -15,8 +15,9 @@
 
 FA_EXTERN_C_BEGIN
 
-/* One writer, any reader: plain moves for the machine, atomic for the language. */
+/* Plain moves for the machine, atomic for the language. */
 #define FAI_LOAD_RELAXED(pointer) __atomic_load_n((pointer), __ATOMIC_RELAXED)
+#define FAI_LOAD_ACQUIRE(pointer) __atomic_load_n((pointer), __ATOMIC_ACQUIRE)
 #define FAI_STORE_RELAXED(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELAXED)
 
 /* The frame handle. Invariants while a frame is open: cursor is 16-aligned; cursor <= limit;

@@ -265,6 +265,14 @@ size_t fai_heap_usable(fa_allocator *allocator, const void *block) {
     return size;
 }
 
+size_t fai_heap_size(fa_allocator *allocator, const void *block) {
+    pthread_mutex_lock(&allocator->heap.lock);
+    const fai_heap_entry *entry = find(&allocator->heap, block);
+    size_t size = entry == NULL ? 0 : entry->size;
+    pthread_mutex_unlock(&allocator->heap.lock);
+    return size;
+}
+
 bool fai_heap_owns(fa_allocator *allocator, const void *pointer) {
     fai_heap *heap = &allocator->heap;
     bool owns = false;

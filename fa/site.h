@@ -232,6 +232,17 @@
 #define fa_weak_release(allocator, weak) FAI_AT(fa_weak_release((allocator), (weak)))
 #endif
 
+#if defined(FAI_HANDLE_DECLARED) && !defined(FAI_HANDLE_SITES)
+#define FAI_HANDLE_SITES
+#define fa_handles_create(allocator, options) FAI_AT(fa_handles_create((allocator), (options)))
+#define fa_handle_alloc(handles, size) FAI_AT(fa_handle_alloc((handles), (size)))
+#define fa_handle_alloc_with(handles, size, align, flags)                                          \
+    FAI_AT(fa_handle_alloc_with((handles), (size), (align), (flags)))
+/* A compound literal has commas. */
+#define fa_handle_free(...) FAI_AT(fa_handle_free(__VA_ARGS__))
+#define fa_handle_unpin(...) FAI_AT(fa_handle_unpin(__VA_ARGS__))
+#endif
+
 #if defined(FA_POOL_H) && !defined(FAI_POOL_SITES)
 #define FAI_POOL_SITES
 #define fa_pool_alloc(allocator, size) FAI_AT(fa_pool_alloc((allocator), (size)))

@@ -1,4 +1,4 @@
-/* Every atomic operation of the library but the two relaxed ones in fast.h, as macros over plain
+/* Every atomic operation of the library but the loads and stores in fast.h, as macros over plain
  * variables: so that the same source can be compiled for a checker of memory orders (fa/weak), or
  * for a build that yields at each of them. */
 #ifndef FAI_ATOMIC_H
@@ -23,7 +23,6 @@ static inline void *fai_link_read(const void *object) {
 }
 static inline void fai_link_write(void *object, void *next) { memcpy(object, &next, sizeof next); }
 
-#define FAI_LOAD_ACQUIRE(pointer) __atomic_load_n((pointer), __ATOMIC_ACQUIRE)
 #define FAI_LOAD_SEQ(pointer) __atomic_load_n((pointer), __ATOMIC_SEQ_CST)
 #define FAI_STORE_RELEASE(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELEASE)
 #define FAI_STORE_SEQ(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_SEQ_CST)
@@ -35,10 +34,14 @@ static inline void fai_link_write(void *object, void *next) { memcpy(object, &ne
 #define FAI_SUB_RELAXED(pointer, value) __atomic_fetch_sub((pointer), (value), __ATOMIC_RELAXED)
 #define FAI_ADD_SEQ(pointer, value) __atomic_fetch_add((pointer), (value), __ATOMIC_SEQ_CST)
 #define FAI_SUB_SEQ(pointer, value) __atomic_fetch_sub((pointer), (value), __ATOMIC_SEQ_CST)
+#define FAI_AND_RELEASE(pointer, value) __atomic_fetch_and((pointer), (value), __ATOMIC_RELEASE)
 #define FAI_SUB_ACQ_REL(pointer, value) __atomic_fetch_sub((pointer), (value), __ATOMIC_ACQ_REL)
 /* Compare and swap; *expected gets what was found. May fail for no reason (weak). */
 #define FAI_CAS_RELEASE(pointer, expected, desired)                                                \
     __atomic_compare_exchange_n((pointer), (expected), (desired), true, __ATOMIC_RELEASE,          \
+                                __ATOMIC_RELAXED)
+#define FAI_CAS_ACQUIRE(pointer, expected, desired)                                                \
+    __atomic_compare_exchange_n((pointer), (expected), (desired), true, __ATOMIC_ACQUIRE,          \
                                 __ATOMIC_RELAXED)
 #define FAI_CAS_RELAXED(pointer, expected, desired)                                                \
     __atomic_compare_exchange_n((pointer), (expected), (desired), true, __ATOMIC_RELAXED,          \

@@ -20,6 +20,9 @@ void fai_heap_give(fa_allocator *allocator, void *block, size_t size);
 /* Usable size of a live heap block, 0 when it is none. */
 size_t fai_heap_usable(fa_allocator *allocator, const void *block);
 
+/* Size of a live heap block as it was asked for, 0 when it is none. */
+size_t fai_heap_size(fa_allocator *allocator, const void *block);
+
 /* Answers whether an address lies in a live heap block. O(blocks). */
 bool fai_heap_owns(fa_allocator *allocator, const void *pointer);
 
