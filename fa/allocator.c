@@ -285,6 +285,8 @@ size_t fa_allocator_trim(fa_allocator *allocator) {
         return 0;
     }
     fai_thread *thread = fai_thread_find(allocator);
+    if (thread != NULL)
+        fai_scratch_trim(thread);
     size_t bytes = thread != NULL ? fai_pool_trim(thread, false) : 0;
     return bytes + fai_allocator_reclaim(allocator);
 }
@@ -314,6 +316,7 @@ fa_status fa_validate(fa_allocator *allocator, const void **place) {
         threads++;
         const void *here = fai_frame_validate(thread);
         wrong = wrong != NULL ? wrong : here;
+        wrong = wrong != NULL ? wrong : fai_scratch_validate(thread);
     }
     for (int kind = 0; kind < FA_SPAN_KIND_COUNT; kind++)
         held += allocator->spans.held_by_kind[kind];

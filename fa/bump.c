@@ -34,6 +34,11 @@ static void end_move(fai_bump *bump, char *cursor) {
     FAI_STORE_RELEASE(&bump->base, (uintptr_t)start - before);
 }
 
+static uint32_t rests_in_window(const fa_allocator *allocator) {
+    uint32_t rests = allocator->config.frame_trim_after;
+    return rests != 0 ? rests : UINT32_MAX;
+}
+
 void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first, size_t bytes_max,
                      bool is_small) {
     if (bump->allocator != allocator) /* whoever has an old handle may be reading it */
@@ -44,7 +49,7 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
     bump->alone_bytes = 0;
     bump->plan = bump->floor = fai_round_up(bytes_first, FA_ALIGN_MIN);
     FAI_STORE_RELAXED(&bump->bytes_max, bytes_max);
-    bump->empty_count = 0;
+    bump->rest_left = rests_in_window(allocator);
     bump->is_small = is_small;
     FAI_STORE_RELAXED(&bump->head.alloc_count, 0);
     FAI_STORE_RELAXED(&bump->held, 0);
@@ -294,29 +299,6 @@ void *fai_bump_take(fai_bump *bump, uint64_t serial, size_t size, size_t align) 
     return block;
 }
 
-void *fai_bump_zeroed(fai_bump *bump, uint64_t serial, size_t count, size_t size, size_t align) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    void *block = fai_bump_take(bump, serial, bytes, align);
-    if (block != NULL)
-        memset(block, 0, bytes);
-    return block;
-}
-
-void *fai_bump_copy(fai_bump *bump, uint64_t serial, const void *source, size_t size) {
-    if (source == NULL) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    void *block = fai_bump_take(bump, serial, size, FA_ALIGN_MIN);
-    if (block != NULL)
-        memcpy(block, source, size);
-    return block;
-}
-
 bool fai_bump_owns(const fai_bump *bump, const void *pointer) {
     const fai_bump_chunk *const lists[] = {bump->current, bump->alone};
     for (size_t i = 0; i < 2; i++)
@@ -423,6 +405,7 @@ void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays) {
     for (; bump->alone && bump->alone->serial >= serial; bump->alone = last->next) {
         last = bump->alone;
         bump->alone_bytes -= size_of(last);
+        bump->plan = size_of(last) > bump->plan ? size_of(last) : bump->plan;
     }
     while (bump->current != target) {
         fai_bump_chunk *chunk = bump->current;
@@ -472,6 +455,37 @@ static fai_bump_chunk *gather(fai_bump *bump, bool keeps_largest) {
     return all;
 }
 
+void fai_bump_trim(fai_bump *bump) {
+    if (bump->head.cursor != (bump->current ? fai_bump_start(bump->current) : k_nowhere) ||
+        (bump->current && bump->current->next) || bump->alone || is_sealed(bump))
+        return;
+    begin_move(bump);
+    fai_bump_chunk *chunks = gather(bump, true), *largest = bump->current;
+    bump->current = NULL;
+    end_move(bump, k_nowhere);
+    give_all(bump, chunks);
+    give_all(bump, largest);
+}
+
+/* Nothing is in use: is too much held, after so many times? */
+static void rest(fai_bump *bump) {
+    const fa_alloc_config *config = &bump->allocator->config;
+    if (bump->rest_left != 0 && --bump->rest_left != 0)
+        return;
+    size_t peak = bump->peak, least = config->frame_chunk_bytes_first;
+    least = bump->floor > least ? bump->floor : least;
+    if (peak > bump->peak_before)
+        FAI_STORE_RELAXED(&bump->peak_before, peak);
+    FAI_STORE_RELAXED(&bump->peak, 0);
+    bump->rest_left = rests_in_window(bump->allocator);
+    if (config->frame_trim_after == 0 || bump->held <= least || peak > bump->held / 4 ||
+        is_sealed(bump))
+        return;
+    size_t plan = fai_round_up(2 * peak, FA_ALIGN_MIN);
+    bump->plan = plan > bump->floor ? plan : bump->floor;
+    fai_bump_trim(bump);
+}
+
 void fai_bump_reset(fai_bump *bump) {
     fai_bump_note_peak(bump);
     retire(bump, NULL);
@@ -494,36 +508,7 @@ void fai_bump_reset(fai_bump *bump) {
         bump->plan = plan > bump->plan ? plan : bump->plan;
         give_all(bump, others);
     }
-    fai_bump_rest(bump);
-}
-
-void fai_bump_trim(fai_bump *bump) {
-    if (bump->head.cursor != (bump->current ? fai_bump_start(bump->current) : k_nowhere) ||
-        (bump->current && bump->current->next) || bump->alone || is_sealed(bump))
-        return;
-    begin_move(bump);
-    fai_bump_chunk *chunks = gather(bump, true), *largest = bump->current;
-    bump->current = NULL;
-    end_move(bump, k_nowhere);
-    give_all(bump, chunks);
-    give_all(bump, largest);
-}
-
-void fai_bump_rest(fai_bump *bump) {
-    const fa_alloc_config *config = &bump->allocator->config;
-    if (config->frame_trim_after == 0 || ++bump->empty_count < config->frame_trim_after)
-        return;
-    size_t peak = bump->peak, least = config->frame_chunk_bytes_first;
-    least = bump->floor > least ? bump->floor : least;
-    if (peak > bump->peak_before)
-        FAI_STORE_RELAXED(&bump->peak_before, peak);
-    FAI_STORE_RELAXED(&bump->peak, 0);
-    bump->empty_count = 0;
-    if (bump->held <= least || peak > bump->held / 4 || is_sealed(bump))
-        return;
-    size_t plan = fai_round_up(2 * peak, FA_ALIGN_MIN);
-    bump->plan = plan > bump->floor ? plan : bump->floor;
-    fai_bump_trim(bump);
+    rest(bump);
 }
 
 void fai_bump_release(fai_bump *bump) {

@@ -25,6 +25,7 @@
  *   typed_pool objects of one type, to be walked through
  *   components the same by id
  *   object_cache objects that stay constructed for the next use
+ *   scratch    memory of one function
  *   scratch_pool memory with a name, freed at once whenever you like
  *   handle     objects that may be moved, and memory without holes
  *   tag        who the memory is for
@@ -60,6 +61,7 @@
 #include "fa/retain.h"
 #include "fa/ring.h"
 #include "fa/scope.h"
+#include "fa/scratch.h"
 #include "fa/scratch_pool.h"
 #include "fa/shared.h"
 #include "fa/soa.h"

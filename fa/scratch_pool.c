@@ -1,5 +1,6 @@
 #include "fa/scratch_pool.h"
 
+#include "fa/internal/allocator.h"
 #include "fa/internal/scratch.h"
 
 #include <string.h>

@@ -177,6 +177,28 @@
 #define fa_frame_speculate_in(...) FAI_AT(fa_frame_speculate_in(__VA_ARGS__))
 #endif
 
+#if defined(FAI_SCRATCH_DECLARED) && !defined(FAI_SCRATCH_SITES)
+#define FAI_SCRATCH_SITES
+/* Scopes and their conflicts may be compound literals. */
+#define fa_scratch_begin(...) FAI_AT(fa_scratch_begin(__VA_ARGS__))
+#define fa_scratch_end(...) FAI_AT(fa_scratch_end(__VA_ARGS__))
+#define fa_scratch_alloc(scratch, size) FAI_AT(fa_scratch_alloc((scratch), (size)))
+#define fa_scratch_alloc_aligned(scratch, size, align)                                             \
+    FAI_AT(fa_scratch_alloc_aligned((scratch), (size), (align)))
+#define fa_scratch_alloc_batch(scratch, count, size)                                               \
+    FAI_AT(fa_scratch_alloc_batch((scratch), (count), (size)))
+#define fa_scratch_alloc_zeroed(scratch, count, size)                                              \
+    FAI_AT(fa_scratch_alloc_zeroed((scratch), (count), (size)))
+#define fai_scratch_array(scratch, count, size, align)                                             \
+    FAI_AT(fai_scratch_array((scratch), (count), (size), (align)))
+#define fai_scratch_zeroed(scratch, count, size, align)                                            \
+    FAI_AT(fai_scratch_zeroed((scratch), (count), (size), (align)))
+#define fa_scratch_grow(scratch, block, size_old, size_new)                                        \
+    FAI_AT(fa_scratch_grow((scratch), (block), (size_old), (size_new)))
+#define fa_scratch_copy(scratch, source, size) FAI_AT(fa_scratch_copy((scratch), (source), (size)))
+#define fa_scratch_copy_string(scratch, string) FAI_AT(fa_scratch_copy_string((scratch), (string)))
+#endif
+
 #if defined(FAI_SCRATCH_POOL_DECLARED) && !defined(FAI_SCRATCH_POOL_SITES)
 #define FAI_SCRATCH_POOL_SITES
 #define fa_scratch_pool_open(allocator, name, bytes_first, bytes_max)                              \

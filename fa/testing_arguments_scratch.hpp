@@ -1,4 +1,4 @@
-// Bad arguments to the calls of scratch_pool.h: for arguments_test.cc.
+// Bad arguments to the calls of scratch.h and scratch_pool.h: for arguments_test.cc.
 #ifndef FA_TESTING_ARGUMENTS_SCRATCH_HPP
 #define FA_TESTING_ARGUMENTS_SCRATCH_HPP
 
@@ -7,6 +7,50 @@
 namespace fa_testing {
 
 inline const Call kScratchCalls[] = {
+    {"fa_scratch_alloc",
+     [](fa_allocator *, fa_frame *) {
+         EACH_SIZE(REFUSED(fa_scratch_alloc(fa_scratch{}, size)))
+         REFUSED(fa_scratch_alloc(fa_scratch{}, 16));
+     }},
+    {"fa_scratch_alloc_aligned",
+     [](fa_allocator *, fa_frame *) {
+         EACH_ALIGN(REFUSED(fa_scratch_alloc_aligned(fa_scratch{}, 16, align)))
+     }},
+    {"fa_scratch_alloc_batch",
+     [](fa_allocator *, fa_frame *) { REFUSED(fa_scratch_alloc_batch(fa_scratch{}, 1, 16)); }},
+    {"fa_scratch_alloc_zeroed",
+     [](fa_allocator *, fa_frame *) { REFUSED(fa_scratch_alloc_zeroed(fa_scratch{}, 1, 16)); }},
+    {"fa_scratch_begin",
+     [](fa_allocator *a, fa_frame *) {
+         const fa_scratch none = {};
+         REFUSED(fa_scratch_begin(nullptr, nullptr, 0).head);
+         REFUSED(fa_scratch_begin(nullptr, &none, 1).head);
+         REFUSED(fa_scratch_begin(a, nullptr, 1).head);
+         REFUSED(fa_scratch_begin(a, nullptr, SIZE_MAX).head);
+     }},
+    {"fa_scratch_copy",
+     [](fa_allocator *, fa_frame *) {
+         REFUSED(fa_scratch_copy(fa_scratch{}, "text", 4));
+         REFUSED(fa_scratch_copy(fa_scratch{}, nullptr, 4));
+     }},
+    {"fa_scratch_copy_string",
+     [](fa_allocator *, fa_frame *) {
+         REFUSED(fa_scratch_copy_string(fa_scratch{}, "text"));
+         REFUSED(fa_scratch_copy_string(fa_scratch{}, nullptr));
+     }},
+    {"fa_scratch_end", [](fa_allocator *, fa_frame *) { INVALID(fa_scratch_end(fa_scratch{})); }},
+    {"fa_scratch_grow",
+     [](fa_allocator *, fa_frame *) {
+         EACH_SIZE(REFUSED(fa_scratch_grow(fa_scratch{}, nullptr, 0, size)))
+     }},
+    {"fa_scratch_stats_get",
+     [](fa_allocator *a, fa_frame *) {
+         fa_scratch_stats stats = {};
+         stats.bytes = 1;
+         INVALID(fa_scratch_stats_get(nullptr, &stats));
+         EXPECT_EQ(stats.bytes, 0u);
+         INVALID(fa_scratch_stats_get(a, nullptr));
+     }},
     {"fa_scratch_pool_alloc",
      [](fa_allocator *, fa_frame *) {
          EACH_SIZE(REFUSED(fa_scratch_pool_alloc(fa_scratch_pool{}, size)))

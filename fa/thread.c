@@ -196,6 +196,10 @@ void fai_registry_bury(fa_allocator *allocator) {
     for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
         fai_meter_bury_all(thread);
     fai_hush(hushed);
+    for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
+        fai_scratch_detach(thread);
+    for (fai_thread *thread = allocator->frozen; thread; thread = thread->next)
+        fai_scratch_detach(thread);
     pthread_mutex_unlock(&k_lock);
 }
 
@@ -317,6 +321,7 @@ static void detach_locked(fai_thread *thread) {
     if (FAI_LOAD_RELAXED(&fai_slot.owner) == allocator)
         FAI_STORE_RELAXED(&fai_slot.owner, FAI_NOBODY);
     fai_frame_detach(thread);
+    fai_scratch_detach(thread);
     if (thread->frame == &fai_slot.frame)
         FAI_STORE_RELAXED(&fai_slot.frame_owner, FAI_NOBODY);
     thread->frame = &thread->frame_beside;

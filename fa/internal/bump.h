@@ -43,7 +43,7 @@ typedef struct fai_bump {
     size_t peak;           /* most bytes in use at once since the trim window began; atomic */
     size_t peak_before;    /* the same for all windows before; atomic */
     const void *user;      /* the thread that is inside of a call; atomic */
-    uint32_t empty_count;  /* how often it was empty since the window began */
+    uint32_t rest_left;    /* how often it may be empty until the window ends */
     uint32_t turn;         /* changes whenever blocks die */
     bool is_small;         /* chunks come from the pools, the first ones are tiny */
 } fai_bump;
@@ -56,8 +56,6 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
  * has; it is looked at again when hooks have run. NULL with the reason reported: FA_ERROR_FULL
  * where bytes_max is in the way. No lock may be held. */
 void *fai_bump_take(fai_bump *bump, uint64_t serial, size_t size, size_t align);
-void *fai_bump_zeroed(fai_bump *bump, uint64_t serial, size_t count, size_t size, size_t align);
-void *fai_bump_copy(fai_bump *bump, uint64_t serial, const void *source, size_t size);
 
 /* As fa_frame_grow_in; FA_ERROR_FOREIGN for a block that does not lie in here. */
 void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_old, size_t size_new);
@@ -70,12 +68,8 @@ fai_bump_level *fai_bump_push(fai_bump *bump, uint64_t serial);
 void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays);
 
 /* Frees all blocks and levels. Keeps memory: one chunk, the size learned for the next time, where
- * it is not sealed. O(1) when it was one chunk. */
+ * it is not sealed; less where little was used so many times. O(1) when it was one chunk. */
 void fai_bump_reset(fai_bump *bump);
-
-/* Where the last level was popped, so that nothing is in use: looks whether too much is held, every
- * so many times. */
-void fai_bump_rest(fai_bump *bump);
 
 /* The same, and gives all chunks back. */
 void fai_bump_release(fai_bump *bump);
@@ -106,6 +100,33 @@ static inline void fai_bump_note_peak(fai_bump *bump) {
     size_t used = (size_t)((uintptr_t)bump->head.cursor - bump->base);
     if (used > bump->peak)
         FAI_STORE_RELAXED(&bump->peak, used);
+}
+
+/* fai_bump_push, for many. */
+static inline fai_bump_level *fai_bump_push_inline(fai_bump *bump, uint64_t serial) {
+    char *cursor = bump->head.cursor;
+    if (FA_UNLIKELY((size_t)(bump->head.limit - cursor) < sizeof(fai_bump_level)))
+        return fai_bump_push(bump, serial);
+    fai_bump_level *level = (fai_bump_level *)(void *)cursor;
+    FAI_STORE_RELAXED(&bump->head.cursor, cursor + sizeof *level);
+    level->older = bump->level;
+    level->serial = ++bump->level_serial;
+    level->chunk = bump->current;
+    level->note = bump->note;
+    bump->level = level;
+    return level;
+}
+
+/* fai_bump_pop of the newest level, which does not stay, where there is nothing to do but to set
+ * the cursor; else false, with nothing done. watched: somebody must see it. */
+static inline bool fai_bump_pop_inline(fai_bump *bump, fai_bump_level *level, bool watched) {
+    if (FA_UNLIKELY(level->chunk != bump->current || bump->alone != NULL || watched))
+        return false;
+    fai_bump_note_peak(bump);
+    bump->turn++;
+    bump->level = level->older;
+    FAI_STORE_RELAXED(&bump->head.cursor, (char *)level);
+    return true;
 }
 
 #endif

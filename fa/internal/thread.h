@@ -5,6 +5,7 @@
 #include "fa/internal/meter.h"
 #include "fa/internal/phase.h"
 #include "fa/internal/queue.h"
+#include "fa/internal/scratch.h"
 #include "fa/internal/tally.h"
 
 /* A piece of memory that an arena bumps through; stands at the start of its span. */
@@ -98,6 +99,8 @@ struct fai_thread {
     fai_hold hold;
     fai_meter meter;
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
+
+    fai_scratch scratch;
 
     /* Pools. */
     fai_pool pool; /* of untagged objects; its next are those of tags */
