@@ -480,7 +480,7 @@ void fai_arena_rewind(fai_thread *thread, char *cursor, uint64_t serial) {
     set_cursor(thread, cursor, chunk ? chunk->end : cursor);
     thread->frame->high = cursor;
     if (fai_thread_is_metered(thread))
-        fai_meter_rewound(thread, serial);
+        fai_meter_rewound(thread);
     fai_arena_rebase(thread);
 }
 

@@ -192,6 +192,54 @@ TEST_P(Budget, PromotedBlocksAreFreedByTheirThread) {
     EXPECT_EQ(stats.pool_remote_count, 0u);
 }
 
+// A promoted block that the program freed itself is reported when its frame ends or is rewound: the
+// hook finds a frame that it can't begin, and may use what is open.
+TEST_P(Budget, HooksLeaveTheFrameAloneThatFreesPromotedBlocks) {
+    fa_alloc_config config = Config();
+    struct State {
+        fa_allocator *allocator = nullptr;
+        size_t reported = 0, begun = 0;
+    } state;
+    config.on_event = [](void *user, const fa_event *event) {
+        State *self = static_cast<State *>(user);
+        if (event->diag != FA_DIAG_FA601)
+            return;
+        self->reported++;
+        self->begun += fa_frame_begin(self->allocator) != nullptr;
+        Ignore(fa_frame_alloc(self->allocator, 64));
+    };
+    config.on_event_user = &state;
+    Allocator allocator(config);
+    state.allocator = allocator;
+    const fa_budget frames = Hard(4000, FA_BUDGET_PROMOTE);
+    ASSERT_EQ(fa_budget_set(allocator, FA_INTENT_FRAME, &frames), FA_OK);
+    const auto freed_already = [&] {
+        void *block = fa_frame_alloc(allocator, 100000);
+        EXPECT_EQ(fa_intent_of(allocator, block), FA_INTENT_HEAP);
+        fa_heap_free(allocator, block);
+    };
+    for (size_t round = 1; round <= 6; round++) {
+        ASSERT_NE(fa_frame_begin(allocator), nullptr);
+        Ignore(fa_frame_alloc(allocator, 64));
+        const size_t used = Used(allocator, FA_INTENT_FRAME), bytes = fa_frame_bytes(allocator);
+        const fa_mark mark = fa_frame_mark(allocator);
+        freed_already();
+        EXPECT_EQ(fa_frame_rewind(allocator, mark), FA_OK);
+        EXPECT_GE(fa_frame_bytes(allocator), bytes);
+        EXPECT_GE(Used(allocator, FA_INTENT_FRAME), used);
+        ExpectValid(allocator);
+        freed_already();
+        EXPECT_EQ(fa_frame_end(allocator), FA_OK);
+        EXPECT_EQ(Used(allocator, FA_INTENT_FRAME), 0u);
+        ExpectValid(allocator);
+        if (GetParam().in_flight == 1) {
+            EXPECT_EQ(state.reported, 2 * round);
+        }
+    }
+    EXPECT_EQ(state.begun, 0u);
+    EXPECT_EQ(Used(allocator, FA_INTENT_HEAP), 0u);
+}
+
 // ---- callbacks of several allocators ----
 
 TEST(BudgetAsk, OfAnotherAllocatorIsAskedInsideOfAnAsk) {

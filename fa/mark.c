@@ -199,6 +199,7 @@ static fa_status rewind_slow(fa_frame *frame, fa_mark mark, bool last) {
     fai_arena_rewind(thread, mark.cursor, mark.serial);
     fai_tally_rewound(thread, fai_arena_used(thread));
     fai_phase_rewound(thread);
+    fai_meter_bury_since(thread, mark.serial); /* may call hooks: everything is in order */
     set_newest(thread, mark.cursor, last ? frame->mark_count : mark.serial);
     fai_slot.site = NULL;
     return FA_OK;

@@ -241,12 +241,23 @@ fai_promoted *fai_meter_find(const fai_thread *thread, const void *block) {
 static void free_promoted(fa_allocator *allocator, fai_thread *by, fai_arena *arena,
                           uint64_t serial) {
     fai_promotions *list = &arena->promoted;
+    if (list->count == 0)
+        return;
+    fai_hold hold = {0};
+    if (by != NULL) /* a program that freed one itself hears of it */
+        hold = fai_frame_hold(by);
     while (list->count != 0 && list->entry[list->count - 1].serial >= serial)
         fai_pool_free_by(allocator, by, list->entry[--list->count].block);
+    if (by != NULL)
+        fai_frame_unhold(by, hold);
 }
 
 void fai_meter_bury(fai_thread *thread, fai_arena *arena) {
     free_promoted(thread->allocator, thread, arena, 0);
+}
+
+void fai_meter_bury_since(fai_thread *thread, uint64_t serial) {
+    free_promoted(thread->allocator, thread, thread->arena, serial);
 }
 
 void fai_meter_bury_all(fai_thread *thread) {
@@ -413,7 +424,7 @@ static size_t cut(size_t from, size_t *bytes, size_t used) {
     return before - kept;
 }
 
-void fai_meter_rewound(fai_thread *thread, uint64_t serial) {
+void fai_meter_rewound(fai_thread *thread) {
     fai_meter *meter = &thread->meter;
     size_t used = fai_arena_used(thread);
     if (meter->account != NULL) {
@@ -431,7 +442,6 @@ void fai_meter_rewound(fai_thread *thread, uint64_t serial) {
         meter->count -= newest->bytes == 0;
     }
     refresh_limit(thread);
-    free_promoted(thread->allocator, thread, thread->arena, serial);
 }
 
 void fai_meter_end(fai_thread *thread) {

@@ -89,8 +89,8 @@ bool fai_meter_expect_tags(fai_thread *thread);
 /* The thread goes on in another tag. */
 void fai_meter_switch(fai_thread *thread);
 
-/* The frame was rewound to a mark with that serial. */
-void fai_meter_rewound(fai_thread *thread, uint64_t serial);
+/* The frame was rewound. */
+void fai_meter_rewound(fai_thread *thread);
 
 /* The frame is over, or its thread is. detach also frees all promoted blocks; under locks too, so
  * what it finds damaged is counted but no hook called. */
@@ -111,6 +111,9 @@ fai_promoted *fai_meter_find(const fai_thread *thread, const void *block);
 
 /* Frees the promoted blocks of an arena whose frame is dead. May call hooks. */
 void fai_meter_bury(fai_thread *thread, struct fai_arena *arena);
+
+/* The same for those that came after a mark, once the open frame was rewound to it. */
+void fai_meter_bury_since(fai_thread *thread, uint64_t serial);
 
 /* The same for all arenas of a thread, as another one would; under locks too. */
 void fai_meter_bury_all(fai_thread *thread);
