@@ -137,7 +137,9 @@ FA_COLD static void settle(fai_thread *thread) {
     }
     if (thread->frame_count >= thread->pool_trim_at) {
         thread->pool_trim_at = due(thread, config->pool_trim_after);
+        fai_hold hold = fai_frame_hold(thread);
         fai_pool_trim(thread, true);
+        fai_frame_unhold(thread, hold);
     }
     schedule(thread);
     if (config->frames_in_flight == 1 && thread->arena->stale) {

@@ -116,6 +116,35 @@ TEST_F(MagazineTest, WhatOthersFreedComesBeforeTheSlabs) {
     GiveAll(allocator);
 }
 
+// An object that was freed twice shows when the frame's end trims the pools: in the middle of it.
+TEST_F(MagazineTest, TheHookOfATrimCantBeginAFrame) {
+    struct State {
+        fa_allocator *allocator = nullptr;
+        size_t reported = 0, begun = 0;
+    } state;
+    config_.pool_trim_after = 1;
+    config_.on_event = [](void *user, const fa_event *event) {
+        State *self = static_cast<State *>(user);
+        if (event->diag != FA_DIAG_FA602)
+            return;
+        self->reported++;
+        self->begun += fa_frame_begin(self->allocator) != nullptr;
+    };
+    config_.on_event_user = &state;
+    Allocator allocator(config_);
+    state.allocator = allocator;
+    void *block = fa_pool_alloc(allocator, 64);
+    fa_pool_free(allocator, block);
+    fa_pool_free(allocator, block);
+    for (int frame = 0; frame < 4; frame++) {
+        ASSERT_NE(fa_frame_begin(allocator), nullptr);
+        EXPECT_EQ(fa_frame_end(allocator), FA_OK);
+        EXPECT_EQ(fa_frame_current(allocator), nullptr);
+    }
+    EXPECT_EQ(state.reported, 1u);
+    EXPECT_EQ(state.begun, 0u);
+}
+
 TEST_F(MagazineTest, NearALimitItTakesWhatIsLeft) {
     for (bool of_thread : {false, true}) {
         config_.pool_magazine_bytes = 64 << 10;
