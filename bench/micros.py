@@ -42,6 +42,14 @@ GROUPS = (
         "heap": "heap pair {} B",
         "heap_touched": "heap pair, touched {} B",
     }),
+    ("Kept and shared objects", {
+        "kept": "object of a frame that is kept {} B",
+        "kept_by_hand": "  copied to the pool by hand {} B",
+        "retained_get": "  handle to pointer",
+        "shared_pair": "one more owner + one less",
+        "shared_make": "shared object + its end {} B",
+        "weak_lock": "weak reference locked + released",
+    }),
     ("Threads", {
         "threads_frame": "frame alloc, {} thread(s)",
         "threads_pool": "pool, {} thread(s)",
