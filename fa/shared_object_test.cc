@@ -230,7 +230,7 @@ TEST_P(SharedObjectTest, CountsDoNotOverflow) {
     EXPECT_EQ(fa_weak_lock(tracked, weak), nullptr);
     EXPECT_EQ(fa_last_error().status, FA_ERROR_FULL);
     EXPECT_EQ(fa_shared_count(tracked, object), FA_SHARED_COUNT_MAX);
-    counts[1] = FA_SHARED_COUNT_MAX;
+    counts[1] = FA_SHARED_COUNT_MAX; // with the owners'
     EXPECT_EQ(fa_weak_hold(tracked, weak), FA_OK);
     EXPECT_EQ(fa_weak_hold(tracked, weak), FA_ERROR_FULL);
     EXPECT_EQ(fa_weak_make(tracked, object).object, nullptr);
