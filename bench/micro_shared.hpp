@@ -12,8 +12,7 @@ struct SharedThing {
     char bytes[64];
 };
 
-/* From now on the program has had a second thread, as an engine has: counts are atomic.
- */
+/* From now on the program has had a second thread, as an engine has: counts are atomic. */
 inline void have_threads() {
     std::thread([] {}).join();
 }
