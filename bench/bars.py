@@ -73,6 +73,8 @@ def _micro_bars(rounds, us):
               "vector_push/1000", stock, 1.1)
     yield bar("pmr resource, 64 B / monotonic_buffer_resource", "pmr_alloc/64", "pmr_alloc/64",
               ["pmr"], 0.9)
+    yield bar("resolve a handle, 100,000 objects / pointer chase through an array",
+              "handle_chase/table", "handle_chase/array", [us], 1.5)
     for count in MAP_ENTRIES:
         for base, text in (("map_insert", "insert"), ("map_find", "find")):
             name = f"{base}/{count}"

@@ -50,6 +50,13 @@ GROUPS = (
         "shared_make": "shared object + its end {} B",
         "weak_lock": "weak reference locked + released",
     }),
+    ("Handles", {
+        "handle_chase": "each of 100,000 names the next, by {}",
+        "handle_get": "each of a list of 100,000, by {}",
+        "handle_pin": "pin + unpin, {}",
+        "handle_pair": "alloc + free {} B",
+        "handle_move": "a move in a compaction {}",
+    }),
     ("Threads", {
         "threads_frame": "frame alloc, {} thread(s)",
         "threads_pool": "pool, {} thread(s)",
@@ -61,7 +68,8 @@ OTHERS = "Others"
 COLLECTION_BASES = ("vector_push", "map_insert", "map_find")
 QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "begin_end",
          "mark_rewind", "mark_alloc/64", "tag", "tag_alloc/64", "phase", "phase_in",
-         "phase_clock", "pmr_alloc/64", "pair/64", "many_1000/64", "many_10000/64")
+         "phase_clock", "pmr_alloc/64", "handle_chase/array", "handle_chase/table", "pair/64",
+         "many_1000/64", "many_10000/64")
 # Begins like this: it needs two processors, one for each thread.
 THREADED = ("threads_", "cross_free")
 _COLLECTIONS = ("vector", "map", "text", "ring")

@@ -165,6 +165,14 @@ class Bars(unittest.TestCase):
         bar = self.verdicts(runs)["pmr resource, 64 B / monotonic_buffer_resource"]
         self.assertEqual((bar.verdict, bar.value), ("met", 0.6))
 
+    def test_resolving_a_handle_is_compared_with_an_array(self):
+        runs = [micro_run("framealloc mmap", 0, {"handle_chase/table": 6.0,
+                                                 "handle_chase/array": 5.0}),
+                micro_run("glibc", 0, {"handle_chase/array": 0.1})]
+        bar = self.verdicts(runs)[
+            "resolve a handle, 100,000 objects / pointer chase through an array"]
+        self.assertEqual((bar.verdict, bar.value), ("met", 1.2))
+
     def test_two_threads_must_reach_the_bar(self):
         us = "framealloc mmap"
         runs = [micro_run(us, 0, {"threads_pool/real_time/threads:1": 2,
