@@ -25,6 +25,7 @@
  *   typed_pool objects of one type, to be walked through
  *   components the same by id
  *   object_cache objects that stay constructed for the next use
+ *   group      memory that belongs together and dies together
  *   scratch    memory of one function
  *   scratch_pool memory with a name, freed at once whenever you like
  *   handle     objects that may be moved, and memory without holes
@@ -49,6 +50,7 @@
 #include "fa/defer.h"
 #include "fa/diag.h"
 #include "fa/frame.h"
+#include "fa/group.h"
 #include "fa/handle.h"
 #include "fa/hash.h"
 #include "fa/heap.h"

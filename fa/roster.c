@@ -153,3 +153,59 @@ fai_named *fai_roster_find(const fai_roster *roster, const char *name) {
             return at;
     return NULL;
 }
+
+/* ---- what both do with a handle ---- */
+
+fai_bump *fai_named_check(fai_bump_head *head, uint64_t serial, size_t size) {
+    if (head == NULL) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    fai_bump *bump = (fai_bump *)(void *)head;
+    if (fai_named_is_open(head, serial))
+        return bump;
+    fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, bump);
+    return NULL;
+}
+
+fai_bump *fai_named_enter(fai_bump_head *head, uint64_t serial, size_t size, bool *entered) {
+    fai_bump *bump = fai_named_check(head, serial, size);
+    return bump != NULL && fai_bump_enter(bump, entered) ? bump : NULL;
+}
+
+void *fai_named_take(fai_bump_head *head, uint64_t serial, size_t size, size_t align) {
+    bool entered;
+    fai_bump *bump = fai_named_enter(head, serial, size, &entered);
+    if (bump == NULL)
+        return NULL;
+    void *block = fai_bump_take(bump, serial, size, align);
+    fai_bump_leave(bump, serial, entered);
+    return block;
+}
+
+void *fai_named_array(fai_bump_head *head, uint64_t serial, size_t count, size_t size,
+                      size_t align) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = 0;
+    return fai_named_take(head, serial, bytes, align);
+}
+
+void *fai_named_zeroed(fai_bump_head *head, uint64_t serial, size_t count, size_t size,
+                       size_t align) {
+    void *block = fai_named_array(head, serial, count, size, align);
+    if (block != NULL)
+        memset(block, 0, count * size);
+    return block;
+}
+
+void *fai_named_copy(fai_bump_head *head, uint64_t serial, const void *source, size_t size) {
+    void *block = NULL;
+    if (source == NULL)
+        fai_fail(FA_ERROR_INVALID, size);
+    else if (!fai_bump_alloc(head, serial, size, &block))
+        block = fai_named_take(head, serial, size, FA_ALIGN_MIN);
+    if (block != NULL)
+        memcpy(block, source, size);
+    return block;
+}

@@ -18,23 +18,8 @@ static fai_scratch_record *record_of(fa_scratch_pool pool) {
     return (fai_scratch_record *)(void *)pool.head;
 }
 
-/* The memory of a live pool; NULL with the reason reported. size: what was asked for. */
-static fai_bump *check(fa_scratch_pool pool, size_t size) {
-    if (pool.head == NULL) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    fai_bump *bump = (fai_bump *)(void *)pool.head;
-    if (FAI_LOAD_RELAXED(&pool.head->serial) == pool.serial && pool.serial != 0)
-        return bump;
-    fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, bump);
-    return NULL;
-}
-
-/* The same, with the calling thread inside until fai_bump_leave. */
 static fai_bump *enter(fa_scratch_pool pool, size_t size, bool *entered) {
-    fai_bump *bump = check(pool, size);
-    return bump != NULL && fai_bump_enter(bump, entered) ? bump : NULL;
+    return fai_named_enter(pool.head, pool.serial, size, entered);
 }
 
 /* ---- finding, making, removing ---- */
@@ -93,8 +78,7 @@ fa_scratch_pool(fa_scratch_pool_open)(fa_allocator *allocator, const char *name,
 }
 
 bool fa_scratch_pool_is_open(fa_scratch_pool pool) {
-    return pool.head != NULL && pool.serial != 0 &&
-           FAI_LOAD_RELAXED(&pool.head->serial) == pool.serial;
+    return fai_named_is_open(pool.head, pool.serial);
 }
 
 fa_status(fa_scratch_pool_remove)(fa_scratch_pool pool) {
@@ -173,7 +157,7 @@ fa_status fa_scratch_pool_stats_get(fa_scratch_pool pool, fa_scratch_pool_stats 
     if (stats == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
     memset(stats, 0, sizeof *stats);
-    const fai_bump *bump = check(pool, 0);
+    const fai_bump *bump = fai_named_check(pool.head, pool.serial, 0);
     if (bump == NULL)
         return fa_last_error().status;
     if (fill(pool, stats))
@@ -208,40 +192,24 @@ size_t fa_scratch_pool_visit(fa_allocator *allocator,
 
 /* ---- blocks ---- */
 
-static void *take(fa_scratch_pool pool, size_t size, size_t align) {
-    bool entered;
-    fai_bump *bump = enter(pool, size, &entered);
-    if (bump == NULL)
-        return NULL;
-    void *block = fai_bump_take(bump, pool.serial, size, align);
-    fai_bump_leave(bump, pool.serial, entered);
-    return block;
-}
-
 void *fai_scratch_pool_alloc_slow(fa_scratch_pool pool, size_t size) {
-    return take(pool, size, FA_ALIGN_MIN);
+    return fai_named_take(pool.head, pool.serial, size, FA_ALIGN_MIN);
 }
 
 void *(fa_scratch_pool_alloc_aligned)(fa_scratch_pool pool, size_t size, size_t align) {
-    return take(pool, size, align);
+    return fai_named_take(pool.head, pool.serial, size, align);
 }
 
 void *(fai_scratch_pool_array)(fa_scratch_pool pool, size_t count, size_t size, size_t align) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        bytes = 0;
-    return take(pool, bytes, align);
+    return fai_named_array(pool.head, pool.serial, count, size, align);
 }
 
 void *(fai_scratch_pool_zeroed)(fa_scratch_pool pool, size_t count, size_t size, size_t align) {
-    void *block = (fai_scratch_pool_array)(pool, count, size, align);
-    if (block != NULL)
-        memset(block, 0, count * size);
-    return block;
+    return fai_named_zeroed(pool.head, pool.serial, count, size, align);
 }
 
 void *(fa_scratch_pool_alloc_zeroed)(fa_scratch_pool pool, size_t count, size_t size) {
-    return (fai_scratch_pool_zeroed)(pool, count, size, FA_ALIGN_MIN);
+    return fai_named_zeroed(pool.head, pool.serial, count, size, FA_ALIGN_MIN);
 }
 
 void *(fa_scratch_pool_grow)(fa_scratch_pool pool, void *block, size_t size_old, size_t size_new) {
@@ -255,14 +223,7 @@ void *(fa_scratch_pool_grow)(fa_scratch_pool pool, void *block, size_t size_old,
 }
 
 void *(fa_scratch_pool_copy)(fa_scratch_pool pool, const void *source, size_t size) {
-    if (source == NULL) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    void *block = (fa_scratch_pool_alloc)(pool, size);
-    if (block != NULL)
-        memcpy(block, source, size);
-    return block;
+    return fai_named_copy(pool.head, pool.serial, source, size);
 }
 
 char *(fa_scratch_pool_copy_string)(fa_scratch_pool pool, const char *string) {

@@ -177,6 +177,28 @@
 #define fa_frame_speculate_in(...) FAI_AT(fa_frame_speculate_in(__VA_ARGS__))
 #endif
 
+#if defined(FAI_GROUP_DECLARED) && !defined(FAI_GROUP_SITES)
+#define FAI_GROUP_SITES
+#define fa_group_create(allocator, name) FAI_AT(fa_group_create((allocator), (name)))
+#define fa_group_free(group) FAI_AT(fa_group_free((group)))
+#define fa_group_alloc(group, size) FAI_AT(fa_group_alloc((group), (size)))
+#define fa_group_alloc_aligned(group, size, align)                                                 \
+    FAI_AT(fa_group_alloc_aligned((group), (size), (align)))
+#define fa_group_alloc_batch(group, count, size)                                                   \
+    FAI_AT(fa_group_alloc_batch((group), (count), (size)))
+#define fa_group_alloc_zeroed(group, count, size)                                                  \
+    FAI_AT(fa_group_alloc_zeroed((group), (count), (size)))
+/* The commas of a lambda expression do not separate arguments. */
+#define fa_group_alloc_with(...) FAI_AT(fa_group_alloc_with(__VA_ARGS__))
+#define fa_group_defer(...) FAI_AT(fa_group_defer(__VA_ARGS__))
+#define fai_group_array(group, count, size, align)                                                 \
+    FAI_AT(fai_group_array((group), (count), (size), (align)))
+#define fai_group_zeroed(group, count, size, align)                                                \
+    FAI_AT(fai_group_zeroed((group), (count), (size), (align)))
+#define fa_group_copy(group, source, size) FAI_AT(fa_group_copy((group), (source), (size)))
+#define fa_group_copy_string(group, string) FAI_AT(fa_group_copy_string((group), (string)))
+#endif
+
 #if defined(FAI_SCRATCH_DECLARED) && !defined(FAI_SCRATCH_SITES)
 #define FAI_SCRATCH_SITES
 /* Scopes and their conflicts may be compound literals. */

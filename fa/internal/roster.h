@@ -50,6 +50,26 @@ fai_named *fai_roster_find(const fai_roster *roster, const char *name);
 /* The record after another one, NULL: the first; those that come meanwhile may be among them. */
 fai_named *fai_roster_next(const fai_roster *roster, const fai_named *after);
 
+/* ---- what both do with a handle ---- */
+
+/* The memory that a handle names; NULL with the reason reported. size: what was asked for. */
+fai_bump *fai_named_check(fai_bump_head *head, uint64_t serial, size_t size);
+
+/* The same, with the calling thread inside until fai_bump_leave. */
+fai_bump *fai_named_enter(fai_bump_head *head, uint64_t serial, size_t size, bool *entered);
+
+/* Allocations, all checks included. */
+void *fai_named_take(fai_bump_head *head, uint64_t serial, size_t size, size_t align);
+void *fai_named_array(fai_bump_head *head, uint64_t serial, size_t count, size_t size,
+                      size_t align);
+void *fai_named_zeroed(fai_bump_head *head, uint64_t serial, size_t count, size_t size,
+                       size_t align);
+void *fai_named_copy(fai_bump_head *head, uint64_t serial, const void *source, size_t size);
+
+static inline bool fai_named_is_open(const fai_bump_head *head, uint64_t serial) {
+    return head != NULL && serial != 0 && FAI_LOAD_RELAXED(&head->serial) == serial;
+}
+
 /* Whether a record can be looked into: not where a thread was that did not survive a fork. */
 static inline bool fai_named_is_whole(const fai_named *named) {
     return FAI_LOAD_RELAXED(&named->bump.base) != 0;

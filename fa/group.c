@@ -1,0 +1,206 @@
+#include "fa/group.h"
+
+#include "fa/internal/group.h"
+
+#include <string.h>
+
+/* Stands before its object. */
+typedef struct destructor {
+    struct destructor *older;
+    fa_destructor_fn *function;
+    void *object;
+} destructor;
+#define DESTRUCTOR_BYTES ((sizeof(destructor) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
+
+typedef struct fai_group {
+    fai_named named; /* must be first */
+    fai_owned owned;
+    destructor *newest;
+    uint64_t destructor_count; /* atomic */
+} fai_group;
+
+bool fai_groups_create(fa_allocator *allocator) {
+    return fai_roster_create(allocator, &allocator->groups, sizeof(fai_group));
+}
+
+static fai_group *record_of(fa_group group) { return (fai_group *)(void *)group.head; }
+
+/* ---- making and freeing ---- */
+
+/* Of a group that no handle names any more. Newer destructors can't come. */
+static void bury(fa_allocator *allocator, fai_group *record) {
+    for (destructor *newest; (newest = record->newest) != NULL;) {
+        record->newest = newest->older;
+        newest->function(newest->object);
+    }
+    fai_bump_release(&record->named.bump);
+    fai_roster_give(&allocator->groups, &record->named);
+}
+
+/* With the allocator. In the child of a fork, one that another thread was about to change stays. */
+static void destroy(fa_allocator *allocator, fai_owned *owned) {
+    fai_group *record = (fai_group *)(void *)((char *)owned - offsetof(fai_group, owned));
+    uint64_t serial = FAI_LOAD_RELAXED(&record->named.bump.head.serial);
+    if (fai_named_is_whole(&record->named) &&
+        fai_roster_close(&allocator->groups, &record->named, serial))
+        bury(allocator, record);
+}
+
+static const fai_owned_kind k_groups = {destroy, NULL, NULL, NULL};
+
+fa_group(fa_group_create)(fa_allocator *allocator, const char *name) {
+    fa_group group = {NULL, 0};
+    if (allocator == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return group;
+    }
+    fai_roster *roster = &allocator->groups;
+    fai_group *record = (fai_group *)(void *)fai_roster_take(allocator, roster);
+    if (record == NULL)
+        return group;
+    fai_bump_create(&record->named.bump, allocator, 0, 0, true);
+    fai_owned_add(allocator, &record->owned, &k_groups);
+    pthread_mutex_lock(&roster->lock);
+    group.serial = fai_roster_open(roster, &record->named, name ? name : "");
+    pthread_mutex_unlock(&roster->lock);
+    group.head = &record->named.bump.head;
+    return group;
+}
+
+fa_status(fa_group_free)(fa_group group) {
+    bool entered;
+    fai_bump *bump = fai_named_enter(group.head, group.serial, 0, &entered);
+    if (bump == NULL)
+        return fa_last_error().status;
+    fa_allocator *allocator = bump->allocator;
+    fai_group *record = record_of(group);
+    if (!fai_roster_close(&allocator->groups, &record->named, group.serial))
+        return fai_report(allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+    fai_owned_remove(allocator, &record->owned);
+    bury(allocator, record);
+    return FA_OK;
+}
+
+bool fa_group_is_open(fa_group group) { return fai_named_is_open(group.head, group.serial); }
+
+/* ---- numbers ---- */
+
+/* False, and all zero, when the group was freed. */
+static bool fill(fa_allocator *allocator, fa_group group, fa_group_stats *stats) {
+    const fai_group *record = record_of(group);
+    const fai_bump *bump = &record->named.bump;
+    fai_roster *roster = &allocator->groups;
+    memset(stats, 0, sizeof *stats);
+    pthread_mutex_lock(&roster->lock);
+    bool same = FAI_LOAD_RELAXED(&group.head->serial) == group.serial;
+    if (same) {
+        memcpy(stats->name, record->named.name, sizeof stats->name);
+        stats->bytes = fai_bump_used(bump);
+        stats->bytes_held = FAI_LOAD_RELAXED(&bump->held);
+        stats->object_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
+        stats->destructor_count = FAI_LOAD_RELAXED(&record->destructor_count);
+    }
+    pthread_mutex_unlock(&roster->lock);
+    return same;
+}
+
+fa_status fa_group_stats_get(fa_group group, fa_group_stats *stats) {
+    if (stats == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    memset(stats, 0, sizeof *stats);
+    const fai_bump *bump = fai_named_check(group.head, group.serial, 0);
+    if (bump == NULL)
+        return fa_last_error().status;
+    if (fill(bump->allocator, group, stats))
+        return FA_OK;
+    return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+}
+
+size_t fa_group_count(const fa_allocator *allocator) {
+    return allocator ? FAI_LOAD_RELAXED(&allocator->groups.count) : 0;
+}
+
+size_t fa_group_visit(fa_allocator *allocator,
+                      void (*visit)(void *user, fa_group group, const fa_group_stats *stats),
+                      void *user) {
+    if (allocator == NULL || visit == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return 0;
+    }
+    size_t count = 0;
+    const fai_roster *roster = &allocator->groups;
+    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+        fa_group group = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
+        fa_group_stats stats;
+        if (group.serial == 0 || !fill(allocator, group, &stats))
+            continue;
+        visit(user, group, &stats);
+        count++;
+    }
+    return count;
+}
+
+/* ---- objects ---- */
+
+void *fai_group_alloc_slow(fa_group group, size_t size) {
+    return fai_named_take(group.head, group.serial, size, FA_ALIGN_MIN);
+}
+
+void *(fa_group_alloc_aligned)(fa_group group, size_t size, size_t align) {
+    return fai_named_take(group.head, group.serial, size, align);
+}
+
+void *(fai_group_array)(fa_group group, size_t count, size_t size, size_t align) {
+    return fai_named_array(group.head, group.serial, count, size, align);
+}
+
+void *(fai_group_zeroed)(fa_group group, size_t count, size_t size, size_t align) {
+    return fai_named_zeroed(group.head, group.serial, count, size, align);
+}
+
+void *(fa_group_alloc_zeroed)(fa_group group, size_t count, size_t size) {
+    return fai_named_zeroed(group.head, group.serial, count, size, FA_ALIGN_MIN);
+}
+
+static void enlist(fa_group group, destructor *at, fa_destructor_fn *function, void *object) {
+    fai_group *record = record_of(group);
+    *at = (destructor){record->newest, function, object};
+    record->newest = at;
+    FAI_BUMP(&record->destructor_count, 1);
+}
+
+void *(fa_group_alloc_with)(fa_group group, size_t size, size_t align, fa_destructor_fn *function) {
+    if (function == NULL || size - 1 >= FA_SIZE_MAX || !fai_is_power_of_two(align) ||
+        align > FA_ALIGN_MAX) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    size_t before = align > DESTRUCTOR_BYTES ? align : DESTRUCTOR_BYTES;
+    void *block;
+    if (align > FA_ALIGN_MIN || !fai_bump_alloc(group.head, group.serial, before + size, &block))
+        block = fai_named_take(group.head, group.serial, before + size, align);
+    if (block == NULL)
+        return NULL;
+    char *object = (char *)block + before;
+    enlist(group, (destructor *)(void *)(object - DESTRUCTOR_BYTES), function, object);
+    return object;
+}
+
+fa_status(fa_group_defer)(fa_group group, fa_destructor_fn *function, void *argument) {
+    if (function == NULL)
+        return fai_fail(FA_ERROR_INVALID, DESTRUCTOR_BYTES);
+    void *block = (fa_group_alloc)(group, DESTRUCTOR_BYTES);
+    if (block == NULL)
+        return fa_last_error().status;
+    enlist(group, (destructor *)block, function, argument);
+    return FA_OK;
+}
+
+void *(fa_group_copy)(fa_group group, const void *source, size_t size) {
+    return fai_named_copy(group.head, group.serial, source, size);
+}
+
+char *(fa_group_copy_string)(fa_group group, const char *string) {
+    return (char *)fai_named_copy(group.head, group.serial, string,
+                                  string ? strlen(string) + 1 : 0);
+}
