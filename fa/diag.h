@@ -48,6 +48,13 @@ typedef enum fa_severity {
       "each thread begins its own frame and allocates from that")                                  \
     X(FA202, FA_SEVERITY_WARNING, "a thread could not be attached",                                \
       "raise thread_count_max, or attach before the backend is sealed and before thread exit")     \
+    X(FA203, FA_SEVERITY_ERROR, "a barrier was used by a thread that is not a member of it",       \
+      "call fa_barrier_join on each thread before, and fa_barrier_leave after its last use")       \
+    X(FA204, FA_SEVERITY_ERROR,                                                                    \
+      "a barrier was signalled twice in one generation, or waited at without a signal",            \
+      "signal once, then wait, in each generation")                                                \
+    X(FA205, FA_SEVERITY_ERROR, "a barrier was destroyed while threads wait at it",                \
+      "let them leave before, or wait with a time-out")                                            \
     X(FA301, FA_SEVERITY_WARNING, "the allocator reached its limit of backend memory",             \
       "raise bytes_max, or free something and retry")                                              \
     X(FA302, FA_SEVERITY_WARNING, "a budget is used up",                                           \

@@ -32,6 +32,7 @@
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
  *   thread     attach and detach by hand
+ *   barrier    threads that go from frame to frame together
  *   budget     limits on what everybody, a tag or a thread may hold
  *   reserve    what is tried before memory is refused
  *   stream     large blocks under a budget, loaded and evicted
@@ -41,6 +42,7 @@
 
 #include "fa/allocator.h"
 #include "fa/backend.h"
+#include "fa/barrier.h"
 #include "fa/base.h"
 #include "fa/budget.h"
 #include "fa/bump.h"

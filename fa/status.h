@@ -21,7 +21,10 @@ FA_EXTERN_C_BEGIN
     X(FA_ERROR_BACKEND, "the backend is unknown, unavailable or misconfigured")                    \
     X(FA_ERROR_UNSUPPORTED, "this platform or backend can't do that")                              \
     X(FA_ERROR_FULL, "the collection is full")                                                     \
-    X(FA_ERROR_EXISTS, "the key is there already")
+    X(FA_ERROR_EXISTS, "the key is there already")                                                 \
+    X(FA_ERROR_STATE, "it is not in a state that allows the call")                                 \
+    X(FA_ERROR_TIMEOUT, "the time was over")                                                       \
+    X(FA_ERROR_TAKEN, "somebody has taken it already")
 
 typedef enum fa_status {
 #define FA_STATUS_ENUM(name, text) name,

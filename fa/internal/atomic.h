@@ -49,9 +49,6 @@ static inline void fai_link_write(void *object, void *next) { memcpy(object, &ne
 #define FAI_CAS_SEQ(pointer, expected, desired)                                                    \
     __atomic_compare_exchange_n((pointer), (expected), (desired), true, __ATOMIC_SEQ_CST,          \
                                 __ATOMIC_RELAXED)
-#define FAI_CAS_ACQUIRE(pointer, expected, desired)                                                \
-    __atomic_compare_exchange_n((pointer), (expected), (desired), true, __ATOMIC_ACQUIRE,          \
-                                __ATOMIC_RELAXED)
 #define FAI_CAS_ACQ_REL(pointer, expected, desired)                                                \
     __atomic_compare_exchange_n((pointer), (expected), (desired), true, __ATOMIC_ACQ_REL,          \
                                 __ATOMIC_RELAXED)

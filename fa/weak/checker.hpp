@@ -109,29 +109,38 @@ struct Lock {
     void Give() { mutex.unlock(RL_INFO); }
 };
 
-// The kernel's futex calls: look and sleep, or wake, are one step each. In the kernel a lock orders
-// those of one futex; here an update of its own.
-template <typename Word> struct Futex {
-    rl::atomic<int> kernel;
-    Futex() { kernel.store(0, rl::mo_relaxed, RL_INFO); }
+// The kernel's futex calls: to look and fall asleep, and to wake, are one step each. There a lock
+// orders those of one word; here an update does. A suite that sleeps has one of these.
+struct Kernel {
+    rl::atomic<int> lock;
 
-    // Returns false when the time was over (is_timed), as may be at any moment.
+    Kernel() {
+        lock.store(0, rl::mo_relaxed, RL_INFO);
+        Now() = this;
+    }
+    static Kernel *&Now() {
+        static Kernel *now;
+        return now;
+    }
+
+    // Returns false when the time was over, as may be at any moment when it is_timed.
+    template <typename Word>
     bool Wait(rl::atomic<Word> *word, Word expected, Word mask, bool is_timed) {
         rl::context &context = rl::ctx();
         context.sched();
         {
             rl::preemption_disabler one_step(context);
-            kernel.fetch_add(0, rl::mo_acq_rel, RL_INFO);
+            lock.fetch_add(0, rl::mo_acq_rel, RL_INFO);
             if ((word->load(rl::mo_relaxed, RL_INFO) & mask) != (expected & mask))
                 return true;
         }
         return word->wait(context, is_timed, false, RL_INFO) != rl::unpark_reason_timeout;
     }
-    void Wake(rl::atomic<Word> *word) {
+    template <typename Word> void Wake(rl::atomic<Word> *word) {
         rl::context &context = rl::ctx();
         context.sched();
         rl::preemption_disabler one_step(context);
-        kernel.fetch_add(0, rl::mo_acq_rel, RL_INFO);
+        lock.fetch_add(0, rl::mo_acq_rel, RL_INFO);
         word->wake(context, 1 << 20, RL_INFO);
     }
 };
@@ -224,7 +233,8 @@ void EachOrderMatters(const std::vector<Harmless> &harmless, uint64_t count) {
 
 } // namespace weak
 
-// ---- what stands in for fa/internal/atomic.h, and the relaxed operations of fa/fast.h ----
+// ---- what stands in for fa/internal/atomic.h, fa/internal/futex.h and the relaxed operations of
+// fa/fast.h ----
 
 #define FAI_ATOMIC_H
 #define FAI_ATOMIC(type) rl::atomic<type>
@@ -238,6 +248,12 @@ static inline void *fai_link_read(const void *object) {
 static inline void fai_link_write(void *object, void *next) {
     FAI_WRITE(static_cast<weak::Object *>(object)->link, next);
 }
+
+#define FAI_FUTEX_H
+typedef bool fai_deadline; // whether there is one
+#define FAI_FUTEX_WAIT(word, expected, deadline)                                                   \
+    weak::Kernel::Now()->Wait<uint64_t>((word), (expected), 0xFFFFFFFFu, (deadline))
+#define FAI_FUTEX_WAKE(word) weak::Kernel::Now()->Wake<uint64_t>(word)
 
 #define WEAK_ORDER(operation, kind, order)                                                         \
     (__extension__({                                                                               \
