@@ -1,7 +1,7 @@
 #include "fa/internal/bump.h"
 
+#include "fa/internal/guard.h"
 #include "fa/internal/heap.h"
-#include "fa/internal/poison.h"
 #include "fa/internal/pool.h"
 #include "fa/pool.h"
 
@@ -60,62 +60,20 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
 
 /* ---- what watches see ---- */
 
-struct fai_bump_note {
-    fai_bump_note *previous;
-    char *block;
-    size_t size; /* as asked for */
-    uint64_t magic;
-    fa_site site;
-};
-#define NOTE_MAGIC ((uint64_t)0xB0A3E0B10C4A22ull)
-#define NOTE_BYTES ((sizeof(fai_bump_note) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
-
-static fai_bump_note *note_of(char *block) { return (fai_bump_note *)(void *)(block - NOTE_BYTES); }
-
-static char *watched_end(const fai_bump_note *note) {
-    return note->block + fai_round_up(note->size, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
-}
-
-/* Contents of a block from `from` on, the guard behind it, and the poison. */
-static void dress(const fa_allocator *allocator, const fai_bump_note *note, size_t from) {
-    size_t rest = (size_t)(watched_end(note) - note->block) - note->size;
-    fai_unpoison(note->block + from, note->size - from + rest);
-    if (allocator->checks & FA_CHECK_FILL)
-        memset(note->block + from, FAI_FILL_FRESH, note->size - from);
-    if (allocator->checks & FA_CHECK_GUARD)
-        memset(note->block + note->size, FAI_FILL_GUARD, rest);
-    fai_unpoison(note->block + from, note->size - from);
-    fai_poison(note->block + note->size, rest);
-}
-
 /* Takes notes off down to that one; reports FA604 when somebody wrote past a block, FA606 when a
  * note is damaged itself. */
-static void retire(fai_bump *bump, const fai_bump_note *last) {
-    fa_allocator *allocator = bump->allocator;
+static void retire(fai_bump *bump, const fai_note *last) {
     while (bump->note != last) {
-        fai_bump_note *note = bump->note;
-        fai_unpoison_defined(note, sizeof *note);
-        if (note->magic != NOTE_MAGIC)
-            fai_report(allocator, FA_DIAG_FA606, FA_ERROR_CORRUPT, 0, 0, note);
+        fai_note *note = bump->note;
+        fai_guard_open(bump->allocator, note);
         bump->note = note->previous;
-        if ((allocator->checks & FA_CHECK_GUARD) == 0)
-            continue;
-        const char *end = note->block + note->size;
-        size_t rest = (size_t)(watched_end(note) - end);
-        fai_unpoison_defined(end, rest);
-        if (!fai_is_filled(end, FAI_FILL_GUARD, rest))
-            fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, note->size, 0, note->block,
-                          note->site);
+        fai_guard_check(bump->allocator, note);
     }
 }
 
 static void bury(const fai_bump *bump, char *from, const char *to) {
-    if (!bump->allocator->watched)
-        return;
-    fai_unpoison(from, (size_t)(to - from));
-    if (bump->allocator->checks & FA_CHECK_FILL)
-        memset(from, FAI_FILL_DEAD, (size_t)(to - from));
-    fai_poison(from, (size_t)(to - from));
+    if (bump->allocator->watched)
+        fai_guard_bury(bump->allocator, from, to, to);
 }
 
 /* ---- chunks ---- */
@@ -268,19 +226,13 @@ static char *take(fai_bump *bump, uint64_t serial, size_t bytes, size_t align, s
 }
 
 static char *take_noted(fai_bump *bump, uint64_t serial, size_t size, size_t align) {
-    size_t bytes =
-        NOTE_BYTES + (align - FA_ALIGN_MIN) + fai_round_up(size, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
     fa_site site = fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0};
-    char *start = take(bump, serial, bytes, FA_ALIGN_MIN, size);
-    if (start == NULL)
+    char *memory = take(bump, serial, fai_note_bytes(size, align), FA_ALIGN_MIN, size);
+    if (memory == NULL)
         return NULL;
-    char *block = fai_align_up(start + NOTE_BYTES, align);
-    fai_bump_note *note = note_of(block);
-    fai_unpoison(note, sizeof *note);
-    *note = (fai_bump_note){bump->note, block, size, NOTE_MAGIC, site};
-    bump->note = note;
-    dress(bump->allocator, note, 0);
-    fai_poison(note, sizeof *note);
+    fai_note what = {.previous = bump->note, .size = size, .site = site};
+    char *block;
+    bump->note = fai_guard_make(bump->allocator, memory, align, what, &block);
     return block;
 }
 
@@ -311,7 +263,7 @@ bool fai_bump_owns(const fai_bump *bump, const void *pointer) {
 /* Gives the newest block a new size where it lies; its size is what it was given with. */
 static bool resize_newest(fai_bump *bump, char *block, size_t size_old, size_t size_new) {
     const fai_bump_chunk *chunk = bump->current;
-    fai_bump_note *note = bump->allocator->watched ? note_of(block) : NULL;
+    fai_note *note = bump->allocator->watched ? fai_note_of(block) : NULL;
     size_t guard = note ? FAI_GUARD_BYTES : 0;
     if (chunk == NULL || block < fai_bump_start(chunk) || block >= chunk->end ||
         note != bump->note ||
@@ -327,7 +279,7 @@ static bool resize_newest(fai_bump *bump, char *block, size_t size_old, size_t s
     bump->head.limit = cursor;
     fai_unpoison_defined(note, sizeof *note);
     note->size = size_new;
-    dress(bump->allocator, note, size_old < size_new ? size_old : size_new);
+    fai_guard_dress(bump->allocator, note, size_old < size_new ? size_old : size_new);
     fai_poison(note, sizeof *note);
     if (cursor < cursor_old)
         bury(bump, cursor, cursor_old);
@@ -338,13 +290,8 @@ static bool resize_newest(fai_bump *bump, char *block, size_t size_old, size_t s
 static bool is_size(const fai_bump *bump, char *block, size_t size) {
     if (!bump->allocator->watched)
         return size - 1 < FA_SIZE_MAX;
-    fai_bump_note *note = note_of(block);
-    if (!fai_bump_owns(bump, note))
-        return false;
-    fai_unpoison_defined(note, sizeof *note);
-    bool same = note->magic == NOTE_MAGIC && note->block == block && note->size == size;
-    fai_poison(note, sizeof *note);
-    return same;
+    fai_note *note = fai_note_of(block);
+    return fai_bump_owns(bump, note) && fai_guard_matches(note, block, size);
 }
 
 void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_old,

@@ -14,15 +14,12 @@ typedef struct fai_bump_chunk {
     uint64_t serial;             /* of the newest level when it was taken for one block */
 } fai_bump_chunk;
 
-/* With checks or a sanitizer: what stands before each block, newest first. */
-typedef struct fai_bump_note fai_bump_note;
-
 /* A position to go back to; stands in the memory itself. */
 typedef struct fai_bump_level {
     struct fai_bump_level *older;
     uint64_t serial; /* greater than that of the older one */
     fai_bump_chunk *chunk;
-    fai_bump_note *note; /* the newest one then */
+    struct fai_note *note; /* the newest one then */
 } fai_bump_level;
 
 typedef struct fai_bump {
@@ -33,7 +30,7 @@ typedef struct fai_bump {
     fai_bump_chunk *alone;   /* with one block each, newest first */
     fai_bump_chunk *kept;    /* empty ones */
     fai_bump_level *level;   /* the newest; NULL: none */
-    fai_bump_note *note;
+    struct fai_note *note;
     uint64_t level_serial; /* of the last level made; never lowered */
     size_t alone_bytes;    /* in use by blocks that have a chunk of their own */
     size_t held;           /* bytes of all chunks; atomic */

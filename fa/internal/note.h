@@ -1,12 +1,9 @@
-/* What checks and sanitizers add to a frame block: note | block | rest of its last 16 bytes and 16
- * guard bytes. Only where the allocator is watched. */
+/* The guards of frame blocks (guard.h). Only where the allocator is watched. */
 #ifndef FAI_NOTE_H
 #define FAI_NOTE_H
 
 #include "fa/internal/arena.h"
-
-/* What a block takes of the arena, at an address that is a multiple of 16. */
-size_t fai_note_bytes(size_t size, size_t align);
+#include "fa/internal/guard.h"
 
 /* Allocates a block with its note. NULL with the reason reported. */
 void *fai_note_alloc(fai_thread *thread, size_t size, size_t align);

@@ -34,19 +34,9 @@ typedef struct fai_arena {
     bool outgrown;       /* more than one chunk in this frame, counted once */
     bool trim_due;       /* look whether it is too large before its next use */
     bool stale;          /* chunks to be rebuilt before the next use */
-    struct fai_frame_note *newest_note;
-    fai_promotions promoted; /* blocks of the frame that pool or heap served */
+    struct fai_note *newest_note; /* with checks or a sanitizer */
+    fai_promotions promoted;      /* blocks of the frame that pool or heap served */
 } fai_arena;
-
-/* With checks or a sanitizer: what stands before each frame block, newest first. */
-typedef struct fai_frame_note {
-    struct fai_frame_note *previous;
-    char *block;
-    size_t size;     /* as asked for */
-    uint64_t serial; /* of the newest mark when it was made */
-    uint64_t magic;
-    fa_site site;
-} fai_frame_note;
 
 /* Serials above < serial <= upto belong to marks that a rewind to an older one killed. */
 typedef struct fai_dead_marks {
