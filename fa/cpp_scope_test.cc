@@ -2,6 +2,9 @@
 #include "fa/fa.hpp"
 #include "fa/testing.hpp"
 
+#include <string>
+#include <vector>
+
 using namespace fa_testing;
 
 namespace {
@@ -138,6 +141,42 @@ TEST(CppScope, Mark) {
     EXPECT_EQ(frame.end(), FA_OK);
     fa::mark_scope none(allocator);
     EXPECT_FALSE(none);
+}
+
+TEST(CppScope, Scratch) {
+    Allocator allocator(Plain());
+    fa::scratch_scope result(allocator);
+    ASSERT_TRUE(result);
+    int *kept = nullptr;
+    {
+        fa::scratch_scope own(allocator, result);
+        ASSERT_TRUE(own);
+        int *gone = fa_scratch_array(own, int, 100);
+        kept = fa_scratch_array(result, int, 100);
+        ASSERT_TRUE(gone != nullptr && kept != nullptr);
+        gone[99] = kept[99] = 7;
+        fa::scratch_scope third(allocator, result, own);
+        EXPECT_TRUE(third);
+        EXPECT_EQ(third.end(), FA_OK);
+        EXPECT_FALSE(third);
+        EXPECT_EQ(third.end(), FA_OK);
+    }
+    EXPECT_EQ(kept[99], 7);
+    {
+        fa::scratch_resource resource(result), same(result);
+        EXPECT_TRUE(resource == same);
+        EXPECT_TRUE(IsAligned(resource.allocate(0, 256), 256));
+        std::pmr::vector<std::pmr::string> names(&resource);
+        for (int i = 0; i < 1000; i++)
+            names.emplace_back("a name that does not fit into a string itself");
+        EXPECT_EQ(names[999], names[0]);
+        EXPECT_THROW((void)resource.allocate(SIZE_MAX, 16), std::bad_alloc);
+    }
+    EXPECT_EQ(result.end(), FA_OK);
+    fa::scratch_scope none(nullptr);
+    EXPECT_FALSE(none);
+    fa::scratch_resource nothing(none);
+    EXPECT_THROW((void)nothing.allocate(16, 16), std::bad_alloc);
 }
 
 } // namespace

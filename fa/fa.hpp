@@ -1,8 +1,10 @@
 /* framealloc in C++17: namespace fa, header only, on top of fa.h. Read in this order.
  *
- *   cpp/scope        an allocator, a frame, a tag, a phase and a mark that end with their object
+ *   cpp/scope        an allocator, frames, tags, phases, marks and scratch memory that end with
+ *                    their object
  *   cpp/owner        pool_ptr, heap_ptr: objects that are destroyed and freed
  *   cpp/frame_owner  frame_ptr, frame_new: objects that die with a frame
+ *   cpp/shared       shared_ptr, weak_ptr: objects with several owners
  *   cpp/allocator    fa::allocator<T> for containers, std::pmr::memory_resource
  *
  * Compiles with -fno-exceptions and -fno-rtti. Nothing here throws but what a constructor of yours
@@ -15,6 +17,7 @@
 #include "fa/cpp/frame_owner.hpp"
 #include "fa/cpp/owner.hpp"
 #include "fa/cpp/scope.hpp"
+#include "fa/cpp/shared.hpp"
 #include "fa/fa.h"
 
 #endif

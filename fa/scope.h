@@ -21,6 +21,7 @@
  *                                                fa_tag_enter, fa_tag_leave
  *     fa_mark_scope_in(frame, name), mark.h      fa_mark_guard_begin_in, fa_mark_guard_end
  *     fa_phase_scope_in(frame, text), phase.h    fa_phase_begin_in, fa_phase_end_in
+ *     fa_scratch_scope(allocator, name), scratch.h   fa_scratch_begin, fa_scratch_end
  *
  * As with every cleanup, nobody may jump past the declaration into its scope. C++ has destructors:
  * fa.hpp. */

@@ -31,6 +31,7 @@
 #include "fa/frame.h"
 #include "fa/heap.h"
 #include "fa/pool.h"
+#include "fa/scratch.h"
 
 #include <cstdlib>
 #include <limits>
@@ -209,6 +210,32 @@ class frame_resource final : public std::pmr::memory_resource {
 
     fa_frame *frame_ = nullptr;
     fa_allocator *allocator_ = nullptr; /* nullptr: the frame counts */
+};
+
+/* Memory of a scratch scope (fa/scratch.h), on its thread; deallocate does nothing. */
+class scratch_resource final : public std::pmr::memory_resource {
+  public:
+    explicit scratch_resource(fa_scratch scratch) noexcept : scratch_(scratch) {}
+
+  private:
+    void *do_allocate(size_t bytes, size_t align) override {
+        bytes = bytes != 0 ? bytes : 1;
+        void *block = align <= FA_ALIGN_MIN ? (fa_scratch_alloc)(scratch_, bytes)
+                                            : (fa_scratch_alloc_aligned)(scratch_, bytes, align);
+        if (FA_UNLIKELY(block == nullptr))
+            inside::refused();
+        return block;
+    }
+    void do_deallocate(void *, size_t, size_t) override {}
+    bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override {
+        if (this == &other)
+            return true;
+        const scratch_resource *same = inside::same_kind<scratch_resource>(other);
+        return same != nullptr && same->scratch_.serial == scratch_.serial &&
+               same->scratch_.head == scratch_.head;
+    }
+
+    fa_scratch scratch_;
 };
 
 /* Pool memory: any thread allocates and frees. */

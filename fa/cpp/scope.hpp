@@ -1,5 +1,5 @@
-/* Scopes of C++: an allocator, a frame, a tag, a phase and a mark that end with their object. Part
- * of fa.hpp, which says what holds for all. */
+/* Scopes of C++: an allocator, a frame, a tag, a phase, a mark and scratch memory that end with
+ * their object. Part of fa.hpp, which says what holds for all. */
 #ifndef FA_CPP_SCOPE_HPP
 #define FA_CPP_SCOPE_HPP
 
@@ -7,6 +7,7 @@
 #include "fa/frame.h"
 #include "fa/mark.h"
 #include "fa/phase.h"
+#include "fa/scratch.h"
 #include "fa/tag.h"
 
 #include <utility>
@@ -124,6 +125,33 @@ class mark_scope : scope {
 
   private:
     fa_mark_guard guard_;
+};
+
+/* A scratch scope of the calling thread, on an arena that none of the conflicts is on: scopes of
+ * callers that results are allocated from. Converts to the fa_scratch that the calls take, none
+ * when it was refused: then it ends nothing. Declare it before containers that use it. */
+class scratch_scope : scope {
+  public:
+    explicit scratch_scope(fa_allocator *allocator) noexcept
+        : scratch_(fa_scratch_begin(allocator, nullptr, 0)) {}
+    template <class... Scopes>
+    scratch_scope(fa_allocator *allocator, fa_scratch conflict, const Scopes &...more) noexcept {
+        const fa_scratch conflicts[] = {conflict, more...};
+        scratch_ = fa_scratch_begin(allocator, conflicts, 1 + sizeof...(more));
+    }
+    ~scratch_scope() { (void)end(); }
+
+    operator fa_scratch() const noexcept { return scratch_; }
+    fa_scratch get() const noexcept { return scratch_; }
+    explicit operator bool() const noexcept { return scratch_.head != nullptr; }
+    /* Ends it now. Returns as fa_scratch_end; FA_OK when there is nothing to end. */
+    fa_status end() noexcept {
+        fa_scratch scratch = std::exchange(scratch_, fa_scratch{});
+        return scratch.head != nullptr ? fa_scratch_end(scratch) : FA_OK;
+    }
+
+  private:
+    fa_scratch scratch_;
 };
 
 } // namespace fa
