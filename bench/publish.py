@@ -98,9 +98,9 @@ def readme_block(document):
     machine = document["machine"]
     text = [f"One run on {machine['cpu']}, {machine['cpu_count']} processors, "
             f"{machine['compiler']}, medians of {document['rounds']} rounds; {met} of "
-            f"{measured} bars met. Raw data, all rows and plots: "
-            "[results/](results/README.md). Caveats:", ""]
-    text += [f"- {caveat}" for caveat in document["caveats"]]
+            f"{measured} bars met. Allocation rows replay the recorded calls alone, whole frames "
+            "run all of the scenario. All rows, bars, caveats, raw data and plots: "
+            "[results/](results/README.md)."]
     return "\n".join(text + [""] + lines)
 
 
