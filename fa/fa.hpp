@@ -5,6 +5,7 @@
  *   cpp/owner        pool_ptr, heap_ptr: objects that are destroyed and freed
  *   cpp/frame_owner  frame_ptr, frame_new: objects that die with a frame
  *   cpp/shared       shared_ptr, weak_ptr: objects with several owners
+ *   cpp/handle       handles, handle, pinned: objects that can be moved together
  *   cpp/allocator    fa::allocator<T> for containers, std::pmr::memory_resource
  *
  * Compiles with -fno-exceptions and -fno-rtti. Nothing here throws but what a constructor of yours
@@ -15,6 +16,7 @@
 
 #include "fa/cpp/allocator.hpp"
 #include "fa/cpp/frame_owner.hpp"
+#include "fa/cpp/handle.hpp"
 #include "fa/cpp/owner.hpp"
 #include "fa/cpp/scope.hpp"
 #include "fa/cpp/shared.hpp"

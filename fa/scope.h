@@ -17,6 +17,7 @@
  *     fa_frame_scope(allocator, name)            fa_frame_begin, fa_frame_end_in
  *     fa_pool_scope(allocator, type, name)       fa_pool_new, fa_pool_delete
  *     fa_heap_scope(allocator, type, count, ...) fa_heap_alloc_aligned, fa_heap_free
+ *     fa_group_scope(allocator, text, name)      fa_group_create, fa_group_free
  *     fa_tag_scope(allocator, tag, name)         fa_tag_guard_begin and _end below, or
  *                                                fa_tag_enter, fa_tag_leave
  *     fa_mark_scope_in(frame, name), mark.h      fa_mark_guard_begin_in, fa_mark_guard_end
@@ -29,6 +30,7 @@
 #define FA_SCOPE_H
 
 #include "fa/frame.h"
+#include "fa/group.h"
 #include "fa/heap.h"
 #include "fa/mark.h"
 #include "fa/phase.h"
@@ -64,6 +66,12 @@ FA_EXTERN_C_BEGIN
 /* Takes a block of fa_pool_scope or fa_heap_scope out of its scope, which will not free it: gives
  * name. For the one way out that succeeds: return fa_scope_keep(name). */
 #define fa_scope_keep(name) (fai_block_##name.block = NULL, (name))
+
+/* Makes a group (fa/group.h) with a name for reports: declares fa_group name, none when it was
+ * refused (as fa_group_create): then all that is allocated from it is refused, too. Who frees the
+ * group by hand, or passes it on, sets name to that of all zero. */
+#define fa_group_scope(allocator, text, name)                                                      \
+    FAI_SCOPE(fai_group_scope_end) fa_group name = fa_group_create((allocator), (text))
 
 /* A tag that is entered until the guard's end. */
 typedef struct fa_tag_guard {
@@ -108,6 +116,11 @@ static inline size_t fai_scope_bytes(size_t count, size_t size) {
 static inline void fai_frame_scope_end(fa_frame **frame) {
     if (*frame != NULL)
         (void)fa_frame_end_in(*frame);
+}
+
+static inline void fai_group_scope_end(const fa_group *group) {
+    if (group->head != NULL)
+        (void)fa_group_free(*group);
 }
 
 static inline void fai_pool_scope_end(const fai_scope_block *owned) {

@@ -172,6 +172,31 @@ TEST(Scope, TagsThatAreRefusedAreNotLeft) {
     EXPECT_EQ(fa_last_error().status, FA_OK);
 }
 
+TEST(Scope, Groups) {
+    Events events;
+    fa_alloc_config config = Plain();
+    events.Watch(&config);
+    Allocator allocator(config);
+    int closed = 0;
+    for (int i = 0; i < 3; i++) {
+        fa_group_scope(allocator, "level", level);
+        EXPECT_NE(fa_group_new(level, Body), nullptr);
+        EXPECT_EQ(fa_group_defer(
+                      level, [](void *count) { ++*static_cast<int *>(count); }, &closed),
+                  FA_OK);
+        if (i == 1)
+            continue;
+        if (i == 2) {
+            EXPECT_EQ(fa_group_free(level), FA_OK);
+            level = fa_group{};
+        }
+    }
+    EXPECT_EQ(closed, 3);
+    fa_group_scope(nullptr, "level", nobody);
+    EXPECT_EQ(nobody.head, nullptr);
+    EXPECT_TRUE(events.all.empty());
+}
+
 TEST(Scope, HeapBlocksAreNamedByTheirPlace) {
     if (!kCounted)
         GTEST_SKIP();
