@@ -33,8 +33,9 @@ TEST(CppHandle, ObjectsThatMove) {
         EXPECT_NE(zeroed, fixed);
         EXPECT_EQ(zeroed, zeroed);
         for (size_t i = 0; i < all.size(); i++)
-            if (i % 4 != 0)
+            if (i % 4 != 0) {
                 EXPECT_EQ(meshes.free(all[i]), FA_OK);
+            }
         EXPECT_EQ(meshes.get(all[1]), nullptr);
         EXPECT_EQ(meshes.free(all[1]), FA_ERROR_FOREIGN);
         {
