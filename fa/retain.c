@@ -362,7 +362,8 @@ fa_retained(fa_frame_retain_in)(fa_frame *frame, size_t size, size_t align,
     fai_retained *object = prepare(thread, size, align);
     if (object == NULL)
         return k_none;
-    void *block = (fa_frame_alloc_aligned_in)(frame, size, align);
+    void *block = align <= FA_ALIGN_MIN ? (fa_frame_alloc_in)(frame, size)
+                                        : (fa_frame_alloc_aligned_in)(frame, size, align);
     if (block == NULL) {
         fai_retained_put(&thread->retains.spare, object);
         return k_none;

@@ -1,4 +1,5 @@
 /* What can be done with the handle of a retained object. retain.c says how one is resolved. */
+#include "fa/heap.h"
 #include "fa/internal/frame.h"
 #include "fa/internal/scratch.h"
 #include "fa/pool.h"
@@ -60,11 +61,13 @@ void *fa_retained_get(fa_allocator *allocator, fa_retained retained) {
 }
 
 void fai_retain_inform(const fai_retained *object, fa_retained_info *info) {
+    /* While its frame is open, where it moves to and why not are the frame's thread's alone. */
     bool open = object->kind == FA_RETAINED_OPEN, scratch = object->policy == FA_RETAIN_SCRATCH;
+    fa_retain_reason reason = open ? FA_RETAIN_REASON_NONE : (fa_retain_reason)object->reason;
     *info = (fa_retained_info){.handle = {object->serial, object->serial ? object->index : 0},
                                .kind = (fa_retained_kind)object->kind,
                                .policy = (fa_retain_policy)object->policy,
-                               .reason = (fa_retain_reason)object->reason,
+                               .reason = reason,
                                .address = open ? object->address : object->place,
                                .size = object->size,
                                .align = object->align,
@@ -128,7 +131,8 @@ fa_status fa_retained_set(fa_allocator *allocator, fa_retained retained, fa_rete
 }
 
 /* Ends the handle of an object that was kept. Returns where it is; NULL with the error recorded. */
-static void *take(fa_allocator *allocator, fa_retained retained, fa_retained_kind *kind) {
+static void *take(fa_allocator *allocator, fa_retained retained, fa_retained_kind *kind,
+                  size_t *size) {
     if (allocator == NULL)
         return refuse(FA_ERROR_INVALID);
     fai_retained *object;
@@ -137,6 +141,7 @@ static void *take(fa_allocator *allocator, fa_retained retained, fa_retained_kin
     *kind = object ? (fa_retained_kind)object->kind : FA_RETAINED_NONE;
     if (fai_retained_is_kept(*kind) && *kind != FA_RETAINED_LEAKED) {
         place = fai_retained_is_lost(object) ? NULL : object->place;
+        *size = object->size;
         FAI_STORE_RELAXED(&object->serial, 0);
         if (!object->is_listed)
             fai_retained_put(&table->free, object);
@@ -151,15 +156,19 @@ static void *take(fa_allocator *allocator, fa_retained retained, fa_retained_kin
 
 void *fa_retained_take(fa_allocator *allocator, fa_retained retained) {
     fa_retained_kind kind;
-    return take(allocator, retained, &kind);
+    size_t size;
+    return take(allocator, retained, &kind, &size);
 }
 
 fa_status fa_retained_release(fa_allocator *allocator, fa_retained retained) {
     fa_retained_kind kind;
-    void *place = take(allocator, retained, &kind);
+    size_t size;
+    void *place = take(allocator, retained, &kind, &size);
     if (place == NULL)
         return fa_last_error().status;
-    if (kind != FA_RETAINED_SCRATCH)
-        (fa_pool_free)(allocator, place);
+    if (kind == FA_RETAINED_POOL)
+        (fa_pool_free_sized)(allocator, place, size);
+    else if (kind == FA_RETAINED_HEAP)
+        (fa_heap_free)(allocator, place);
     return FA_OK;
 }

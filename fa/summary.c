@@ -54,6 +54,19 @@ static void *take_pool(fai_thread *thread, const fai_retained *object) {
                : (fa_pool_alloc_aligned)(allocator, object->size, object->align);
 }
 
+/* Whether the pool itself served a block, and not the heap for it. Where the one before lies, which
+ * is alive, there are pool objects. */
+static bool is_in_pool(fai_thread *thread, const void *place) {
+    fa_allocator *allocator = thread->allocator;
+    uintptr_t segment = (uintptr_t)place & ~(allocator->config.pool_segment_bytes - 1);
+    if (segment == thread->retains.segment)
+        return true;
+    if (fai_slab_lookup(allocator, place) == NULL)
+        return false;
+    thread->retains.segment = segment;
+    return true;
+}
+
 static void *fail_scratch(fai_retained *object, fa_retain_reason reason, fa_status status) {
     object->reason = (uint8_t)reason;
     fai_fail(status, object->size);
@@ -69,14 +82,16 @@ static void *take_scratch(fai_thread *thread, fai_retained *object) {
         return fail_scratch(object, FA_RETAIN_REASON_SCRATCH_MISSING, FA_ERROR_FOREIGN);
     if (stats.bytes_max != 0 && object->size > stats.bytes_max)
         return fail_scratch(object, FA_RETAIN_REASON_TOO_LARGE, FA_ERROR_FULL);
-    object->pool = pool;
-    object->pool_reset_count = stats.reset_count;
     bool entered = fai_tally_now(&thread->tallies)->tag != object->tag;
     if (entered && (fa_tag_enter)(allocator, object->tag) != FA_OK)
         return NULL;
     void *place = (fa_scratch_pool_alloc_aligned)(pool, object->size, object->align);
     if (entered)
         (void)(fa_tag_leave)(allocator);
+    if (place != NULL) {
+        object->pool = pool;
+        object->pool_reset_count = stats.reset_count;
+    }
     return place;
 }
 
@@ -88,8 +103,7 @@ static void *take_place(fai_thread *thread, fai_retained *object) {
     switch (object->policy) {
     case FA_RETAIN_POOL:
         place = take_pool(thread, object);
-        object->outcome = place && fai_slab_lookup(allocator, place) != NULL ? FA_RETAINED_POOL
-                                                                             : FA_RETAINED_HEAP;
+        object->outcome = place && is_in_pool(thread, place) ? FA_RETAINED_POOL : FA_RETAINED_HEAP;
         break;
     case FA_RETAIN_HEAP:
     case FA_RETAIN_LEAK:
@@ -126,12 +140,15 @@ static void add(fa_retain_sum *sum, const fai_retained *object) {
 
 /* Adds an object to the sums of what became of it, which outcome says. */
 static void add_outcome(fa_retain_sums *sums, const fai_retained *object) {
-    fa_retain_sum *const by_kind[FA_RETAINED_KIND_COUNT] = {
-        [FA_RETAINED_DISCARDED] = &sums->discarded, [FA_RETAINED_POOL] = &sums->pool,
-        [FA_RETAINED_HEAP] = &sums->heap,           [FA_RETAINED_SCRATCH] = &sums->scratch,
-        [FA_RETAINED_LEAKED] = &sums->leaked,       [FA_RETAINED_FAILED] = &sums->failed};
+    static const uint8_t offsets[FA_RETAINED_KIND_COUNT] = {
+        [FA_RETAINED_DISCARDED] = offsetof(fa_retain_sums, discarded),
+        [FA_RETAINED_POOL] = offsetof(fa_retain_sums, pool),
+        [FA_RETAINED_HEAP] = offsetof(fa_retain_sums, heap),
+        [FA_RETAINED_SCRATCH] = offsetof(fa_retain_sums, scratch),
+        [FA_RETAINED_LEAKED] = offsetof(fa_retain_sums, leaked),
+        [FA_RETAINED_FAILED] = offsetof(fa_retain_sums, failed)};
     add(&sums->retained, object);
-    add(by_kind[object->outcome], object);
+    add((fa_retain_sum *)(void *)((char *)sums + offsets[object->outcome]), object);
 }
 
 void fai_retain_keep(fai_thread *thread) {
@@ -140,20 +157,21 @@ void fai_retain_keep(fai_thread *thread) {
         return;
     fai_hold hold = fai_frame_hold(thread);
     own->is_over = true; /* the list stays as it is, whatever hooks do */
+    own->segment = 1;    /* no segment has that address */
     for (fai_retained *object = own->oldest; object; object = object->next) {
         fai_slot.site = object->site;
         object->place = take_place(thread, object);
         fai_slot.site = NULL;
         if (object->place != NULL)
             memcpy(object->place, object->address, object->size);
-        else if (object->outcome == FA_RETAINED_FAILED)
+        else if (object->outcome == FA_RETAINED_FAILED) {
             report_failure(thread, object);
+            add(&own->summary.failed_by_reason[object->reason], object);
+        }
         if (fai_frame_owns(thread, object->address)) /* not where a budget sent it elsewhere */
             own->summary.plain_bytes += fai_round_up(object->size, FA_ALIGN_MIN);
         add_outcome(&own->summary.sums, object);
-        add(&own->summary.failed_by_reason[object->reason], object);
     }
-    memset(&own->summary.failed_by_reason[FA_RETAIN_REASON_NONE], 0, sizeof(fa_retain_sum));
     pthread_mutex_t *lock = &thread->allocator->retention->lock;
     pthread_mutex_lock(lock);
     for (fai_retained *object = own->oldest; object; object = object->next) {

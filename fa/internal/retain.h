@@ -25,21 +25,28 @@ typedef struct fai_retained {
     char *address;
     char *place; /* where it was moved to; NULL: nowhere (yet) */
     size_t size;
-    struct fai_retained *next,
-        *prev;          /* in the thread's list, oldest first; next also of free ones */
-    fai_thread *thread; /* of its frame; NULL once that is forgotten */
+    struct fai_retained *next; /* in the thread's list, oldest first, or in one of free ones */
+    fai_thread *thread;        /* of its frame; NULL once that is forgotten */
+    union {
+        struct { /* until it is moved */
+            struct fai_retained *prev;
+            const fa_site *site; /* where it was retained, when known */
+            uint64_t mark;       /* serial of the newest mark when it was */
+        };
+        struct { /* in a scratch pool */
+            fa_scratch_pool pool;
+            uint64_t pool_reset_count; /* how often that had been reset */
+        };
+    };
     const char *type, *scratch;
-    const fa_site *site; /* where it was retained, when known */
-    uint64_t mark;       /* serial of the newest mark when it was */
-    size_t phase;        /* entries in the log of phases then */
+    size_t phase; /* entries in the log of phases when it was retained */
     uint32_t index;
     uint32_t align;
-    fa_scratch_pool pool; /* that it was moved to, which had been reset so often */
-    uint64_t pool_reset_count;
     fa_tag tag;
     uint8_t policy, kind, reason, outcome; /* outcome: the kind that it is about to be */
     bool is_listed;
-} fai_retained;
+} __attribute__((aligned(64))) fai_retained;
+_Static_assert(sizeof(fai_retained) == 128, "two cache lines");
 
 #define FAI_RETAINED_ASK 1
 
@@ -64,6 +71,7 @@ typedef struct fai_retains {
     fai_retained *spare;         /* free ones, for this thread */
     uint64_t serial, serial_end; /* the next handle, and the first that is another thread's */
     uint64_t frame_index;        /* the frame in question, counted from 1; 0: none */
+    uintptr_t segment;           /* the last one that an object was moved into */
     bool is_over;                /* its objects are being kept, or were */
     fa_frame_summary summary;    /* once it is over */
 } fai_retains;
