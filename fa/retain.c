@@ -87,7 +87,8 @@ static bool is_right(const fai_retained *object, uint32_t index) {
         return has_handle && object->is_listed && object->thread != NULL;
     if (!fai_retained_is_kept(object->kind))
         return has_handle && object->is_listed && object->address == NULL;
-    return (has_handle || object->is_listed) && object->place != NULL;
+    bool is_somewhere = has_handle || object->is_listed || object->kind == FA_RETAINED_SCRATCH;
+    return is_somewhere && object->place != NULL;
 }
 
 static const void *validate(fa_allocator *allocator, fai_owned *owned) {
@@ -190,8 +191,13 @@ static void forget(fai_thread *thread) {
             next = object->next;
             object->is_listed = false;
             object->thread = NULL;
-            if (object->serial != 0 && fai_retained_is_kept(object->kind))
+            if (object->serial != 0 && fai_retained_is_kept(object->kind)) {
+                if (object->kind == FA_RETAINED_SCRATCH) {
+                    object->next = table->scratch;
+                    table->scratch = object;
+                }
                 continue;
+            }
             FAI_STORE_RELAXED(&object->serial, 0);
             fai_retained_put(&own->spare, object);
         }
@@ -226,17 +232,21 @@ void fai_retain_detach(fai_thread *thread) {
     fai_retain_attach(thread);
 }
 
-/* Frees the entries of objects that went with their scratch pools. Under the lock; as often as the
- * table would have to grow, so that it costs little in the end. */
+/* Frees the entries of objects that went with their scratch pools, or were taken out of them. Under
+ * the lock. */
 static void collect(fai_retention *table) {
-    for (uint32_t number = 0; number < table->block_count; number++)
-        for (uint32_t i = 0; i < fai_retained_capacity(number); i++) {
-            fai_retained *object = &table->block[number][i];
-            if (object->serial == 0 || object->is_listed || !fai_retained_is_lost(object))
-                continue;
-            FAI_STORE_RELAXED(&object->serial, 0);
-            fai_retained_put(&table->free, object);
+    fai_retained *kept = NULL;
+    for (fai_retained *object = table->scratch, *next; object; object = next) {
+        next = object->next;
+        if (object->serial != 0 && !fai_retained_is_lost(object)) {
+            object->next = kept;
+            kept = object;
+            continue;
         }
+        FAI_STORE_RELAXED(&object->serial, 0);
+        fai_retained_put(&table->free, object);
+    }
+    table->scratch = kept;
 }
 
 /* Takes free entries for the thread. There are none where it fails, with the reason reported. May

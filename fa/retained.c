@@ -143,7 +143,7 @@ static void *take(fa_allocator *allocator, fa_retained retained, fa_retained_kin
         place = fai_retained_is_lost(object) ? NULL : object->place;
         *size = object->size;
         FAI_STORE_RELAXED(&object->serial, 0);
-        if (!object->is_listed)
+        if (!object->is_listed && *kind != FA_RETAINED_SCRATCH) /* that is in a list of its own */
             fai_retained_put(&table->free, object);
     }
     leave(table);

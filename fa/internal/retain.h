@@ -17,7 +17,9 @@ typedef struct fai_thread fai_thread;
  *   OPEN                         listed by the thread of its frame
  *   DISCARDED, FAILED            listed until that thread forgets the frame
  *   POOL, HEAP, SCRATCH, LEAKED  listed until then, and owned by whoever has the handle: without a
- *                                serial it was taken, and is free as soon as it is not listed */
+ *                                serial it was taken, and is free as soon as it is not listed. In a
+ *                                scratch pool it is in the table's list then, and free when entries
+ *                                are needed and it is found without a serial or a pool */
 typedef struct fai_retained {
     uint64_t serial; /* of the handle; 0: it has none; atomic */
     /* What the handle resolves to, NULL: nothing; with FAI_RETAINED_ASK added: place, if the
@@ -61,6 +63,7 @@ typedef struct fai_retention {
     fai_span block_span[FAI_RETAINED_BLOCKS];
     uint32_t block_count;
     fai_retained *free;
+    fai_retained *scratch; /* those in scratch pools that no thread lists any more */
     fai_span self;
 } fai_retention;
 
