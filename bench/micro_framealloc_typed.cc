@@ -1,4 +1,5 @@
-/* Typed pools: going through objects, next to an array of them; taking one and giving it back. */
+/* Typed pools, components and object caches: going through objects, next to an array of them; by
+ * id; taking one and giving it back. */
 #include "bench/micro_framealloc.hpp"
 #include "bench/micro_typed.hpp"
 
@@ -8,13 +9,8 @@ using bench::kTypedLive;
 using bench::Mover;
 
 FA_TYPED_POOL(movers, Mover)
-
-/* With the optimizations that a release build of a game would have. */
-#ifdef __clang__
-#define HOT_LOOP __attribute__((noinline))
-#else
-#define HOT_LOOP __attribute__((noinline, optimize("O3")))
-#endif
+FA_COMPONENTS(components, Mover)
+FA_OBJECT_CACHE(solvers, bench::Solver)
 
 HOT_LOOP void move_array(Mover *all, size_t count) {
     for (size_t i = 0; i < count; i++)
@@ -28,6 +24,17 @@ HOT_LOOP void move_each(movers pool) {
 
 HOT_LOOP void move_runs(movers pool) {
     for (movers_run run = {}; movers_next_run(pool, &run);)
+        for (size_t i = 0; i < run.count; i++)
+            bench::move(run.items[i]);
+}
+
+HOT_LOOP void move_components(components set) {
+    FA_COMPONENTS_EACH (id, mover, set)
+        bench::move(*mover);
+}
+
+HOT_LOOP void move_component_runs(components set) {
+    for (components_run run = {}; components_next_run(set, &run);)
         for (size_t i = 0; i < run.count; i++)
             bench::move(run.items[i]);
 }
@@ -93,6 +100,56 @@ void typed_many(benchmark::State &state, fa_allocator *allocator) {
     movers_destroy(pool);
 }
 
+/* Ids of a world with twice as many entities, in an order of chance; none when memory is out. */
+components make_components(fa_allocator *allocator) {
+    components set = {};
+    if (components_create(allocator, nullptr, &set) != FA_OK)
+        return set;
+    for (uint32_t id : bench::shuffled(kTypedLive)) {
+        Mover *mover = nullptr;
+        if (components_insert(set, id * 2, &mover) != FA_OK)
+            break;
+        *mover = Mover();
+    }
+    return set;
+}
+
+template <void (*Update)(components)>
+void components_loop(benchmark::State &state, fa_allocator *allocator) {
+    components set = make_components(allocator);
+    if (set.set == nullptr || components_count(set) != kTypedLive)
+        return state.SkipWithError("out of memory");
+    bench::each_loop(state, [set] { Update(set); });
+    components_destroy(set);
+}
+
+void components_get_loop(benchmark::State &state, fa_allocator *allocator) {
+    components set = make_components(allocator);
+    if (set.set == nullptr || components_count(set) != kTypedLive)
+        return state.SkipWithError("out of memory");
+    bench::find_loop(state, [set](uint32_t id) { return components_get(set, id * 2); });
+    components_destroy(set);
+}
+
+template <bool Shared> void cache_loop(benchmark::State &state, fa_allocator *allocator) {
+    fa_object_cache_config config = {};
+    config.is_shared = Shared;
+    config.construct = [](void *, void *object) {
+        new (object) bench::Solver;
+        return FA_OK;
+    };
+    solvers cache = {};
+    if (solvers_create(allocator, &config, &cache) != FA_OK)
+        return state.SkipWithError("out of memory");
+    for (auto _ : state) {
+        bench::Solver *solver = solvers_acquire(cache);
+        bench::keep(solver);
+        (void)solvers_release(cache, solver);
+    }
+    bench::set_operations(state, 1);
+    solvers_destroy(cache);
+}
+
 void register_typed(const std::string &backend) {
     using benchmark::RegisterBenchmark;
     fa_allocator *allocator = bench::micro_allocator(backend);
@@ -101,6 +158,11 @@ void register_typed(const std::string &backend) {
     RegisterBenchmark("typed_each/runs", pool_loop<move_runs, false>, allocator);
     RegisterBenchmark("typed_each/pool_half_free", pool_loop<move_each, true>, allocator);
     RegisterBenchmark("typed_each/runs_half_free", pool_loop<move_runs, true>, allocator);
+    RegisterBenchmark("typed_each/components", components_loop<move_components>, allocator);
+    RegisterBenchmark("typed_each/component_runs", components_loop<move_component_runs>, allocator);
+    RegisterBenchmark("component_get/100000", components_get_loop, allocator);
+    RegisterBenchmark("constructed/1024", cache_loop<false>, allocator);
+    RegisterBenchmark("constructed_shared/1024", cache_loop<true>, allocator);
     RegisterBenchmark("typed_pair/64", typed_pair<false>, allocator);
     RegisterBenchmark("typed_pair_shared/64", typed_pair<true>, allocator);
     RegisterBenchmark("typed_many_1000/64", typed_many, allocator);

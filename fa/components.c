@@ -12,7 +12,8 @@
 
 #define PAGE_SHIFT 9
 #define PAGE_IDS ((size_t)1 << PAGE_SHIFT)
-#define BLOCK_BYTES ((size_t)8 << 10)
+#define BLOCK_BYTES_FIRST ((size_t)2 << 10)
+#define BLOCK_BYTES ((size_t)64 << 10)
 #define ALIGN_MAX ((size_t)4096)
 #define PAGES_FIRST 8
 #define BLOCKS_FIRST 8
@@ -28,7 +29,7 @@ struct fa_components {
     fai_owned owned;
     fa_allocator *allocator;
     fa_tag tag;
-    uint32_t shift; /* objects of a block, as its logarithm */
+    uint32_t shift, shift_first; /* objects of a large block and of the first one, as logarithms */
     size_t size, align;
     size_t stride; /* from object to object */
     size_t count_max, count_reserved, count_peak;
@@ -47,22 +48,58 @@ static fa_components *set_of(fai_owned *owned) {
 
 /* ---- objects by number ---- */
 
-static char *object_at(const fa_components *set, size_t index) {
-    return set->blocks[index >> set->shift] + (index & set->head.mask) * set->stride;
+/* The first two blocks are of the same size, then each is twice as large as the one before, until
+ * all are large. Together the first ones hold as many as a large one. */
+static inline size_t small_blocks(const fa_components *set) {
+    return set->shift - set->shift_first + 1;
 }
 
-static uint32_t *ids_of_block(const fa_components *set, size_t block) {
-    size_t bytes = (set->head.mask + 1) * set->stride;
-    return (uint32_t *)(void *)(set->blocks[block] + fai_round_up(bytes, sizeof(uint32_t)));
+/* Objects that so many blocks have room for. */
+static size_t capacity_of(const fa_components *set, size_t blocks) {
+    if (blocks <= small_blocks(set))
+        return blocks != 0 ? (size_t)1 << (set->shift_first + blocks - 1) : 0;
+    return (blocks - small_blocks(set) + 1) << set->shift;
+}
+
+typedef struct spot {
+    size_t block, at;
+} spot;
+
+static inline spot spot_of(const fa_components *set, size_t index) {
+    size_t large = index >> set->shift, first = index >> set->shift_first;
+    if (FA_LIKELY(large != 0))
+        return (spot){small_blocks(set) + large - 1, index & (((size_t)1 << set->shift) - 1)};
+    if (first == 0)
+        return (spot){0, index};
+    size_t log2 = 63 - (size_t)__builtin_clzll(first);
+    return (spot){log2 + 1, index - ((size_t)1 << (set->shift_first + log2))};
+}
+
+static inline char *object_at(const fa_components *set, size_t index) {
+    spot here = spot_of(set, index);
+    return set->blocks[here.block] + here.at * set->stride;
+}
+
+/* Bytes of the objects of a block; their ids follow. */
+static size_t objects_bytes(const fa_components *set, size_t block) {
+    size_t count = capacity_of(set, block + 1) - capacity_of(set, block);
+    return fai_round_up(count * set->stride, sizeof(uint32_t));
 }
 
 static uint32_t *id_at(const fa_components *set, size_t index) {
-    return ids_of_block(set, index >> set->shift) + (index & set->head.mask);
+    spot here = spot_of(set, index);
+    char *ids = set->blocks[here.block] + objects_bytes(set, here.block);
+    return (uint32_t *)(void *)ids + here.at;
 }
 
-static size_t block_bytes(const fa_components *set) {
-    size_t count = set->head.mask + 1;
-    return fai_round_up(count * set->stride, sizeof(uint32_t)) + count * sizeof(uint32_t);
+static size_t block_bytes(const fa_components *set, size_t block) {
+    size_t count = capacity_of(set, block + 1) - capacity_of(set, block);
+    return objects_bytes(set, block) + count * sizeof(uint32_t);
+}
+
+/* Whether the last block is full. */
+static bool is_tight(const fa_components *set) {
+    return set->head.count == capacity_of(set, set->block_count);
 }
 
 /* ---- pages ---- */
@@ -162,16 +199,16 @@ static bool grow_blocks(fa_components *set) {
 static bool add_block(fa_components *set) {
     if (set->block_count == set->blocks_capacity)
         return grow_blocks(set);
-    size_t bytes = block_bytes(set);
+    size_t number = set->block_count, bytes = block_bytes(set, number);
     char *block = (char *)take(set, bytes);
     if (block == NULL)
         return false;
-    if (set->block_count == set->blocks_capacity) {
+    if (set->block_count != number || number == set->blocks_capacity) {
         give(set, block, bytes);
         return true;
     }
     if (set->allocator->watched)
-        fai_poison(block, (set->head.mask + 1) * set->stride);
+        fai_poison(block, objects_bytes(set, number));
     set->blocks[set->block_count] = block;
     set->block_count++;
     return true;
@@ -194,7 +231,7 @@ static bool add_spare(fa_components *set) {
 static fa_status prepare(fa_components *set, uint32_t id) {
     for (;;) {
         bool done;
-        if (set->head.count == set->block_count << set->shift)
+        if (is_tight(set))
             done = add_block(set);
         else if (slot_of(set, id) != NULL)
             return FA_OK;
@@ -211,12 +248,14 @@ static fa_status prepare(fa_components *set, uint32_t id) {
 
 /* Gives blocks behind the last object back, but keep of them, and what is reserved. */
 static size_t drop_blocks(fa_components *set, size_t keep) {
-    size_t bytes = 0, used = (set->head.count + set->head.mask) >> set->shift;
-    size_t reserved = (set->count_reserved + set->head.mask) >> set->shift;
-    size_t least = used + keep > reserved ? used + keep : reserved;
-    while (set->block_count > least) {
+    size_t bytes = 0;
+    while (set->block_count > keep) {
+        size_t without = capacity_of(set, set->block_count - 1 - keep);
+        if (without < set->head.count ||
+            capacity_of(set, set->block_count - 1) < set->count_reserved)
+            break;
         set->block_count--;
-        bytes += give(set, set->blocks[set->block_count], block_bytes(set));
+        bytes += give(set, set->blocks[set->block_count], block_bytes(set, set->block_count));
     }
     return bytes;
 }
@@ -235,7 +274,7 @@ fa_status(fa_components_insert)(fa_components *set, uint32_t id, void **object) 
     }
     if (set->head.count >= set->count_max)
         return FA_ERROR_FULL;
-    if (slot == NULL || set->head.count == set->block_count << set->shift) {
+    if (slot == NULL || is_tight(set)) {
         fa_status status = prepare(set, id);
         if (status != FA_OK)
             return status;
@@ -316,13 +355,13 @@ bool fa_components_remove(fa_components *set, uint32_t id) {
         *slot_of(set, moved) = (uint32_t)(index + 1);
     }
     set->head.count--;
+    set->head.removed_count++;
     bury(set, last, last + 1);
     size_t at = find_page(set, id >> PAGE_SHIFT);
     set->pages[at]->count--;
     if (set->pages[at]->count == 0)
         drop_page(set, at);
-    if ((last & set->head.mask) == 0)
-        drop_blocks(set, 1);
+    drop_blocks(set, 1);
     return true;
 }
 
@@ -333,6 +372,7 @@ void fa_components_clear(fa_components *set) {
     }
     bury(set, 0, set->head.count);
     set->head.count = 0;
+    set->head.removed_count++;
     set->page_count = 0;
     for (size_t i = 0; i < set->pages_capacity; i++) {
         page *old = set->pages[i];
@@ -353,7 +393,7 @@ fa_status(fa_components_reserve)(fa_components *set, size_t count) {
         return fai_fail(FA_ERROR_INVALID, count);
     size_t before = set->count_reserved;
     set->count_reserved = count > before ? count : before; /* nothing goes while more comes */
-    while (set->block_count << set->shift < count)
+    while (capacity_of(set, set->block_count) < count)
         if (!add_block(set)) {
             set->count_reserved = before;
             return fa_last_error().status;
@@ -380,10 +420,16 @@ fa_status fa_components_stats_get(const fa_components *set, fa_components_stats 
         return fai_fail(FA_ERROR_INVALID, 0);
     stats->count = set->head.count;
     stats->count_peak = set->count_peak;
-    stats->capacity = set->block_count << set->shift;
+    stats->capacity = capacity_of(set, set->block_count);
     stats->page_count = set->page_count;
     stats->bytes_held = set->bytes_held;
     return FA_OK;
+}
+
+/* The index that ends the run in which an object lies. */
+static size_t run_end(const fa_components *set, size_t index) {
+    size_t end = capacity_of(set, spot_of(set, index).block + 1);
+    return end < set->head.count ? end : set->head.count;
 }
 
 bool fa_components_next_run(const fa_components *set, fa_components_run *run) {
@@ -393,15 +439,14 @@ bool fa_components_next_run(const fa_components *set, fa_components_run *run) {
         fai_fail(FA_ERROR_INVALID, 0);
         return false;
     }
-    size_t first = run->first + run->count, count = set->head.mask + 1;
+    size_t first = run->first + run->count;
     *run = (fa_components_run){0};
     if (first >= set->head.count)
         return false;
     run->items = object_at(set, first);
     run->ids = id_at(set, first);
     run->first = first;
-    count -= first & set->head.mask;
-    run->count = count < set->head.count - first ? count : set->head.count - first;
+    run->count = run_end(set, first) - first;
     return true;
 }
 
@@ -412,9 +457,19 @@ const fai_components_head *fai_components_walk_begin(const fa_components *set, s
     return NULL;
 }
 
-fai_components_place fai_components_at(const fai_components_head *head, size_t index) {
+fai_components_step fai_components_walk_on(const fai_components_head *head, size_t index,
+                                           uint32_t id) {
     const fa_components *set = (const fa_components *)(const void *)head;
-    return (fai_components_place){object_at(set, index), id_at(set, index)};
+    if (index == SIZE_MAX)
+        index = 0;
+    else if (index < head->count && *id_at(set, index) == id) /* else another took its place */
+        index++;
+    if (index >= head->count)
+        return (fai_components_step){NULL, NULL, NULL, 0};
+    size_t next = run_end(set, index);
+    char *item = object_at(set, index);
+    return (fai_components_step){item, item + (next - index) * set->stride, id_at(set, index),
+                                 next};
 }
 
 /* ---- life ---- */
@@ -439,7 +494,7 @@ static const void *validate_owned(fa_allocator *allocator, fai_owned *owned) {
     (void)allocator;
     const fa_components *set = set_of(owned);
     size_t pages = 0, counted = 0;
-    if (set->head.count > set->block_count << set->shift || set->head.count > set->count_max ||
+    if (set->head.count > capacity_of(set, set->block_count) || set->head.count > set->count_max ||
         set->block_count > set->blocks_capacity)
         return set;
     for (size_t i = 0; i < set->head.count; i++) {
@@ -491,10 +546,10 @@ fa_status(fa_components_create)(fa_allocator *allocator, const fa_components_con
     set->stride = fai_round_up(set->size, set->align);
     set->count_max = config->count_max != 0 ? config->count_max : UINT32_MAX;
     set->bytes_held = sizeof *set;
-    set->shift = 4;
     while (set->stride << (set->shift + 1) <= BLOCK_BYTES)
         set->shift++;
-    set->head.mask = ((size_t)1 << set->shift) - 1;
+    while (set->stride << (set->shift_first + 1) <= BLOCK_BYTES_FIRST)
+        set->shift_first++;
     fa_status status = (fa_components_reserve)(set, config->count_reserved);
     if (status != FA_OK) {
         end(set);

@@ -121,64 +121,73 @@ FA_API bool fa_components_next_run(const fa_components *set, fa_components_run *
 /* The first words of a set. */
 typedef struct fai_components_head {
     size_t count;
-    size_t mask; /* objects of one block - 1 */
+    uint64_t removed_count;
 } fai_components_head;
 
-typedef struct fai_components_place {
-    char *item;
+/* Objects side by side: up to end, which is number next of all. */
+typedef struct fai_components_step {
+    char *item, *end;
     const uint32_t *id;
-} fai_components_place;
+    size_t next;
+} fai_components_step;
 
 enum { FAI_BODY_NEXT, FAI_BODY_LEFT, FAI_BODY_WHOLE };
 
 /* Where FA_COMPONENTS_EACH stands. Its address is never taken, so that it stays in registers. */
 typedef struct fai_components_walk {
     char *item; /* NULL: the end */
+    char *end;
     const uint32_t *id;
     uint32_t id_seen; /* another one now: the object was removed */
     int body;
-    size_t index;
+    size_t next;
     const fai_components_head *head;
+    uint64_t removed_seen;
 } fai_components_walk;
 
 /* NULL, and the error set, for no set, and for one of objects of another size. */
 FA_API const fai_components_head *fai_components_walk_begin(const fa_components *set, size_t size);
-FA_API fai_components_place fai_components_at(const fai_components_head *head, size_t index);
+/* What comes after the object with that index and id; at the same index, when that was removed.
+ * SIZE_MAX: the first. */
+FA_API fai_components_step fai_components_walk_on(const fai_components_head *head, size_t index,
+                                                  uint32_t id);
 
-FAI_MADE_INLINE fai_components_walk fai_components_walk_next(fai_components_walk walk,
-                                                             size_t size) {
-    bool is_at_edge = false;
-    if (walk.body == FAI_BODY_WHOLE && walk.index < walk.head->count && *walk.id == walk.id_seen) {
-        walk.index++;
-        walk.item += size;
-        walk.id++;
-        is_at_edge = (walk.index & walk.head->mask) == 0;
-    }
-    if (walk.body == FAI_BODY_LEFT || walk.index >= walk.head->count) {
-        walk.item = NULL;
-        return walk;
-    }
-    if (FA_UNLIKELY(is_at_edge)) {
-        fai_components_place place = fai_components_at(walk.head, walk.index);
-        walk.item = place.item;
-        walk.id = place.id;
-    }
-    walk.id_seen = *walk.id;
+FAI_MADE_INLINE fai_components_walk fai_components_walk_settle(fai_components_walk walk,
+                                                               size_t index) {
+    fai_components_step step = fai_components_walk_on(walk.head, index, walk.id_seen);
+    walk.item = step.item;
+    walk.end = step.end;
+    walk.id = step.id;
+    walk.next = step.next;
+    walk.removed_seen = walk.head->removed_count;
+    if (walk.item != NULL)
+        walk.id_seen = *walk.id;
     walk.body = FAI_BODY_NEXT;
     return walk;
 }
 
+FAI_MADE_INLINE fai_components_walk fai_components_walk_next(fai_components_walk walk,
+                                                             size_t size) {
+    if (walk.body == FAI_BODY_LEFT) {
+        walk.item = NULL;
+        return walk;
+    }
+    if (FA_LIKELY(walk.head->removed_count == walk.removed_seen) &&
+        FA_LIKELY(walk.item + size != walk.end)) {
+        walk.item += size;
+        walk.id++;
+        walk.id_seen = *walk.id;
+        walk.body = FAI_BODY_NEXT;
+        return walk;
+    }
+    return fai_components_walk_settle(walk, walk.next - (size_t)(walk.end - walk.item) / size);
+}
+
 FAI_MADE_INLINE fai_components_walk fai_components_walk_first(const fa_components *set,
                                                               size_t size) {
-    fai_components_walk walk = {NULL,          NULL, 0,
-                                FAI_BODY_NEXT, 0,    fai_components_walk_begin(set, size)};
-    if (walk.head == NULL || walk.head->count == 0)
-        return walk;
-    fai_components_place place = fai_components_at(walk.head, 0);
-    walk.item = place.item;
-    walk.id = place.id;
-    walk.id_seen = *place.id;
-    return walk;
+    fai_components_walk walk = {NULL, NULL, NULL, 0, FAI_BODY_NEXT, 0, NULL, 0};
+    walk.head = fai_components_walk_begin(set, size);
+    return walk.head != NULL ? fai_components_walk_settle(walk, SIZE_MAX) : walk;
 }
 
 FA_EXTERN_C_END

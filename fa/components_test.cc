@@ -115,7 +115,7 @@ TEST_P(Components, AddressesHoldUntilSomethingIsRemoved) {
 TEST_P(Components, LargeIdsCostNoMoreThanSmallOnes) {
     Insert(1);
     const size_t small = StatsOf().bytes_held;
-    EXPECT_LT(small, 13000u);
+    EXPECT_LT(small, 5000u);
     EXPECT_TRUE(places_remove(set_, 1));
     Insert(UINT32_MAX);
     EXPECT_EQ(StatsOf().bytes_held, small);

@@ -108,8 +108,8 @@ fa_status fa_object_cache_stats_get(fa_object_cache *cache, fa_object_cache_stat
     stats->idle_count_max = cache->idle_count_max;
     stats->bytes_held = pool->bytes_held;
     stats->hit_count = cache->hit_count;
-    stats->miss_count = stats->construct_count = pool->acquire_count;
-    stats->destruct_count = pool->acquire_count - pool->taken_count;
+    stats->miss_count = stats->construct_count = pool->release_count + pool->taken_count;
+    stats->destruct_count = pool->release_count;
     fai_typed_unlock(pool);
     return FA_OK;
 }

@@ -186,7 +186,7 @@ static fa_status construct(fa_typed_pool *pool, fai_typed_place place) {
     if (status != FA_OK) {
         give(pool, place);
         fai_typed_lock(pool);
-        pool->acquire_count--;
+        pool->release_count--;
         fai_typed_unlock(pool);
         return status;
     }
@@ -347,6 +347,7 @@ static size_t clear_bits(fa_typed_pool *pool) {
         slab->taken_count -= live;
         slab->word_open = 0;
         pool->taken_count -= live;
+        pool->release_count += live;
         pool->slab_empty_count += slab->taken_count == 0;
         cleared += live;
         if (was_full)
@@ -430,8 +431,8 @@ fa_status fa_typed_pool_stats_get(fa_typed_pool *pool, fa_typed_pool_stats *stat
     stats->slab_count = pool->slab_count;
     stats->slab_empty_count = pool->slab_empty_count;
     stats->bytes_held = pool->bytes_held;
-    stats->acquire_count = pool->acquire_count;
-    stats->release_count = pool->acquire_count - pool->taken_count;
+    stats->acquire_count = pool->release_count + pool->taken_count;
+    stats->release_count = pool->release_count;
     fai_typed_unlock(pool);
     return FA_OK;
 }

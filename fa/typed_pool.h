@@ -153,60 +153,60 @@ FA_API bool fa_typed_pool_next_run(const fa_typed_pool *pool, fa_typed_run *run)
 
 /* ---- what the macros are made of ---- */
 
-/* Where FA_TYPED_EACH stands. Its address is never taken, so that it stays in registers. */
+/* Where FA_TYPED_EACH stands: in a run of live objects side by side. Its address is never taken, so
+ * that it stays in registers. */
 typedef struct fai_typed_walk {
-    char *item;            /* NULL: the end */
-    uint64_t bits;         /* live objects of the word that come after item */
-    const uint64_t *word;  /* what of them is alive now */
-    char *first;           /* the object of its lowest bit */
-    const uint64_t *moved; /* counts changes of the slabs: word may be gone */
-    uint64_t moved_seen;
+    char *item;               /* NULL: the end */
+    char *end;                /* of the run */
+    char *first;              /* the object of the lowest bit of... */
+    uint64_t bits;            /* ...those that come after the run, in the word that it ends in */
+    const uint64_t *released; /* counts releases: the run may have changed */
+    uint64_t released_seen;
     bool is_whole; /* the body went to its end */
 } fai_typed_walk;
 
 typedef struct fai_typed_step {
-    char *first; /* NULL: there is none */
-    const uint64_t *word;
+    char *item; /* NULL: there is none */
+    char *end, *first;
+    uint64_t bits;
 } fai_typed_step;
 
-/* What tells of changes of a pool's slabs. NULL, and the error set, for no pool, and for one of
- * objects of another size. */
+/* What counts a pool's releases. NULL, and the error set, for no pool, and for one of objects of
+ * another size. */
 FA_API const uint64_t *fai_typed_walk_begin(const fa_typed_pool *pool, size_t size);
-/* The word with the first live object above item; NULL: the first of all. */
-FA_API fai_typed_step fai_typed_walk_on(const uint64_t *moved, const char *item);
+/* The first live objects above item; NULL: the first of all. A run only where it is long: to follow
+ * short ones takes longer than to go from bit to bit, because nobody can predict where they end. */
+FA_API fai_typed_step fai_typed_walk_on(const uint64_t *released, const char *item);
 
-FAI_MADE_INLINE fai_typed_walk fai_typed_walk_settle(fai_typed_walk walk, size_t size) {
-    fai_typed_step step = fai_typed_walk_on(walk.moved, walk.item);
-    if (step.first == NULL) {
-        walk.item = NULL;
-        return walk;
-    }
-    uint64_t bits = *step.word;
-    if ((uintptr_t)walk.item >= (uintptr_t)step.first)
-        bits &= ~(uint64_t)1 << (size_t)(walk.item - step.first) / size;
+FAI_MADE_INLINE fai_typed_walk fai_typed_walk_settle(fai_typed_walk walk) {
+    fai_typed_step step = fai_typed_walk_on(walk.released, walk.item);
+    walk.item = step.item;
+    walk.end = step.end;
     walk.first = step.first;
-    walk.word = step.word;
-    walk.moved_seen = *walk.moved;
-    walk.item = step.first + (size_t)__builtin_ctzll(bits) * size;
-    walk.bits = bits & (bits - 1);
+    walk.bits = step.bits;
+    walk.released_seen = *walk.released;
     return walk;
 }
 
 FAI_MADE_INLINE fai_typed_walk fai_typed_walk_first(const fa_typed_pool *pool, size_t size) {
-    fai_typed_walk walk = {NULL, 0, NULL, NULL, fai_typed_walk_begin(pool, size), 0, true};
-    return walk.moved != NULL ? fai_typed_walk_settle(walk, size) : walk;
+    fai_typed_walk walk = {NULL, NULL, NULL, 0, fai_typed_walk_begin(pool, size), 0, true};
+    return walk.released != NULL ? fai_typed_walk_settle(walk) : walk;
 }
 
 FAI_MADE_INLINE fai_typed_walk fai_typed_walk_next(fai_typed_walk walk, size_t size) {
-    if (FA_LIKELY(*walk.moved == walk.moved_seen)) {
-        uint64_t bits = walk.bits & *walk.word;
-        if (FA_LIKELY(bits != 0)) {
-            walk.item = walk.first + (size_t)__builtin_ctzll(bits) * size;
-            walk.bits = bits & (bits - 1);
-            return walk;
-        }
+    if (FA_UNLIKELY(*walk.released != walk.released_seen))
+        return fai_typed_walk_settle(walk);
+    walk.item += size;
+    if (FA_LIKELY(walk.item != walk.end))
+        return walk;
+    if (walk.bits == 0) {
+        walk.item -= size;
+        return fai_typed_walk_settle(walk);
     }
-    return fai_typed_walk_settle(walk, size);
+    walk.item = walk.first + (size_t)__builtin_ctzll(walk.bits) * size;
+    walk.end = walk.item + size;
+    walk.bits &= walk.bits - 1;
+    return walk;
 }
 
 FA_EXTERN_C_END

@@ -1,6 +1,9 @@
 /* Typed pools: going through the live objects. */
 #include "fa/internal/typed.h"
 
+/* Live objects side by side that are worth stepping through without a look at their bits. */
+#define LONG_RUN ((size_t)16)
+
 /* Where an object lies or lay: position of its slab, its index there. Of one whose slab is gone,
  * the position of the next and false. */
 static bool place_of(const fa_typed_pool *pool, const void *item, size_t *position, size_t *index) {
@@ -36,27 +39,33 @@ static size_t seek(const fai_typed_slab *slab, size_t from, uint64_t wanted) {
 
 const uint64_t *fai_typed_walk_begin(const fa_typed_pool *pool, size_t size) {
     if (pool != NULL && size == pool->stride)
-        return &pool->moved;
+        return &pool->release_count;
     fai_fail(FA_ERROR_INVALID, size);
     return NULL;
 }
 
-fai_typed_step fai_typed_walk_on(const uint64_t *moved, const char *item) {
+fai_typed_step fai_typed_walk_on(const uint64_t *released, const char *item) {
     const fa_typed_pool *pool =
-        (const fa_typed_pool *)((uintptr_t)moved - offsetof(fa_typed_pool, moved));
+        (const fa_typed_pool *)((uintptr_t)released - offsetof(fa_typed_pool, release_count));
     size_t position, index = 0;
     if (place_of(pool, item, &position, &index))
         index++;
     for (; position < pool->slab_count; position++, index = 0) {
         const fai_typed_slab *slab = pool->directory.slabs[position];
-        size_t next = seek(slab, index, UINT64_MAX);
-        if (next < slab->capacity) {
-            char *objects = (char *)(uintptr_t)slab + slab->objects_at;
-            return (fai_typed_step){objects + (next & ~(size_t)63) * pool->stride,
-                                    &slab->live[next / 64]};
-        }
+        size_t first = seek(slab, index, UINT64_MAX);
+        if (first >= slab->capacity)
+            continue;
+        size_t end = seek(slab, first, 0);
+        end = end < slab->capacity ? end : slab->capacity;
+        end = end - first < LONG_RUN ? first + 1 : end;
+        char *objects = (char *)(uintptr_t)slab + slab->objects_at;
+        fai_typed_step step = {objects + first * pool->stride, objects + end * pool->stride,
+                               objects + (end & ~(size_t)63) * pool->stride, 0};
+        if (end % 64 != 0) /* else the run ends with its word */
+            step.bits = slab->live[end / 64] & UINT64_MAX << end % 64;
+        return step;
     }
-    return (fai_typed_step){NULL, NULL};
+    return (fai_typed_step){NULL, NULL, NULL, 0};
 }
 
 /* ---- in runs ---- */

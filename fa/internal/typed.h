@@ -63,7 +63,7 @@ struct fa_typed_pool {
     uint64_t moved; /* changes of the list of slabs */
     size_t slab_count, slab_empty_count;
     size_t capacity, taken_count, taken_peak, bytes_held;
-    uint64_t acquire_count;
+    uint64_t release_count; /* those that were acquired: as many more as are taken */
     fai_typed_directory directory;
     uint64_t own[FAI_TYPED_DIRECTORY_BYTES(FAI_TYPED_OWN_SLABS) / sizeof(uint64_t)];
 };
@@ -180,7 +180,6 @@ static inline fai_typed_place fai_typed_take(fa_typed_pool *pool) {
     slab->taken_count++;
     if (FA_UNLIKELY(slab->taken_count == slab->capacity))
         fai_typed_set_open(pool, slab, false);
-    pool->acquire_count++;
     pool->taken_count++;
     if (pool->taken_count > pool->taken_peak)
         pool->taken_peak = pool->taken_count;
@@ -198,6 +197,7 @@ static inline fai_typed_slab *fai_typed_give(fa_typed_pool *pool, fai_typed_plac
         fai_typed_set_open(pool, slab, true);
     slab->taken_count--;
     pool->taken_count--;
+    pool->release_count++;
     return FA_LIKELY(slab->taken_count != 0) ? NULL : fai_typed_emptied(pool, slab);
 }
 
