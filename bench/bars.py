@@ -69,6 +69,9 @@ def _micro_bars(rounds, us):
     yield bar("mark + rewind / one frame allocation", "mark_rewind", "frame/64", [us], 3.0)
     yield bar("enter + leave a tag / one frame allocation", "tag", "frame/64", [us], 8.0)
     yield bar("phase without a clock / one frame allocation", "phase", "frame/64", [us], 8.0)
+    for name, text in (("pool", "a typed pool"), ("components", "components")):
+        yield bar(f"through {text} of 100,000 live objects / an array of them",
+                  f"typed_each/{name}", "typed_each/array", [us], 1.3)
     yield bar("vector push / reserved std::vector, best stock", "vector_push/1000",
               "vector_push/1000", stock, 1.1)
     yield bar("pmr resource, 64 B / monotonic_buffer_resource", "pmr_alloc/64", "pmr_alloc/64",

@@ -42,6 +42,15 @@ GROUPS = (
         "heap": "heap pair {} B",
         "heap_touched": "heap pair, touched {} B",
     }),
+    ("Objects of one type", {
+        "typed_each": "move each of 100,000 objects, {}",
+        "component_get": "component by id, of {}",
+        "typed_pair": "typed pool pair {} B",
+        "typed_pair_shared": "  with a lock {} B",
+        "typed_many_1000": "  1,000 x {} B",
+        "constructed": "object with a table to fill, {} B",
+        "constructed_shared": "  with a lock {} B",
+    }),
     ("Kept and shared objects", {
         "kept": "object of a frame that is kept {} B",
         "kept_by_hand": "  copied to the pool by hand {} B",
@@ -68,7 +77,8 @@ OTHERS = "Others"
 COLLECTION_BASES = ("vector_push", "map_insert", "map_find")
 QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "begin_end",
          "mark_rewind", "mark_alloc/64", "tag", "tag_alloc/64", "phase", "phase_in",
-         "phase_clock", "pmr_alloc/64", "handle_chase/array", "handle_chase/table", "pair/64",
+         "phase_clock", "pmr_alloc/64", "handle_chase/array", "handle_chase/table",
+         "typed_each/array", "typed_each/pool", "typed_each/components", "pair/64",
          "many_1000/64", "many_10000/64")
 # Begins like this: it needs two processors, one for each thread.
 THREADED = ("threads_", "cross_free")

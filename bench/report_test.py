@@ -158,6 +158,14 @@ class Bars(unittest.TestCase):
                                "not measured")):
             self.assertEqual(found[what].verdict, verdict, what)
 
+    def test_objects_of_one_type_are_compared_with_an_array(self):
+        times = {"typed_each/array": 0.7, "typed_each/pool": 0.84, "typed_each/components": 0.98}
+        found = self.verdicts([micro_run("framealloc mmap", 0, times),
+                               micro_run("glibc", 0, {"typed_each/array": 0.1})])
+        for text, verdict in (("a typed pool", "met"), ("components", "missed")):
+            what = f"through {text} of 100,000 live objects / an array of them"
+            self.assertEqual(found[what].verdict, verdict)
+
     def test_the_pmr_resource_is_compared_with_the_monotonic_one(self):
         runs = [micro_run("framealloc mmap", 0, {"pmr_alloc/64": 1.2}),
                 micro_run("pmr", 0, {"pmr_alloc/64": 2.0}),
