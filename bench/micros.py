@@ -41,6 +41,9 @@ GROUPS = (
         "pool_batch_1000": "pool batch 1,000 x {} B",
         "heap": "heap pair {} B",
         "heap_touched": "heap pair, touched {} B",
+        "stream_access": "access one of {} streamed blocks",
+        "stream_load": "load + release a streamed block of {} B",
+        "stream_evict": "load one that evicts another, {} B",
     }),
     ("Objects of one type", {
         "typed_each": "move each of 100,000 objects, {}",

@@ -17,6 +17,9 @@
  * That is 35 frame allocations and growths of 0.65 MB, 0.2 MB of it alive at a time. The whole
  * frame takes 0.9 ms on the machine of the first measurements, nearly all of it decoding.
  *
+ * The pictures are kept by what the allocator has for it (texture_cache.hpp): on framealloc they
+ * are streams, elsewhere heap blocks in a list. Both decide the same.
+ *
  * The files are read into memory at set-up, so that the disk's speed stays out: reading one in a
  * frame is a copy into frame memory, as from the page cache.
  *

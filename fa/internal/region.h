@@ -1,9 +1,10 @@
 /* Regions: large spans that smaller heap blocks are cut from, and grow together again.
  *
- * Free blocks wait in bins by size, sixteen for each doubling; a request takes the first block of
- * the first bin whose every block is large enough (good fit, as in TLSF: Masmano et al., "TLSF: a
- * new dynamic memory allocator for real-time systems", 2004), so that both ways are O(1). Each
- * block starts with 16 bytes that know its size and its neighbour below. */
+ * Free blocks wait in bins by size, sixteen for each doubling; a request takes one of the newest of
+ * its own bin where it fits, else the first block of the first bin whose every block is large
+ * enough (good fit, as in TLSF: Masmano et al., "TLSF: a new dynamic memory allocator for real-time
+ * systems", 2004), so that both ways are O(1). Each block starts with 16 bytes that know its size
+ * and its neighbour below. */
 #ifndef FAI_REGION_H
 #define FAI_REGION_H
 
