@@ -112,24 +112,19 @@ static fai_block *find(const fai_regions *regions, size_t size) {
 
 /* ---- blocks ---- */
 
-/* Cuts what a block in use has beyond size off and frees it, where that is a block's worth. */
-static void cut(fai_regions *regions, fai_block *block, size_t size) {
+/* Cuts what a block in use has beyond size off, where that is a block's worth. Returns it, free but
+ * in no bin, or NULL. The block above is written and not read: most likely it lies in no cache. */
+static fai_block *cut(fai_block *block, size_t size) {
     size_t whole = size_of(block);
     if (whole < size + HEADER_BYTES + PAYLOAD_MIN)
-        return;
+        return NULL;
     block->size_bits = size;
     fai_block *rest = above(block);
     fai_unpoison_defined(rest, sizeof *rest);
     rest->below = block;
     rest->size_bits = whole - size - HEADER_BYTES;
-    fai_block *next = above(rest);
-    next->below = rest;
-    if (is_free(next)) {
-        bin_take(regions, next);
-        rest->size_bits += HEADER_BYTES + size_of(next);
-        above(rest)->below = rest;
-    }
-    bin_put(regions, rest);
+    above(rest)->below = rest;
+    return rest;
 }
 
 /* Moves the start of a free-standing block up to where its bytes are aligned; what is below becomes
@@ -164,7 +159,9 @@ void *fai_regions_take(fai_regions *regions, size_t size, size_t align) {
     regions->empty_count -= is_whole_region(block);
     bin_take(regions, block);
     block = align_start(regions, block, align);
-    cut(regions, block, size);
+    fai_block *rest = cut(block, size);
+    if (rest != NULL) /* what is above it is in use, as above all that was free */
+        bin_put(regions, rest);
     return payload_of(block);
 }
 
@@ -219,8 +216,23 @@ bool fai_regions_resize(fai_regions *regions, void *payload, size_t size) {
         block->size_bits += HEADER_BYTES + size_of(next);
         above(block)->below = block;
     }
-    cut(regions, block, size);
+    fai_block *rest = cut(block, size);
+    if (rest == NULL)
+        return true;
+    next = above(rest);
+    if (is_free(next)) {
+        bin_take(regions, next);
+        rest->size_bits += HEADER_BYTES + size_of(next);
+        above(rest)->below = rest;
+    }
+    bin_put(regions, rest);
     return true;
+}
+
+void fai_regions_prefetch(const void *payload) {
+    fai_block *block = block_of(payload);
+    __builtin_prefetch(above(block), 1);
+    __builtin_prefetch(block->below, 1); /* of NULL it does nothing */
 }
 
 size_t fai_regions_usable(const void *payload) { return size_of(block_of(payload)); }

@@ -110,6 +110,18 @@ static bool cache_take(fai_cache *cache, size_t bytes, size_t bytes_most, size_t
 
 static bool is_cut(const fai_span *span) { return span->backend == FAI_STORE_CUT; }
 
+/* Gives an empty region to the backend. Returns its bytes, 0 when sealed. */
+static size_t give_region(fa_allocator *allocator, fai_span *empty) {
+    fai_store *store = &allocator->store;
+    fai_unpoison(empty->address, empty->size);
+    if (fai_span_free(&allocator->spans, empty))
+        return empty->size;
+    lock(store);
+    fai_regions_add(&store->regions, empty);
+    unlock(store);
+    return 0;
+}
+
 /* Returns the bytes of the region that went to the backend with it, or 0. */
 static size_t give_cut(fa_allocator *allocator, const fai_span *span) {
     fai_store *store = &allocator->store;
@@ -117,15 +129,7 @@ static size_t give_cut(fa_allocator *allocator, const fai_span *span) {
     lock(store);
     bool spare = fai_regions_give(&store->regions, span->address, &empty);
     unlock(store);
-    if (!spare)
-        return 0;
-    fai_unpoison(empty.address, empty.size);
-    if (fai_span_free(&allocator->spans, &empty))
-        return empty.size;
-    lock(store); /* sealed */
-    fai_regions_add(&store->regions, &empty);
-    unlock(store);
-    return 0;
+    return spare ? give_region(allocator, &empty) : 0;
 }
 
 static void give_span(fa_allocator *allocator, const fai_span *span) {
@@ -136,6 +140,14 @@ static void give_span(fa_allocator *allocator, const fai_span *span) {
         cache_add(&allocator->store.spans, &copy);
         unlock(&allocator->store);
     }
+}
+
+/* The oldest goes next, then the one after it; both were not looked at for long. */
+static void foresee(const fai_cached *oldest) {
+    if (oldest == NULL || !is_cut(&oldest->span))
+        return;
+    fai_regions_prefetch(oldest);
+    __builtin_prefetch(oldest->newer, 1);
 }
 
 /* Gives the oldest of a cache back until at most bytes are kept. Returns what the backend got. */
@@ -260,10 +272,20 @@ void fai_store_give(fa_allocator *allocator, const fai_span *span) {
             give_span(allocator, span);
         return;
     }
+    fai_span empty;
+    bool spare = false;
     lock(store);
     cache_add(cache, span);
+    while (is_cut(span) && cache->bytes > cache->bytes_max && !spare) {
+        fai_cached *oldest = cache->oldest;
+        cache_remove(cache, oldest);
+        foresee(cache->oldest);
+        spare = fai_regions_give(&store->regions, oldest, &empty);
+    }
     bool over = cache->bytes > cache->bytes_max;
     unlock(store);
+    if (spare)
+        give_region(allocator, &empty);
     if (over && (is_cut(span) || !FAI_LOAD_RELAXED(&allocator->spans.sealed)))
         cache_shrink(allocator, cache, cache->bytes_max);
 }
@@ -312,14 +334,10 @@ size_t fai_store_trim(fa_allocator *allocator) {
         unlock(store);
         if (!found)
             break;
-        fai_unpoison(empty.address, empty.size);
-        if (!fai_span_free(&allocator->spans, &empty)) {
-            lock(store); /* sealed meanwhile */
-            fai_regions_add(&store->regions, &empty);
-            unlock(store);
+        size_t given = give_region(allocator, &empty);
+        if (given == 0) /* sealed meanwhile */
             break;
-        }
-        bytes += empty.size;
+        bytes += given;
     }
     lock(store);
     fai_regions_visit_free(&store->regions, PURGED_BYTES_MIN, purge, allocator);

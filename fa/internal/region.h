@@ -40,6 +40,9 @@ void fai_regions_add(fai_regions *regions, const fai_span *span);
  * is empty: true, with *span filled. */
 bool fai_regions_give(fai_regions *regions, void *block, fai_span *span);
 
+/* The block will be given back soon: has what that looks at fetched into the cache. */
+void fai_regions_prefetch(const void *block);
+
 /* Changes the size of a block where it lies; false when its neighbour is in the way. */
 bool fai_regions_resize(fai_regions *regions, void *block, size_t size);
 
