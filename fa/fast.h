@@ -16,6 +16,7 @@
 FA_EXTERN_C_BEGIN
 
 /* Plain moves for the machine, atomic for the language. */
+#define FAI_ATOMIC(type) type
 #define FAI_LOAD_RELAXED(pointer) __atomic_load_n((pointer), __ATOMIC_RELAXED)
 #define FAI_LOAD_ACQUIRE(pointer) __atomic_load_n((pointer), __ATOMIC_ACQUIRE)
 #define FAI_STORE_RELAXED(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELAXED)

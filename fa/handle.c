@@ -186,9 +186,10 @@ static void bury(fa_handles *handles, fa_handle handle, buried *dead) {
     if (slot == NULL)
         return;
     dead->address = FAI_LOAD_RELAXED(&slot->address);
-    dead->status = fai_handle_slot_kill(slot, handle.generation, &state);
-    if (dead->status == FA_ERROR_FOREIGN)
-        dead->address = NULL;
+    fai_handle_found found = fai_handle_slot_kill(slot, handle.generation, &state);
+    if (found == FAI_HANDLE_GONE)
+        return;
+    dead->status = found == FAI_HANDLE_PINNED ? FA_ERROR_INVALID : FA_OK;
     if (dead->status != FA_OK)
         return;
     /* It was live a moment ago, and nobody else can have changed anything since. */
@@ -252,27 +253,18 @@ fa_status(fa_handle_free)(fa_handles *handles, fa_handle handle) {
 
 void *fa_handle_pin(fa_handles *handles, fa_handle handle) {
     fai_handle_slot *slot = handles != NULL ? fai_handle_find(handles, handle) : NULL;
-    if (slot == NULL)
-        return NULL;
-    uint64_t state = FAI_LOAD_RELAXED(&slot->state);
-    do {
-        if (fai_handle_generation(state) != handle.generation)
-            return NULL;
-        while (FA_UNLIKELY((state & FAI_HANDLE_MOVING) != 0)) {
-            fai_handles_lock(handles); /* whoever moves it has the lock until it is done */
-            fai_handles_unlock(handles);
-            state = FAI_LOAD_RELAXED(&slot->state);
-        }
-        if (fai_handle_generation(state) != handle.generation)
-            return NULL;
-        if (fai_handle_pins(state) == FA_HANDLE_PIN_COUNT_MAX) {
-            fai_fail(FA_ERROR_LIMIT, 0);
-            return NULL;
-        }
-        /* Acquire: from the alloc or the move that stored the state, so that its address and its
-         * contents are seen. From here on neither changes until the pin is gone. */
-    } while (!FAI_CAS_ACQUIRE(&slot->state, &state, state + FAI_HANDLE_PIN));
-    return FAI_LOAD_RELAXED(&slot->address);
+    void *address = NULL;
+    fai_handle_found found = FAI_HANDLE_GONE;
+    if (slot != NULL)
+        found = fai_handle_slot_pin(slot, handle.generation, &address);
+    while (FA_UNLIKELY(found == FAI_HANDLE_IS_MOVING)) {
+        fai_handles_lock(handles); /* whoever moves it has the lock until it is done */
+        fai_handles_unlock(handles);
+        found = fai_handle_slot_pin(slot, handle.generation, &address);
+    }
+    if (FA_UNLIKELY(found == FAI_HANDLE_PINS_FULL))
+        fai_fail(FA_ERROR_LIMIT, 0);
+    return address;
 }
 
 fa_status(fa_handle_unpin)(fa_handles *handles, fa_handle handle) {
@@ -281,15 +273,14 @@ fa_status(fa_handle_unpin)(fa_handles *handles, fa_handle handle) {
         return fai_fail(FA_ERROR_INVALID, 0);
     }
     fai_handle_slot *slot = fai_handle_find(handles, handle);
-    uint64_t state = slot != NULL ? FAI_LOAD_RELAXED(&slot->state) : 0;
-    do {
-        if (slot == NULL || fai_handle_generation(state) != handle.generation)
-            return fai_report(handles->allocator, FA_DIAG_FA620, FA_ERROR_FOREIGN, 0, 0, NULL);
-        if (fai_handle_pins(state) == 0)
-            return fai_report(handles->allocator, FA_DIAG_FA621, FA_ERROR_INVALID, 0, 0,
-                              FAI_LOAD_RELAXED(&slot->address));
-        /* Release: what was done to the object comes before its move or its end. */
-    } while (!FAI_CAS_RELEASE(&slot->state, &state, state - FAI_HANDLE_PIN));
+    fai_handle_found found = FAI_HANDLE_GONE;
+    if (slot != NULL)
+        found = fai_handle_slot_unpin(slot, handle.generation);
+    if (found == FAI_HANDLE_GONE)
+        return fai_report(handles->allocator, FA_DIAG_FA620, FA_ERROR_FOREIGN, 0, 0, NULL);
+    if (found == FAI_HANDLE_NOT_PINNED)
+        return fai_report(handles->allocator, FA_DIAG_FA621, FA_ERROR_INVALID, 0, 0,
+                          FAI_LOAD_RELAXED(&slot->address));
     fai_slot.site = NULL;
     return FA_OK;
 }

@@ -32,6 +32,7 @@
 #define FA_HANDLE_H
 
 #include "fa/collection.h"
+#include "fa/handle_slot.h"
 
 FA_EXTERN_C_BEGIN
 
@@ -258,12 +259,6 @@ FA_API size_t fa_handles_visit(fa_handles *handles,
 /* ------------------------------------------------------------------------------------------------
  * Inline function: the fast path, and what it looks at. */
 
-/* A slot. Free: the address is NULL, and state names no generation. */
-typedef struct fai_handle_slot {
-    void *address;
-    uint64_t state; /* the generation in the low 32 bits; above them pins and flags */
-} fai_handle_slot;
-
 /* The first words of a table. Slots lie in blocks that never move. */
 typedef struct fai_handles_head {
     fai_handle_slot *const *blocks; /* atomic */
@@ -280,17 +275,9 @@ inline void *fa_handle_get(const fa_handles *handles, fa_handle handle) {
                     handle.index >= FAI_LOAD_ACQUIRE(&head->slot_count)))
         return NULL;
     fai_handle_slot *const *blocks = FAI_LOAD_RELAXED(&head->blocks);
-    const fai_handle_slot *slot =
-        &blocks[handle.index >> FAI_HANDLE_BLOCK_SHIFT][handle.index & (FAI_HANDLE_BLOCK - 1)];
-    uint64_t before = FAI_LOAD_ACQUIRE(&slot->state);
-    void *address = FAI_LOAD_ACQUIRE(&slot->address);
-    /* A slot never has the same generation twice: the same before and after means that it had no
-     * other in between, and the address is this object's. The address of a later one was stored
-     * with release after the generation had gone: who reads it can't read the generation then. */
-    if (FA_UNLIKELY((uint32_t)before != handle.generation ||
-                    (uint32_t)FAI_LOAD_RELAXED(&slot->state) != handle.generation))
-        return NULL;
-    return address;
+    return fai_handle_slot_read(
+        &blocks[handle.index >> FAI_HANDLE_BLOCK_SHIFT][handle.index & (FAI_HANDLE_BLOCK - 1)],
+        handle.generation);
 }
 
 FA_EXTERN_C_END

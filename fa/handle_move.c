@@ -92,8 +92,7 @@ static bool is_movable(const fa_handles *handles, uint32_t index, fai_handle_slo
     if (slot_index >= handles->head.slot_count)
         return false; /* its object has left, which is being told */
     *slot = fai_handle_slot_at(handles, slot_index);
-    uint64_t state = FAI_LOAD_RELAXED(&(*slot)->state);
-    return fai_handle_generation(state) != 0 && (state & (FAI_HANDLE_PINS | FAI_HANDLE_HELD)) == 0;
+    return fai_handle_is_movable(FAI_LOAD_RELAXED(&(*slot)->state));
 }
 
 /* Looks at one word of the victim's places. A slab with pinned objects would not become empty:
@@ -136,12 +135,9 @@ static bool move_object(fa_handles *handles, uint32_t index, object_move *move) 
     move->guard_broken = !fai_handle_guard_is_whole(handles, move->address_old, move->size);
     if (move->guard_broken)
         return true;
-    uint64_t state = FAI_LOAD_RELAXED(&slot->state);
-    /* Acquire: what was done to the object before its last unpin comes before it is copied. */
-    do {
-        if ((state & FAI_HANDLE_PINS) != 0)
-            return false;
-    } while (!FAI_CAS_ACQUIRE(&slot->state, &state, state | FAI_HANDLE_MOVING));
+    uint64_t state;
+    if (!fai_handle_slot_move_begin(slot, &state))
+        return false;
     uint32_t slot_index = fai_handle_slots(handles->victim)[index];
     uint32_t class_index = (uint32_t)(handles->victim->group - handles->group[0]);
     move->to = fai_handle_place_take(handles, 0, class_index, true);
@@ -153,10 +149,7 @@ static bool move_object(fa_handles *handles, uint32_t index, object_move *move) 
     fai_handle_slots(move->to.slab)[move->to.index] = slot_index;
     fai_handle_slack(move->to.slab)[move->to.index] =
         fai_handle_slack(move->from.slab)[move->from.index];
-    /* Release, both: whoever resolves or pins it from here on sees the copy. Nobody else changes
-     * the state while it says MOVING. */
-    FAI_STORE_RELEASE(&slot->address, (void *)move->address_new);
-    FAI_STORE_RELEASE(&slot->state, told ? state | FAI_HANDLE_HELD : state);
+    fai_handle_slot_move_end(slot, move->address_new, state, told);
     handles->moved_count++;
     handles->moved_bytes += move->size;
     fai_handle_bury(handles, move->address_old, move->from.slab->place_bytes);
@@ -172,9 +165,7 @@ static bool move_object(fa_handles *handles, uint32_t index, object_move *move) 
 static void settle(fa_handles *handles, const object_move *move) {
     fai_handle_slot *slot = fai_handle_slot_at(handles, move->handle.index);
     fai_handle_place_give(handles, move->from);
-    /* Release: what the callback did to the object comes before its next move or its end. */
-    uint64_t state = FAI_AND_RELEASE(&slot->state, ~FAI_HANDLE_HELD);
-    if (fai_handle_generation(state) == move->handle.generation)
+    if (fai_handle_slot_settle(slot))
         return;
     fai_handle_bury(handles, move->address_new, move->to.slab->place_bytes);
     fai_handle_place_give(handles, move->to);

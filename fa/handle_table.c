@@ -167,26 +167,8 @@ fa_handle fai_handle_slot_take(fa_handles *handles, void *address, uint64_t flag
     fa_handle handle = {block->first + at, handles->number << FAI_HANDLE_COUNTER_BITS | counter};
     if (counter >= handles->counter_end)
         handles->counter_end = counter + 1;
-    /* Release, both: see fa_handle_get. The second one also hands over what the memory holds. */
-    FAI_STORE_RELEASE(&slot->address, address);
-    FAI_STORE_RELEASE(&slot->state, handle.generation | flags);
+    fai_handle_slot_publish(slot, address, handle.generation | flags);
     return handle;
-}
-
-fa_status fai_handle_slot_kill(fai_handle_slot *slot, uint32_t generation, uint64_t *state) {
-    uint64_t seen = FAI_LOAD_RELAXED(&slot->state), dead;
-    uint64_t counter = (generation & FAI_HANDLE_COUNTER_MAX) + 1;
-    do {
-        if (fai_handle_generation(seen) != generation)
-            return FA_ERROR_FOREIGN;
-        if (fai_handle_pins(seen) != 0)
-            return FA_ERROR_INVALID;
-        dead = counter << FAI_HANDLE_PIN_SHIFT | (seen & FAI_HANDLE_HELD);
-        /* Acquire: what was done to the object before the last unpin comes before what happens to
-         * its memory from here on. */
-    } while (!FAI_CAS_ACQUIRE(&slot->state, &seen, dead));
-    *state = seen;
-    return FA_OK;
 }
 
 void fai_handle_slot_give(fa_handles *handles, uint32_t index) {

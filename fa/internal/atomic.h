@@ -10,7 +10,6 @@
 
 /* What a protocol shares, where it is compiled for the checker too: variables that go through the
  * operations below, and plain ones, of which the protocol sees to it that no two threads meet. */
-#define FAI_ATOMIC(type) type
 #define FAI_PLAIN(type) type
 #define FAI_READ(variable) (variable)
 #define FAI_WRITE(variable, value) ((void)((variable) = (value)))
@@ -34,7 +33,6 @@ static inline void fai_link_write(void *object, void *next) { memcpy(object, &ne
 #define FAI_SUB_RELAXED(pointer, value) __atomic_fetch_sub((pointer), (value), __ATOMIC_RELAXED)
 #define FAI_ADD_SEQ(pointer, value) __atomic_fetch_add((pointer), (value), __ATOMIC_SEQ_CST)
 #define FAI_SUB_SEQ(pointer, value) __atomic_fetch_sub((pointer), (value), __ATOMIC_SEQ_CST)
-#define FAI_AND_RELEASE(pointer, value) __atomic_fetch_and((pointer), (value), __ATOMIC_RELEASE)
 #define FAI_SUB_ACQ_REL(pointer, value) __atomic_fetch_sub((pointer), (value), __ATOMIC_ACQ_REL)
 /* Compare and swap; *expected gets what was found. May fail for no reason (weak). */
 #define FAI_CAS_RELEASE(pointer, expected, desired)                                                \

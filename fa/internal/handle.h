@@ -1,9 +1,10 @@
 /* Handle tables: slots that handles name, slabs that objects lie in, and what moves them together.
  *
- * A slot has the address of its object and a state. The state of a live one is its generation, the
- * number of pins and flags, in one word, so that pinning is one compare and swap. A generation is
- * the number of the table and a counter: tables alive have different numbers, and a number that is
- * used again goes on with higher counters, so that no generation ever comes back at an index.
+ * A slot has the address of its object and a state (slot.h). The state of a live one is its
+ * generation, the number of pins and flags, in one word, so that pinning is one compare and swap. A
+ * generation is the number of the table and a counter: tables alive have different numbers, and a
+ * number that is used again goes on with higher counters, so that no generation ever comes back at
+ * an index.
  *
  * handle.c        objects: alloc, free, pin, unpin
  * handle_table.c  tables: numbers, slots, life, statistics
@@ -14,28 +15,12 @@
 
 #include "fa/handle.h"
 #include "fa/internal/allocator.h"
+#include "fa/internal/slot.h"
 
-/* ---- states of slots ---- */
+/* ---- slots ---- */
 
-/* Live: generation | pins << 32 | flags. Free: the next counter << 32, generation 0. Dead: like
- * free, and HELD: freed while its move was being told, which still has its memory. Written under
- * the table's lock, but for pins, which anybody changes while MOVING is not set. */
-#define FAI_HANDLE_PIN_SHIFT 32
-#define FAI_HANDLE_PIN ((uint64_t)1 << FAI_HANDLE_PIN_SHIFT)
-#define FAI_HANDLE_PINS ((uint64_t)FA_HANDLE_PIN_COUNT_MAX << FAI_HANDLE_PIN_SHIFT)
-#define FAI_HANDLE_MOVING ((uint64_t)1 << 56) /* being copied, under the table's lock */
-#define FAI_HANDLE_HELD ((uint64_t)1 << 57)   /* its move is being told */
-#define FAI_HANDLE_FIXED ((uint64_t)1 << 58)
-#define FAI_HANDLE_LARGE ((uint64_t)1 << 59) /* a heap block */
-
-/* generation = number of the table << 20 | counter; numbers start at 1. */
-#define FAI_HANDLE_COUNTER_BITS 20
-#define FAI_HANDLE_COUNTER_MAX (FA_HANDLE_USES_MAX - 1)
-
-static inline uint32_t fai_handle_generation(uint64_t state) { return (uint32_t)state; }
-static inline uint32_t fai_handle_pins(uint64_t state) {
-    return (uint32_t)((state & FAI_HANDLE_PINS) >> FAI_HANDLE_PIN_SHIFT);
-}
+_Static_assert(FAI_HANDLE_COUNTER_MAX == FA_HANDLE_USES_MAX - 1, "uses of a slot");
+_Static_assert(FAI_HANDLE_PINS >> FAI_HANDLE_PIN_SHIFT == FA_HANDLE_PIN_COUNT_MAX, "pins");
 
 /* Stands before each block of slots. Guarded by the table's lock. */
 typedef struct fai_handle_block {
@@ -186,9 +171,6 @@ void fai_handle_growth_give(fa_handles *handles, fai_handle_growth *growth);
 /* Takes a free slot, of which there is one, for an object. The handle resolves from now on. Under
  * the lock. flags: FIXED, LARGE. */
 fa_handle fai_handle_slot_take(fa_handles *handles, void *address, uint64_t flags);
-/* The handle resolves no more. Returns FA_OK, and the state as it was; FA_ERROR_FOREIGN when it did
- * not before, FA_ERROR_INVALID when the object is pinned. Under the lock. */
-fa_status fai_handle_slot_kill(fai_handle_slot *slot, uint32_t generation, uint64_t *state);
 /* The slot of a dead object may be used again, unless it is used up. Under the lock. */
 void fai_handle_slot_give(fa_handles *handles, uint32_t index);
 

@@ -1,0 +1,208 @@
+// Slots of handle tables (fa/internal/slot.h): who resolves and pins what, while objects are moved,
+// freed, and others made in their slots.
+#include "fa/weak/checker.hpp"
+
+#include "fa/internal/slot.h"
+
+namespace {
+
+constexpr uint32_t kFirst = 1 << FAI_HANDLE_COUNTER_BITS, kSecond = kFirst + 1;
+constexpr int kPlaces = 3;
+
+// One slot, and places for objects; what lies in a place that nobody has is of no use to anybody.
+struct Table {
+    fai_handle_slot slot;
+    weak::Lock lock;
+    rl::var<int> place[kPlaces];
+
+    Table() {
+        FAI_STORE_RELAXED(&slot.address, nullptr);
+        FAI_STORE_RELAXED(&slot.state, uint64_t{0});
+        for (rl::var<int> &each : place)
+            FAI_WRITE(each, -1);
+    }
+    void Make(int at, uint32_t generation) {
+        lock.Take();
+        FAI_WRITE(place[at], int(generation));
+        fai_handle_slot_publish(&slot, &place[at], generation);
+        lock.Give();
+    }
+    // False: pinned, or gone.
+    bool Move(int from, int to, bool is_held) {
+        uint64_t state;
+        lock.Take();
+        bool done = fai_handle_slot_move_begin(&slot, &state);
+        if (done) {
+            FAI_WRITE(place[to], FAI_READ(place[from]));
+            fai_handle_slot_move_end(&slot, &place[to], state, is_held);
+            FAI_WRITE(place[from], -1);
+        }
+        lock.Give();
+        return done;
+    }
+    bool Free(uint32_t generation, int at) {
+        uint64_t state = 0;
+        lock.Take();
+        bool done = fai_handle_slot_kill(&slot, generation, &state) == FAI_HANDLE_DONE;
+        if (done && (state & FAI_HANDLE_HELD) == 0)
+            FAI_WRITE(place[at], -1);
+        lock.Give();
+        return done;
+    }
+    // As fa_handle_pin; returns the object or NULL.
+    rl::var<int> *Pin(uint32_t generation) {
+        void *address = nullptr;
+        fai_handle_found found = fai_handle_slot_pin(&slot, generation, &address);
+        while (found == FAI_HANDLE_IS_MOVING) {
+            lock.Take();
+            lock.Give();
+            found = fai_handle_slot_pin(&slot, generation, &address);
+        }
+        return static_cast<rl::var<int> *>(address);
+    }
+    // Pins it and reads it; whoever is alone with it writes it too.
+    void Use(uint32_t generation, bool is_alone) {
+        rl::var<int> *object = Pin(generation);
+        if (object == nullptr)
+            return;
+        RL_ASSERT(FAI_READ(*object) == int(generation));
+        if (is_alone)
+            FAI_WRITE(*object, int(generation));
+        RL_ASSERT(fai_handle_slot_unpin(&slot, generation) == FAI_HANDLE_DONE);
+    }
+    int Read(uint32_t generation) {
+        void *address = fai_handle_slot_read(&slot, generation);
+        for (int i = 0; i < kPlaces; i++)
+            if (address == &place[i])
+                return i;
+        return -1;
+    }
+};
+
+// The object is made, moved, and used by another thread at any of these times.
+struct UseWhileMoved : rl::test_suite<UseWhileMoved, 2> {
+    static constexpr const char *kName = "use while it is made and moved";
+    static constexpr bool kIsFull = true;
+    Table table;
+    void thread(unsigned index) {
+        if (index == 0) {
+            table.Make(0, kFirst);
+            table.Move(0, 1, false);
+        } else {
+            table.Use(kFirst, true);
+        }
+    }
+};
+
+// Its memory is used for something else after it was freed.
+struct UseWhileFreed : rl::test_suite<UseWhileFreed, 2> {
+    static constexpr const char *kName = "use while it is freed";
+    static constexpr bool kIsFull = true;
+    Table table;
+    UseWhileFreed() { table.Make(0, kFirst); }
+    void thread(unsigned index) {
+        if (index == 0) {
+            if (table.Free(kFirst, 0))
+                table.Make(1, kSecond);
+        } else {
+            table.Use(kFirst, true);
+        }
+    }
+};
+
+// Asked without a pin, for handles that are known before they are made: each has its own places.
+struct ReadWhileReused : rl::test_suite<ReadWhileReused, 2> {
+    static constexpr const char *kName = "read while the slot changes hands";
+    static constexpr bool kIsFull = true;
+    Table table;
+    void thread(unsigned index) {
+        if (index == 0) {
+            table.Make(0, kFirst);
+            RL_ASSERT(table.Free(kFirst, 0));
+            table.Make(1, kSecond);
+        } else {
+            int first = table.Read(kFirst);
+            RL_ASSERT(first == -1 || first == 0);
+            int second = table.Read(kSecond);
+            RL_ASSERT(second == -1 || second == 1);
+        }
+    }
+};
+
+// The move is told: the callback writes the object, pinned, while another thread frees it. Whose
+// the memory is after that is settled once.
+struct Told : rl::test_suite<Told, 2> {
+    static constexpr const char *kName = "a move that is told";
+    static constexpr bool kIsFull = true;
+    Table table;
+    rl::var<int> ended; // who gave the memory back
+    Told() {
+        table.Make(0, kFirst);
+        FAI_WRITE(ended, 0);
+    }
+    void thread(unsigned index) {
+        if (index == 0) {
+            if (!table.Move(0, 1, true))
+                return;
+            table.Use(kFirst, true);
+            table.lock.Take();
+            if (!fai_handle_slot_settle(&table.slot)) {
+                FAI_WRITE(table.place[1], -1);
+                FAI_WRITE(ended, FAI_READ(ended) + 1);
+            }
+            table.lock.Give();
+        } else {
+            uint64_t state = 0;
+            table.lock.Take();
+            if (fai_handle_slot_kill(&table.slot, kFirst, &state) == FAI_HANDLE_DONE &&
+                (state & FAI_HANDLE_HELD) == 0) {
+                FAI_WRITE(table.place[FAI_READ(table.place[0]) == -1], -1);
+                FAI_WRITE(ended, FAI_READ(ended) + 1);
+            }
+            table.lock.Give();
+        }
+    }
+    void after() {
+        uint64_t state = FAI_LOAD_RELAXED(&table.slot.state);
+        RL_ASSERT((state & (FAI_HANDLE_HELD | FAI_HANDLE_MOVING | FAI_HANDLE_PINS)) == 0 ||
+                  fai_handle_generation(state) == 0);
+        RL_ASSERT(FAI_READ(ended) == (fai_handle_generation(state) == 0));
+    }
+};
+
+// All at once.
+struct Everything : rl::test_suite<Everything, 4> {
+    static constexpr const char *kName = "use, read, move and free";
+    static constexpr bool kIsFull = false;
+    Table table;
+    Everything() { table.Make(0, kFirst); }
+    void thread(unsigned index) {
+        if (index == 0) {
+            int at = table.Move(0, 1, false) ? 1 : 0;
+            if (table.Free(kFirst, at))
+                table.Make(2, kSecond);
+        } else if (index == 1) {
+            table.Use(kFirst, false);
+            table.Use(kSecond, false);
+        } else if (index == 2) {
+            table.Use(kFirst, false);
+        } else {
+            int first = table.Read(kFirst), second = table.Read(kSecond);
+            RL_ASSERT(first < 2);
+            RL_ASSERT(second == -1 || second == 2);
+        }
+    }
+};
+
+TEST(SlotWeak, HoldsInFull) {
+    weak::HoldsInFull<UseWhileMoved, UseWhileFreed, ReadWhileReused, Told>();
+}
+
+TEST(SlotWeak, HoldsAtRandom) { weak::HoldsAtRandom<Everything>(50000); }
+
+TEST(SlotWeak, EachOrderMatters) {
+    weak::EachOrderMatters<UseWhileMoved, UseWhileFreed, ReadWhileReused, Told, Everything>({},
+                                                                                            5000);
+}
+
+} // namespace
