@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+_Static_assert(FAI_HANDLE_COUNTER_MAX == FA_HANDLE_USES_MAX - 1, "uses of a slot");
+_Static_assert(FAI_HANDLE_PINS >> FAI_HANDLE_PIN_SHIFT == FA_HANDLE_PIN_COUNT_MAX, "pins");
+
 #define SLAB_BYTES_MIN ((size_t)64 << 10)
 #define SLAB_BYTES_MAX ((size_t)4 << 20)
 #define SLAB_COUNT_MAX ((size_t)65536)

@@ -19,9 +19,6 @@
 
 /* ---- slots ---- */
 
-_Static_assert(FAI_HANDLE_COUNTER_MAX == FA_HANDLE_USES_MAX - 1, "uses of a slot");
-_Static_assert(FAI_HANDLE_PINS >> FAI_HANDLE_PIN_SHIFT == FA_HANDLE_PIN_COUNT_MAX, "pins");
-
 /* Stands before each block of slots. Guarded by the table's lock. */
 typedef struct fai_handle_block {
     struct fai_handle_block *next_free; /* in the queue of those with free slots */
