@@ -9,9 +9,11 @@
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic" // arrays of flexible length are C
+#define _Static_assert static_assert
 extern "C" {
 #include "fa/internal/handle.h"
 }
+#undef _Static_assert
 #pragma GCC diagnostic pop
 
 namespace fa_testing {
