@@ -370,6 +370,25 @@ TEST_P(TypedPool, EmptySlabsGoBackAndOneStays) {
     bullets_destroy(pool);
 }
 
+TEST_P(TypedPool, HundredsOfSlabsComeAndGo) {
+    Random random;
+    fa_typed_pool *pool = Make(allocator_, Of(33000));
+    std::vector<void *> all;
+    for (int turn = 0; turn < 1500; turn++) {
+        if (turn < 250 || random.OneIn(2)) {
+            all.push_back(Take(pool));
+        } else {
+            std::swap(all[random.Below(all.size())], all.back());
+            EXPECT_EQ(fa_typed_pool_release(pool, all.back()), FA_OK);
+            all.pop_back();
+        }
+        if (turn % 8 == 0)
+            ExpectValid(allocator_);
+    }
+    EXPECT_GT(StatsOf(pool).slab_count, 128u);
+    EXPECT_EQ(fa_typed_pool_destroy(pool), all.size());
+}
+
 TEST_P(TypedPool, WhatIsReservedStays) {
     fa_typed_pool_config config = {};
     config.count_reserved = 5000;
