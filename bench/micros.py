@@ -69,6 +69,13 @@ GROUPS = (
         "handle_pair": "alloc + free {} B",
         "handle_move": "a move in a compaction {}",
     }),
+    ("Scratch and groups", {
+        "scratch_scope": "scratch scope, alloc {} B",
+        "scratch_alloc": "scratch alloc {} B",
+        "scratch_pool": "scratch pool, {} B",
+        "group": "group of 100 x {} B (an object)",
+        "group_destroyed": "  with destructors {} B",
+    }),
     ("Threads", {
         "threads_frame": "frame alloc, {} thread(s)",
         "threads_pool": "pool, {} thread(s)",
