@@ -260,29 +260,36 @@ bool fai_bump_owns(const fai_bump *bump, const void *pointer) {
     return false;
 }
 
+/* What watches see of a block that gets another size where it lies. */
+static void resize_noted(const fai_bump *bump, char *block, size_t size_old, size_t size_new) {
+    fai_note *note = fai_note_of(block);
+    char *end_old = block + fai_round_up(size_old, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
+    char *end_new = block + fai_round_up(size_new, FA_ALIGN_MIN) + FAI_GUARD_BYTES;
+    fai_unpoison_defined(note, sizeof *note);
+    note->size = size_new;
+    fai_guard_dress(bump->allocator, note, size_old < size_new ? size_old : size_new);
+    if (end_new < end_old)
+        bury(bump, end_new, end_old);
+    fai_poison(note, sizeof *note);
+}
+
 /* Gives the newest block a new size where it lies; its size is what it was given with. */
 static bool resize_newest(fai_bump *bump, char *block, size_t size_old, size_t size_new) {
     const fai_bump_chunk *chunk = bump->current;
-    fai_note *note = bump->allocator->watched ? fai_note_of(block) : NULL;
-    size_t guard = note ? FAI_GUARD_BYTES : 0;
+    bool watched = bump->allocator->watched;
+    size_t guard = watched ? FAI_GUARD_BYTES : 0;
     if (chunk == NULL || block < fai_bump_start(chunk) || block >= chunk->end ||
-        note != bump->note ||
+        (watched && fai_note_of(block) != bump->note) ||
         block + fai_round_up(size_old, FA_ALIGN_MIN) + guard != bump->head.cursor ||
         fai_round_up(size_new, FA_ALIGN_MIN) + guard > (size_t)(chunk->end - block))
         return false;
     char *cursor = block + fai_round_up(size_new, FA_ALIGN_MIN) + guard;
-    char *cursor_old = bump->head.cursor;
     fai_bump_note_peak(bump);
     FAI_STORE_RELAXED(&bump->head.cursor, cursor);
-    if (note == NULL)
-        return true;
-    bump->head.limit = cursor;
-    fai_unpoison_defined(note, sizeof *note);
-    note->size = size_new;
-    fai_guard_dress(bump->allocator, note, size_old < size_new ? size_old : size_new);
-    fai_poison(note, sizeof *note);
-    if (cursor < cursor_old)
-        bury(bump, cursor, cursor_old);
+    if (watched) {
+        bump->head.limit = cursor;
+        resize_noted(bump, block, size_old, size_new);
+    }
     return true;
 }
 
@@ -306,8 +313,13 @@ void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_ol
         fai_fail(FA_ERROR_FOREIGN, size_new);
         return NULL;
     }
-    if (resize_newest(bump, (char *)block, size_old, size_new) || size_new <= size_old)
+    if (resize_newest(bump, (char *)block, size_old, size_new))
         return block;
+    if (size_new <= size_old) {
+        if (bump->allocator->watched)
+            resize_noted(bump, (char *)block, size_old, size_new);
+        return block;
+    }
     size_t align = (size_t)1 << __builtin_ctzll((uintptr_t)block | FA_CACHE_LINE);
     uint32_t turn = bump->turn;
     void *moved = fai_bump_take(bump, serial, size_new, align);

@@ -107,9 +107,11 @@ FA_API FA_RETURNS_BLOCK inline void *fa_group_alloc_batch(fa_group group, size_t
 FA_API FA_RETURNS_BLOCK void *fa_group_alloc_zeroed(fa_group group, size_t count, size_t size);
 
 /* The same for an object with a destructor: 32 bytes more, or align, whichever is more.
- * FA_ERROR_INVALID also when destructor is NULL. */
-FA_API FA_RETURNS_BLOCK void *fa_group_alloc_with(fa_group group, size_t size, size_t align,
-                                                  fa_destructor_fn *destructor);
+ * FA_ERROR_INVALID also when destructor is NULL. Not declared as a block that nobody else knows, as
+ * the others are: the compiler would leave out what is written for the destructor alone. */
+FA_API void *fa_group_alloc_with(fa_group group, size_t size, size_t align,
+                                 fa_destructor_fn *destructor)
+    __attribute__((assume_aligned(16), warn_unused_result));
 
 /* Has destructor called with argument as if it were an object allocated now: for what lies
  * elsewhere. argument may be NULL.
