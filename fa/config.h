@@ -89,7 +89,7 @@ typedef struct fa_alloc_config {
      * backend want). Default 4 MiB. */
     size_t heap_region_bytes;
     /* Freed memory of heap blocks of 4 KiB and more that is kept for reuse as it is, in bytes, the
-     * oldest given back first: so much of spans, and a sixteenth of it of blocks in regions. 0:
+     * oldest given back first: so much of spans, and an eighth of it of blocks in regions. 0:
      * none. Default 16 MiB. */
     size_t heap_cache_bytes;
 

@@ -311,7 +311,7 @@ bool fai_store_create(fa_allocator *allocator) {
     fai_store *store = &allocator->store;
     fai_regions_create(&store->regions, config->heap_region_bytes);
     /* Blocks that wait keep their neighbours apart: each byte of them costs most of another one. */
-    store->cuts.bytes_max = config->heap_cache_bytes / 16;
+    store->cuts.bytes_max = config->heap_cache_bytes / 8;
     store->spans.bytes_max = config->heap_cache_bytes;
     return pthread_mutex_init(&store->lock, NULL) == 0;
 }
