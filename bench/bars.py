@@ -78,6 +78,10 @@ def _micro_bars(rounds, us):
               ["pmr"], 0.9)
     yield bar("resolve a handle, 100,000 objects / pointer chase through an array",
               "handle_chase/table", "handle_chase/array", [us], 1.5)
+    yield bar("transfer, 64 B: make, hand over, receive / malloc + copy + free", "transfer/64",
+              "transfer/64", ["glibc"], 1.0)
+    yield bar("barrier round trip, two threads / pthread_barrier_wait", "barrier/2", "barrier/2",
+              ["glibc"], 1.0)
     for count in MAP_ENTRIES:
         for base, text in (("map_insert", "insert"), ("map_find", "find")):
             name = f"{base}/{count}"

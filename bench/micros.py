@@ -80,6 +80,8 @@ GROUPS = (
         "threads_frame": "frame alloc, {} thread(s)",
         "threads_pool": "pool, {} thread(s)",
         "cross_free": "freed by another thread {} B",
+        "transfer": "handed over to another thread {} B",
+        "barrier": "barrier, {} threads",
     }),
 )
 OTHERS = "Others"
@@ -91,7 +93,7 @@ QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "be
          "typed_each/array", "typed_each/pool", "typed_each/components", "pair/64",
          "many_1000/64", "many_10000/64")
 # Begins like this: it needs two processors, one for each thread.
-THREADED = ("threads_", "cross_free")
+THREADED = ("threads_", "cross_free", "transfer", "barrier")
 _COLLECTIONS = ("vector", "map", "text", "ring")
 
 

@@ -10,11 +10,12 @@
 #include <sched.h>
 #include <string.h>
 
-/* How long a wait spins before it sleeps, in looks at the word. It doubles when a spin was enough
- * and halves when it was not: threads that rarely meet soon sleep at once. */
-#define SPINS_MIN 16
+/* How long a wait spins before it sleeps, in looks at the word of some 25 ns. It doubles when a
+ * spin was enough and halves when it was not, but never below what it takes to wake a thread: else
+ * two that once had to sleep would never meet again without. */
+#define SPINS_MIN 256
 #define SPINS_MAX 1024
-#define SPINS_FIRST 256
+#define SPINS_FIRST 512
 
 /* Of one member; written by it alone. */
 typedef struct member {

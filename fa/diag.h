@@ -55,6 +55,11 @@ typedef enum fa_severity {
       "signal once, then wait, in each generation")                                                \
     X(FA205, FA_SEVERITY_ERROR, "a barrier was destroyed while threads wait at it",                \
       "let them leave before, or wait with a time-out")                                            \
+    X(FA206, FA_SEVERITY_ERROR,                                                                    \
+      "a transfer was asked for that was never made, or as another type",                          \
+      "pass the handle that fa_transfer_make gave, to the allocator that made it")                 \
+    X(FA207, FA_SEVERITY_WARNING, "a transfer was never received and died with its allocator",     \
+      "receive or drop what is in flight before the end")                                          \
     X(FA301, FA_SEVERITY_WARNING, "the allocator reached its limit of backend memory",             \
       "raise bytes_max, or free something and retry")                                              \
     X(FA302, FA_SEVERITY_WARNING, "a budget is used up",                                           \

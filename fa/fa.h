@@ -33,6 +33,7 @@
  *   scope      what ends with the scope that it stands in
  *   thread     attach and detach by hand
  *   barrier    threads that go from frame to frame together
+ *   transfer   objects handed to another thread
  *   budget     limits on what everybody, a tag or a thread may hold
  *   reserve    what is tried before memory is refused
  *   stream     large blocks under a budget, loaded and evicted
@@ -75,6 +76,7 @@
 #include "fa/tag.h"
 #include "fa/text.h"
 #include "fa/thread.h"
+#include "fa/transfer.h"
 #include "fa/typed_pool.h"
 #include "fa/vec.h"
 

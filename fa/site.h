@@ -41,6 +41,15 @@
 #define fa_stream_begin(streams, stream) FAI_AT(fa_stream_begin((streams), (stream)))
 #endif
 
+/* Reports name where a transfer was made that nobody received. */
+#if defined(FAI_TRANSFER_DECLARED) && !defined(FAI_TRANSFER_SITES)
+#define FAI_TRANSFER_SITES
+#define fa_transfer_make(allocator, source, size, align, transfer)                                 \
+    FAI_AT(fa_transfer_make((allocator), (source), (size), (align), (transfer)))
+#define fa_transfer_wrap(allocator, block, size, transfer)                                         \
+    FAI_AT(fa_transfer_wrap((allocator), (block), (size), (transfer)))
+#endif
+
 #if defined(FA_TAG_H) && !defined(FAI_TAG_SITES)
 #define FAI_TAG_SITES
 /* A compound literal has commas. */

@@ -1,10 +1,17 @@
-// Bad arguments to the calls of barrier.h: for arguments_test.cc.
+// Bad arguments to the calls of barrier.h and transfer.h: for arguments_test.cc.
 #ifndef FA_TESTING_ARGUMENTS_THREAD_HPP
 #define FA_TESTING_ARGUMENTS_THREAD_HPP
 
 #include "fa/testing_arguments.hpp"
 
 namespace fa_testing {
+
+#define UNKNOWN(call)                                                                              \
+    do {                                                                                           \
+        INVALID(call(nullptr, fa_transfer{1}));                                                    \
+        EXPECT_EQ(call(a, fa_transfer{0}), FA_ERROR_FOREIGN);                                      \
+        EXPECT_EQ(call(a, fa_transfer{UINT64_MAX}), FA_ERROR_FOREIGN);                             \
+    } while (0)
 
 inline const Call kThreadCalls[] = {
     {"fa_barrier_create",
@@ -44,7 +51,57 @@ inline const Call kThreadCalls[] = {
     {"fa_barrier_wait", [](fa_allocator *, fa_frame *) { INVALID(fa_barrier_wait(nullptr)); }},
     {"fa_barrier_wait_for",
      [](fa_allocator *, fa_frame *) { INVALID(fa_barrier_wait_for(nullptr, 0)); }},
+    {"fa_transfer_drop", [](fa_allocator *a, fa_frame *) { UNKNOWN(fa_transfer_drop); }},
+    {"fa_transfer_make",
+     [](fa_allocator *a, fa_frame *) {
+         fa_transfer transfer;
+         INVALID(fa_transfer_make(nullptr, "x", 1, 1, &transfer));
+         INVALID(fa_transfer_make(a, nullptr, 1, 1, &transfer));
+         INVALID(fa_transfer_make(a, "x", 1, 1, nullptr));
+         EACH_SIZE(INVALID(fa_transfer_make(a, "x", size, 1, &transfer)))
+         EACH_ALIGN(INVALID(fa_transfer_make(a, "x", 1, align, &transfer)))
+         EXPECT_EQ(transfer.id, 0u);
+     }},
+    {"fa_transfer_on_drop",
+     [](fa_allocator *a, fa_frame *) {
+         INVALID(fa_transfer_on_drop(nullptr, fa_transfer{1}, nullptr, nullptr));
+         EXPECT_EQ(fa_transfer_on_drop(a, fa_transfer{0}, nullptr, nullptr), FA_ERROR_FOREIGN);
+     }},
+    {"fa_transfer_receive",
+     [](fa_allocator *a, fa_frame *) {
+         fa_received received;
+         INVALID(fa_transfer_receive(nullptr, fa_transfer{1}, &received));
+         INVALID(fa_transfer_receive(a, fa_transfer{1}, nullptr));
+         EXPECT_EQ(fa_transfer_receive(a, fa_transfer{1}, &received), FA_ERROR_FOREIGN);
+         EXPECT_EQ(received.object, nullptr);
+         REFUSED(fa_transfer_receive_as(nullptr, int, fa_transfer{1}));
+     }},
+    {"fa_transfer_send", [](fa_allocator *a, fa_frame *) { UNKNOWN(fa_transfer_send); }},
+    {"fa_transfer_state_get",
+     [](fa_allocator *a, fa_frame *) {
+         EXPECT_EQ(fa_transfer_state_get(nullptr, fa_transfer{1}), FA_TRANSFER_NONE);
+         EXPECT_EQ(fa_transfer_state_get(a, fa_transfer{UINT64_MAX}), FA_TRANSFER_NONE);
+     }},
+    {"fa_transfer_stats_get",
+     [](fa_allocator *a, fa_frame *) {
+         fa_transfer_stats stats;
+         INVALID(fa_transfer_stats_get(nullptr, &stats));
+         EXPECT_EQ(stats.made_count, 0u);
+         INVALID(fa_transfer_stats_get(a, nullptr));
+     }},
+    {"fa_transfer_wrap",
+     [](fa_allocator *a, fa_frame *) {
+         fa_transfer transfer;
+         int block = 0;
+         INVALID(fa_transfer_wrap(nullptr, &block, 4, &transfer));
+         INVALID(fa_transfer_wrap(a, nullptr, 4, &transfer));
+         INVALID(fa_transfer_wrap(a, &block, 4, nullptr));
+         EACH_SIZE(INVALID(fa_transfer_wrap(a, &block, size, &transfer)))
+         EXPECT_EQ(transfer.id, 0u);
+     }},
 };
+
+#undef UNKNOWN
 
 } // namespace fa_testing
 

@@ -89,6 +89,7 @@ struct fa_allocator {
     fai_account account; /* of everything: the root */
     fai_budgets budgets;
     fai_owned_list owned;
+    struct fai_transfers *transfers; /* the registry, from the first one on; atomic */
     fai_roster scratch_pools, groups;
     fai_retention *retention; /* one of the owned; NULL: nothing was retained yet; atomic */
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */

@@ -96,6 +96,7 @@ struct fai_thread {
     fai_pool pool; /* of untagged objects; its next are those of tags */
     fai_tallies tallies;
     fai_thread_budget budget;
+    struct fai_lane *lane; /* transfers that it made; of the state, whoever uses it */
 
     /* Objects that other threads freed; closed when the thread is gone. On a line of its own: other
      * threads write it. */
