@@ -26,6 +26,9 @@
 
 FA_EXTERN_C_BEGIN
 
+/* Objects up to this size, aligned to 16, need no block on their way. */
+#define FA_TRANSFER_SMALL_BYTES 64
+
 /* Names a transfer for ever. id 0 is none. */
 typedef struct fa_transfer {
     uint64_t id;
@@ -44,7 +47,7 @@ typedef struct fa_received {
     void *object;          /* his now: to be freed with fa_pool_free */
     size_t size;           /* as it was made */
     uint64_t thread_index; /* of the sender, as in fa_event */
-    fa_tag tag;            /* that the sender was in, and the object is accounted to */
+    fa_tag tag;            /* that the sender was in */
 } fa_received;
 
 /* A clean-up: called with the object when it is dropped, before its block is freed; no lock is
@@ -77,7 +80,8 @@ FA_API fa_status fa_transfer_send(fa_allocator *allocator, fa_transfer transfer)
 
 /* Receives it: sent or not, also by the thread that made it. *received: what it is, or all zero.
  * Returns FA_OK, FA_ERROR_INVALID for NULL, FA_ERROR_TAKEN (received or dropped already, or being
- * so), or FA_ERROR_FOREIGN (FA206: no such transfer). No lock. */
+ * so), FA_ERROR_FOREIGN (FA206: no such transfer), or why there is no memory for a small object, as
+ * fa_pool_alloc: then it stays. No lock. */
 FA_API fa_status fa_transfer_receive(fa_allocator *allocator, fa_transfer transfer,
                                      fa_received *received);
 

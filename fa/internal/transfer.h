@@ -51,7 +51,7 @@ static inline bool fai_transfer_depart(fai_transfer_word *word, uint64_t generat
  * is there. The handle may have come in any way, an ordered one or not. */
 static inline bool fai_transfer_claim(fai_transfer_word *word, uint64_t generation,
                                       uint64_t *seen) {
-    *seen = FAI_LOAD_RELAXED(word);
+    *seen = generation << 3 | FAI_TRANSFER_IN_FLIGHT; /* most likely: the swap will tell */
     do {
         unsigned state = FAI_TRANSFER_STATE(*seen);
         if (FAI_TRANSFER_GENERATION(*seen) != generation ||
