@@ -532,13 +532,14 @@ TEST(BudgetErrors, AreRefused) {
     Asked asked;
     fa_budget budget = Hard(100);
     const volatile int bad = FA_INTENT_HEAP + 1;
-    const auto refused = [&](fa_intent intent) {
+    const auto refused = [&](int intent) { // an enumeration can't hold what is none of it
         fa_last_error_clear();
-        EXPECT_EQ(fa_budget_set(allocator, intent, &budget), FA_ERROR_INVALID);
+        EXPECT_EQ(fa_budget_set(allocator, static_cast<fa_intent>(intent), &budget),
+                  FA_ERROR_INVALID);
         EXPECT_EQ(fa_last_error().status, FA_ERROR_INVALID);
         EXPECT_EQ(Usage(allocator, FA_INTENT_HEAP).hard_bytes, 0u);
     };
-    refused(static_cast<fa_intent>(bad));
+    refused(bad);
     const volatile int policy = FA_BUDGET_ASK + 1;
     budget.policy = static_cast<fa_budget_policy>(policy);
     refused(FA_INTENT_HEAP);
