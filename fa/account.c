@@ -9,7 +9,8 @@
  * are the root and the thread. */
 #define STEPS_MAX 192
 
-static __thread fai_asking *t_asking; /* the innermost callback that answers this thread */
+static __thread fai_asking *t_asking;   /* the innermost callback that answers this thread */
+static __thread fai_pending *t_pending; /* the innermost request that takes memory */
 
 /* ---- one ledger ---- */
 
@@ -32,6 +33,16 @@ static bool add_below(fai_ledger *ledger, size_t bytes, size_t limit) {
             return false;
     } while (!FAI_CAS_SEQ(&ledger->used, &used, used + bytes));
     return true;
+}
+
+/* What of that is not pending. */
+static size_t had_of(const fai_ledger *ledger, size_t used) {
+    size_t pending = FAI_LOAD_RELAXED(&ledger->pending);
+    return used > pending ? used - pending : 0;
+}
+
+static void raise_peak(fai_ledger *ledger, size_t used) {
+    fai_raise(&ledger->peak, had_of(ledger, used));
 }
 
 /* Returns what it was before. */
@@ -84,6 +95,18 @@ static size_t calm_of(const fai_ledger *ledger) {
     if (hard != 0 && (hard <= used || hard - used < calm))
         calm = hard > used ? hard - used : 0;
     return calm;
+}
+
+/* The same, and before it is a peak to be reported. */
+static size_t quiet_of(const fai_ledger *ledger) {
+    const fai_rule *rule = rule_of(ledger);
+    size_t calm = calm_of(ledger);
+    if (rule == NULL || !FAI_LOAD_RELAXED(&rule->peaks))
+        return calm;
+    size_t used = FAI_LOAD_RELAXED(&ledger->used);
+    size_t reported = FAI_LOAD_RELAXED(&rule->peak_reported);
+    size_t news = reported + reported / 8, quiet = news > used ? news - used : 0;
+    return quiet < calm ? quiet : calm;
 }
 
 /* ---- the way up ---- */
@@ -212,7 +235,7 @@ static bool is_news(const fai_rule *rule, size_t used) {
 
 /* What the budget of a ledger wants to be told of. */
 static void watch(fa_allocator *allocator, const fai_ledger *ledger, fai_rule *rule) {
-    size_t used = FAI_LOAD_RELAXED(&ledger->used);
+    size_t used = had_of(ledger, FAI_LOAD_RELAXED(&ledger->used));
     if (FA_LIKELY(!is_news(rule, used)))
         return;
     fai_lock(allocator);
@@ -237,7 +260,7 @@ static void watch(fa_allocator *allocator, const fai_ledger *ledger, fai_rule *r
 
 void fai_account_note(fa_allocator *allocator, fai_payer payer, fa_intent intent) {
     for (step at = first(payer, intent); at.account; advance(&at))
-        fai_raise(&current(&at)->peak, FAI_LOAD_RELAXED(&current(&at)->used));
+        raise_peak(current(&at), FAI_LOAD_RELAXED(&current(&at)->used));
     for (step at = first(payer, intent); at.account; advance(&at)) {
         fai_rule *rule = rule_of(current(&at));
         if (rule != NULL)
@@ -427,13 +450,22 @@ bool fai_account_charge_quiet(fa_allocator *allocator, fai_payer payer, fa_inten
     return try_all(&request);
 }
 
+static size_t least_of(fai_payer payer, fa_intent intent, size_t (*of)(const fai_ledger *)) {
+    size_t least = SIZE_MAX;
+    for (step at = first(payer, intent); at.account; advance(&at)) {
+        size_t bytes = of(current(&at));
+        least = bytes < least ? bytes : least;
+    }
+    return least;
+}
+
 size_t fai_account_charge_some(fa_allocator *allocator, fai_payer payer, fa_intent intent,
                                size_t bytes, size_t count) {
     if (FA_LIKELY(charge_free(allocator, payer, intent, bytes * count)))
         return count;
     attempt request = {.allocator = allocator, .payer = payer, .intent = intent};
     while (count != 0) {
-        size_t calm = fai_account_calm(payer, intent) / bytes;
+        size_t calm = least_of(payer, intent, quiet_of) / bytes;
         count = count < calm ? count : calm;
         request.bytes = count * bytes;
         if (count == 0 || try_all(&request))
@@ -446,12 +478,12 @@ size_t fai_account_charge_some(fa_allocator *allocator, fai_payer payer, fa_inte
 void fai_account_add(fai_payer payer, fa_intent intent, size_t bytes) {
     add_all(payer, intent, bytes);
     for (step at = first(payer, intent); at.account; advance(&at))
-        fai_raise(&current(&at)->peak, FAI_LOAD_RELAXED(&current(&at)->used));
+        raise_peak(current(&at), FAI_LOAD_RELAXED(&current(&at)->used));
 }
 
 void fai_account_discharge(fai_payer payer, fa_intent intent, size_t bytes) {
     for (step at = first(payer, intent); at.account; advance(&at))
-        fai_raise(&current(&at)->peak, sub(current(&at), bytes));
+        raise_peak(current(&at), sub(current(&at), bytes));
 }
 
 void fai_account_take_back(fai_payer payer, fa_intent intent, size_t bytes) {
@@ -459,13 +491,28 @@ void fai_account_take_back(fai_payer payer, fa_intent intent, size_t bytes) {
         sub(current(&at), bytes);
 }
 
-static size_t least_of(fai_payer payer, fa_intent intent, size_t (*of)(const fai_ledger *)) {
-    size_t least = SIZE_MAX;
-    for (step at = first(payer, intent); at.account; advance(&at)) {
-        size_t bytes = of(current(&at));
-        least = bytes < least ? bytes : least;
-    }
-    return least;
+void fai_pending_begin(fai_pending *pending, fai_payer payer, fa_intent intent, size_t bytes) {
+    *pending = (fai_pending){t_pending, payer, intent, bytes, false};
+    t_pending = pending;
+}
+
+static void count_pending(const fai_pending *pending, size_t bytes) {
+    for (step at = first(pending->payer, pending->intent); at.account; advance(&at))
+        FAI_ADD_RELAXED(&current(&at)->pending, bytes);
+}
+
+void fai_pending_refused(void) {
+    fai_pending *pending = t_pending;
+    if (pending == NULL || pending->is_counted)
+        return;
+    pending->is_counted = true;
+    count_pending(pending, pending->bytes);
+}
+
+void fai_pending_end(fai_pending *pending) {
+    t_pending = pending->outer;
+    if (FA_UNLIKELY(pending->is_counted))
+        count_pending(pending, (size_t)0 - pending->bytes);
 }
 
 size_t fai_account_room(fai_payer payer, fa_intent intent) {

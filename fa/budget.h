@@ -92,7 +92,8 @@ typedef struct fa_budget {
     fa_budget_policy policy;
     fa_budget_ask_fn *ask; /* not NULL exactly with FA_BUDGET_ASK */
     void *user;            /* its first argument */
-    /* Reports a new peak (FA304) whenever it exceeds the last one reported by an eighth. */
+    /* Reports a new peak (FA304) whenever it exceeds the last one reported by an eighth. No pool
+     * object is charged in advance beyond that; of frame memory what is granted counts. */
     bool report_peaks;
 } fa_budget;
 

@@ -247,7 +247,9 @@ FA_EXTERN_C_END
         return stats.count;                                                                        \
     }                                                                                              \
     FAI_MADE bool name##_next_run(name self, name##_run *run) {                                    \
-        bool more = fa_components_next_run(self.set, &run->run);                                   \
+        bool more = fa_components_next_run(self.set, run != NULL ? &run->run : NULL);              \
+        if (run == NULL)                                                                           \
+            return false;                                                                          \
         run->items = (type *)run->run.items;                                                       \
         run->ids = run->run.ids;                                                                   \
         run->count = run->run.count;                                                               \

@@ -91,13 +91,16 @@ bool fai_handle_slab_memory(fa_handles *handles, fai_span *span) {
     /* A span of its own, so that it can go back by itself; from a sealed allocator what the heap
      * has left. */
     bool zeroed;
+    fai_pending pending;
+    fai_pending_begin(&pending, payer, FA_INTENT_HEAP, bytes);
     fa_status status = FAI_LOAD_RELAXED(&allocator->spans.sealed)
                            ? fai_store_take(allocator, bytes, bytes, span, &zeroed)
                            : fai_allocator_span(allocator, bytes, bytes, FA_SPAN_HEAP, span);
-    if (status != FA_OK) {
+    if (status != FA_OK)
         fai_account_take_back(payer, FA_INTENT_HEAP, bytes);
+    fai_pending_end(&pending);
+    if (status != FA_OK)
         return false;
-    }
     fai_unpoison(span->address, bytes);
     fai_account_note(allocator, payer, FA_INTENT_HEAP);
     return true;

@@ -183,11 +183,14 @@ static void *take_paid(fa_allocator *allocator, size_t size, size_t align, fa_ta
 static void *take(fa_allocator *allocator, size_t size, size_t align, fa_tag tag, bool *zeroed) {
     if (!charge(allocator, tag, size))
         return NULL;
+    fai_pending pending;
+    fai_pending_begin(&pending, payer_of(allocator, tag), FA_INTENT_HEAP, size);
     void *block = take_paid(allocator, size, align, tag, zeroed);
-    if (block == NULL) {
+    if (block == NULL)
         take_back(allocator, tag, size);
+    fai_pending_end(&pending);
+    if (block == NULL)
         return NULL;
-    }
     note(allocator, tag);
     fai_slot.site = NULL;
     return block;
@@ -410,11 +413,14 @@ void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {
     bool in_place = resize_in_place(allocator, &copy, size);
     if (more == 0)
         return in_place ? block : shrink(allocator, &copy, size);
+    fai_pending pending;
+    fai_pending_begin(&pending, payer_of(allocator, copy.tag), FA_INTENT_HEAP, more);
     void *resized = in_place ? block : resize_elsewhere(allocator, &copy, size);
+    if (resized == NULL)
+        take_back(allocator, copy.tag, more);
+    fai_pending_end(&pending);
     if (resized != NULL)
         note(allocator, copy.tag);
-    else
-        take_back(allocator, copy.tag, more);
     fai_slot.site = NULL;
     return resized;
 }

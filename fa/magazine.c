@@ -335,7 +335,10 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
     fai_charge answer;
     size_t count = charge(pool, bytes, lists->refill_count, &answer);
     if (count != 0 && fai_ready(magazine) == 0 && lists->partial == NULL) {
+        fai_pending pending;
+        fai_pending_begin(&pending, payer_of(pool), FA_INTENT_POOL, count * bytes);
         fai_slab *slab = fai_slab_acquire(pool, magazine->class_index);
+        fai_pending_end(&pending);
         if (slab != NULL)
             fai_slab_push(&lists->partial, slab);
         else if (lists->partial == NULL)

@@ -37,7 +37,9 @@ void *(fa_object_cache_acquire)(fa_object_cache *cache) {
     }
     fa_typed_pool *pool = &cache->pool;
     fai_typed_lock(pool);
-    fai_typed_place place = pop(cache, 0);
+    fai_typed_place place = {NULL, 0};
+    if (!pool->is_ending) /* else the pool refuses it */
+        place = pop(cache, 0);
     if (place.slab != NULL) {
         fai_typed_flip_live(place);
         cache->hit_count++;
@@ -59,7 +61,7 @@ fa_status(fa_object_cache_release)(fa_object_cache *cache, void *object) {
     fai_typed_lock(pool);
     fai_typed_place place = fai_typed_find(pool, object);
     bool is_out = place.slab != NULL && fai_typed_is_live(place);
-    bool is_kept = is_out && cache->idle_count < cache->idle_count_max;
+    bool is_kept = is_out && cache->idle_count < cache->idle_count_max && !pool->is_ending;
     if (is_out)
         fai_typed_flip_live(place);
     if (is_kept) {
@@ -76,24 +78,30 @@ fa_status(fa_object_cache_release)(fa_object_cache *cache, void *object) {
     return FA_OK;
 }
 
+/* Destructs idle objects while more than keep are, but at most so many. Returns how many. bytes: of
+ * the slabs that went with them, and of those that were empty. */
+static size_t trim(fa_object_cache *cache, size_t keep, size_t count_max, size_t *bytes) {
+    size_t ended = 0;
+    for (*bytes = 0; ended < count_max; ended++) {
+        fai_typed_lock(&cache->pool);
+        fai_typed_place place = pop(cache, keep);
+        fai_typed_unlock(&cache->pool);
+        if (place.slab == NULL)
+            break;
+        wake(cache, fai_typed_object(&cache->pool, place));
+        *bytes += fai_typed_finish(&cache->pool, place);
+    }
+    *bytes += fa_typed_pool_trim(&cache->pool);
+    return ended;
+}
+
 size_t fa_object_cache_trim(fa_object_cache *cache, size_t idle_count) {
     if (cache == NULL) {
         fai_fail(FA_ERROR_INVALID, 0);
         return 0;
     }
-    size_t ended = 0;
-    for (;;) {
-        fai_typed_lock(&cache->pool);
-        fai_typed_place place = pop(cache, idle_count);
-        fai_typed_unlock(&cache->pool);
-        if (place.slab == NULL)
-            break;
-        wake(cache, fai_typed_object(&cache->pool, place));
-        fai_typed_finish(&cache->pool, place);
-        ended++;
-    }
-    fa_typed_pool_trim(&cache->pool);
-    return ended;
+    size_t bytes;
+    return trim(cache, idle_count, SIZE_MAX, &bytes);
 }
 
 fa_status fa_object_cache_stats_get(fa_object_cache *cache, fa_object_cache_stats *stats) {
@@ -119,14 +127,33 @@ fa_status fa_object_cache_stats_get(fa_object_cache *cache, fa_object_cache_stat
 static size_t reclaim(void *user, fa_allocator *allocator, size_t size) {
     fa_object_cache *cache = (fa_object_cache *)user;
     (void)allocator, (void)size;
-    return fa_object_cache_trim(cache, 0) * cache->pool.stride;
+    fai_typed_lock(&cache->pool);
+    size_t idle = cache->idle_count; /* others may give more back all the time */
+    fai_typed_unlock(&cache->pool);
+    size_t bytes, ended = trim(cache, 0, idle, &bytes);
+    /* Destructors may have freed more than nothing. */
+    return bytes != 0 || cache->pool.destruct == NULL ? bytes : ended * cache->pool.stride;
+}
+
+/* From here on acquire is refused, and nothing is kept that is given back. Destructs all. Returns
+ * whether there was anything. */
+static bool empty(fa_object_cache *cache) {
+    fai_typed_lock(&cache->pool);
+    cache->pool.is_ending = true;
+    fai_typed_unlock(&cache->pool);
+    bool any = fa_object_cache_trim(cache, 0) != 0;
+    return fai_typed_empty(&cache->pool) || any;
 }
 
 static size_t end(fa_object_cache *cache) {
     if (cache->is_reclaimed)
         fa_reclaimer_remove(cache->pool.allocator, reclaim, cache);
-    fa_object_cache_trim(cache, 0);
-    return fai_typed_end(&cache->pool);
+    fai_typed_lock(&cache->pool);
+    size_t out = cache->pool.taken_count - cache->idle_count;
+    fai_typed_unlock(&cache->pool);
+    empty(cache);
+    fai_typed_end(&cache->pool);
+    return out;
 }
 
 static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {

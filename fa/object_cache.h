@@ -58,8 +58,11 @@ FA_API fa_status fa_object_cache_create(fa_allocator *allocator,
                                         const fa_object_cache_config *config,
                                         fa_object_cache **cache);
 
-/* Ends a cache: destructs all, those that are still out too, and gives the memory back. Nobody else
- * may be inside of a call on it. NULL is ignored. Returns how many were still out. */
+/* Ends a cache: destructs all, those that are still out too, and gives the memory back. Meanwhile a
+ * destructor may give objects back, which are destructed at once, but gets none: FA_ERROR_FULL.
+ * Nobody else may be inside of a call on it; where it is a reclaimer that is waited for, so that
+ * its own construct and destruct must not end it. NULL is ignored. Returns how many were still
+ * out. */
 FA_API size_t fa_object_cache_destroy(fa_object_cache *cache);
 
 /* Takes the object that was given back last, or makes one.
@@ -71,8 +74,8 @@ FA_API void *fa_object_cache_acquire(fa_object_cache *cache) __attribute__((warn
  * that this cache has out: nothing changes then. FA_ERROR_INVALID for cache NULL. O(1). */
 FA_API fa_status fa_object_cache_release(fa_object_cache *cache, void *object);
 
-/* Destructs idle objects until at most idle_count are left, and gives
- * the memory of empty slabs back. Returns how many it destructed. */
+/* Destructs idle objects until at most idle_count are left, and gives the memory of empty slabs
+ * back. Returns how many it destructed; 0 for NULL (FA_ERROR_INVALID). */
 FA_API size_t fa_object_cache_trim(fa_object_cache *cache, size_t idle_count);
 
 /* Identities: live_count + idle_count == construct_count - destruct_count; each acquire that gave

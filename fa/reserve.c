@@ -13,7 +13,7 @@
 typedef struct running {
     struct running *outer;
     fa_allocator *allocator;
-    const fai_reclaimer *reclaimer;
+    fai_reclaimer *reclaimer;
 } running;
 
 static __thread running *t_running;
@@ -23,6 +23,19 @@ static bool is_reclaiming(const fa_allocator *allocator) {
         if (at->allocator == allocator)
             return true;
     return false;
+}
+
+static bool is_inside(const fai_reclaimer *reclaimer) {
+    for (const running *at = t_running; at != NULL; at = at->outer)
+        if (at->reclaimer == reclaimer)
+            return true;
+    return false;
+}
+
+/* This thread begins to wait for a reclaimer: 1; it goes on: -1. */
+static void mark_waiting(uint32_t change) {
+    for (const running *at = t_running; at != NULL; at = at->outer)
+        FAI_ADD_SEQ(&at->reclaimer->waiting, change);
 }
 
 /* ---- reclaimers ---- */
@@ -49,7 +62,7 @@ fa_status fa_reclaimer_add(fa_allocator *allocator, int order, fa_reclaimer_fn *
         fai_reclaimer *at = &reserve->reclaimers[i];
         if (at->function != NULL)
             continue;
-        *at = (fai_reclaimer){function, user, order, false, 0, ++reserve->sequence};
+        *at = (fai_reclaimer){function, user, order, false, 0, 0, ++reserve->sequence};
         status = FA_OK;
     }
     fai_unlock(allocator);
@@ -73,12 +86,15 @@ fa_status fa_reclaimer_remove(fa_allocator *allocator, fa_reclaimer_fn *function
     uint64_t sequence = reclaimer->sequence;
     reclaimer->removed = true;
     forget(reclaimer);
-    /* Two reclaimers that remove each other would wait for ever. */
-    while (t_running == NULL && reclaimer->sequence == sequence) {
+    mark_waiting(1);
+    /* One that removes itself would wait for ever, and so would two that remove each other. */
+    while (reclaimer->sequence == sequence && !is_inside(reclaimer) &&
+           FAI_LOAD_SEQ(&reclaimer->waiting) == 0) {
         fai_unlock(allocator);
         sched_yield();
         fai_lock(allocator);
     }
+    mark_waiting((uint32_t)-1);
     fai_unlock(allocator);
     return FA_OK;
 }
@@ -141,7 +157,7 @@ static bool reclaim(fa_allocator *allocator, fai_relief *relief) {
 void fai_reserve_fork_child(fa_allocator *allocator) {
     for (size_t i = 0; i < FA_RECLAIMER_COUNT_MAX; i++) {
         fai_reclaimer *reclaimer = &allocator->reserve.reclaimers[i];
-        reclaimer->running = 0;
+        reclaimer->running = reclaimer->waiting = 0;
         for (const running *at = t_running; at != NULL; at = at->outer)
             reclaimer->running += at->reclaimer == reclaimer;
         forget(reclaimer);
@@ -257,6 +273,7 @@ bool fai_relieve_slow(fa_allocator *allocator, fai_relief *relief, fa_status sta
                       fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0});
     if (status != FA_ERROR_LIMIT && status != FA_ERROR_NO_MEMORY)
         return false;
+    fai_pending_refused();
     switch (relief->step) {
     case STEP_CACHES:
         relief->step = STEP_OWN_CACHES;

@@ -36,8 +36,9 @@ typedef size_t fa_reclaimer_fn(void *user, fa_allocator *allocator, size_t size)
 FA_API fa_status fa_reclaimer_add(fa_allocator *allocator, int order, fa_reclaimer_fn *function,
                                   void *user);
 
-/* Removes a reclaimer. When it returns no thread is inside of it any more, so that user may go; but
- * where it is called from inside of a reclaimer it does not wait.
+/* Removes a reclaimer. When it returns no thread is inside of it any more, so that user may go. It
+ * does not wait where that would be for ever: called from inside of that very reclaimer, and while
+ * a thread inside of it waits here itself, as when two remove each other.
  * Returns FA_ERROR_INVALID: NULL, or it is not there. Any thread, locks. */
 FA_API fa_status fa_reclaimer_remove(fa_allocator *allocator, fa_reclaimer_fn *function,
                                      void *user);

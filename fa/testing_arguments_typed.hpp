@@ -26,6 +26,9 @@ inline fa_components *ComponentsOf(fa_allocator *allocator) {
     return set;
 }
 
+FA_TYPED_POOL(argument_pool, double)
+FA_COMPONENTS(argument_set, double)
+
 inline const Call kTypedCalls[] = {
     {"fa_typed_pool_create",
      [](fa_allocator *a, fa_frame *) {
@@ -117,6 +120,14 @@ inline const Call kTypedCalls[] = {
          EXPECT_EQ(Taken(), FA_ERROR_INVALID);
          EXPECT_EQ(fai_typed_walk_begin(nullptr, 16), nullptr);
          fa_typed_pool_destroy(pool);
+         argument_pool typed = {};
+         INVALID(argument_pool_create(a, nullptr, nullptr));
+         EXPECT_EQ(argument_pool_create(a, nullptr, &typed), FA_OK);
+         EXPECT_NE(argument_pool_acquire(typed), nullptr);
+         fa_last_error_clear();
+         EXPECT_FALSE(argument_pool_next_run(typed, nullptr));
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         argument_pool_destroy(typed);
      }},
     {"fa_object_cache_create",
      [](fa_allocator *a, fa_frame *) {
@@ -233,6 +244,14 @@ inline const Call kTypedCalls[] = {
          EXPECT_EQ(fai_components_walk_begin(set, 17), nullptr) << "another type than it is of";
          EXPECT_EQ(fai_components_walk_begin(nullptr, 16), nullptr);
          fa_components_destroy(set);
+         argument_set typed = {};
+         INVALID(argument_set_create(a, nullptr, nullptr));
+         EXPECT_EQ(argument_set_create(a, nullptr, &typed), FA_OK);
+         INVALID(argument_set_insert(typed, 1, nullptr));
+         fa_last_error_clear();
+         EXPECT_FALSE(argument_set_next_run(typed, nullptr));
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         argument_set_destroy(typed);
      }},
 };
 

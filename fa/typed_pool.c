@@ -163,21 +163,20 @@ static void undress(const fa_typed_pool *pool, void *object) {
     fai_poison(object, pool->stride);
 }
 
-/* Frees a claimed object whose contents are dead. */
-static void give(fa_typed_pool *pool, fai_typed_place place) {
+/* Frees a claimed object, whose contents are dead. Returns the bytes of a slab that went. */
+static size_t give(fa_typed_pool *pool, fai_typed_place place) {
     if (pool->allocator->watched)
         undress(pool, fai_typed_object(pool, place));
     fai_typed_lock(pool);
     fai_typed_slab *spare = fai_typed_give(pool, place);
     fai_typed_unlock(pool);
-    if (spare != NULL)
-        fai_typed_free_slabs(pool, spare);
+    return fai_typed_free_slabs(pool, spare);
 }
 
-void fai_typed_finish(fa_typed_pool *pool, fai_typed_place place) {
+size_t fai_typed_finish(fa_typed_pool *pool, fai_typed_place place) {
     if (pool->destruct != NULL)
         pool->destruct(pool->user, fai_typed_object(pool, place));
-    give(pool, place);
+    return give(pool, place);
 }
 
 /* Makes an object of one that is taken. */
@@ -203,12 +202,15 @@ static FA_COLD fa_status acquire_slow(fa_typed_pool *pool, void **object) {
     for (;;) {
         fai_typed_place place = {NULL, 0};
         fai_typed_lock(pool);
-        if (pool->lowest_open != NULL) {
+        bool is_ending = pool->is_ending;
+        if (pool->lowest_open != NULL && !is_ending) {
             place = fai_typed_take(pool);
             if (pool->construct == NULL)
                 fai_typed_flip_live(place);
         }
         fai_typed_unlock(pool);
+        if (is_ending) /* by a destructor: nobody would end what it gets */
+            return fai_fail(FA_ERROR_FULL, pool->size);
         if (place.slab == NULL) {
             fa_status status = fai_typed_grow(pool, 0);
             if (status == FA_ERROR_FULL) /* an answer, without an event */
@@ -485,9 +487,21 @@ fa_status fai_typed_make(fa_allocator *allocator, const fa_typed_pool_config *co
     return FA_OK;
 }
 
+bool fai_typed_empty(fa_typed_pool *pool) {
+    fai_typed_lock(pool);
+    pool->is_ending = true;
+    pool->is_plain = false; /* that way does not ask */
+    fai_typed_unlock(pool);
+    bool any = false;
+    while (fa_typed_pool_clear(pool) != 0)
+        any = true;
+    return any;
+}
+
 size_t fai_typed_end(fa_typed_pool *pool) {
     fa_allocator *allocator = pool->allocator;
-    size_t alive = fa_typed_pool_clear(pool);
+    size_t alive = pool->taken_count;
+    fai_typed_empty(pool);
     for (size_t i = 0; i < pool->slab_count; i++)
         (fa_heap_free)(allocator, pool->directory.slabs[i]);
     if (pool->directory.slabs != (void *)pool->own)

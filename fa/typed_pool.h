@@ -82,8 +82,9 @@ typedef struct fa_typed_pool_config {
 FA_API fa_status fa_typed_pool_create(fa_allocator *allocator, const fa_typed_pool_config *config,
                                       fa_typed_pool **pool);
 
-/* Ends a pool: destructs what is alive, by address, and gives all memory back. Nobody else may be
- * inside of a call on it. NULL is ignored. Returns how many objects were alive. */
+/* Ends a pool: destructs what is alive, by address, and gives all memory back. A destructor that
+ * acquires from it meanwhile gets FA_ERROR_FULL. Nobody else may be inside of a call on it. NULL is
+ * ignored. Returns how many objects were alive. */
 FA_API size_t fa_typed_pool_destroy(fa_typed_pool *pool);
 
 /* Takes an object: the free one with the lowest address.
@@ -194,6 +195,10 @@ FAI_MADE_INLINE fai_typed_walk fai_typed_walk_first(const fa_typed_pool *pool, s
 }
 
 FAI_MADE_INLINE fai_typed_walk fai_typed_walk_next(fai_typed_walk walk, size_t size) {
+    if (!walk.is_whole) { /* left by break: there may be no pool any more */
+        walk.item = NULL;
+        return walk;
+    }
     if (FA_UNLIKELY(*walk.released != walk.released_seen))
         return fai_typed_walk_settle(walk);
     walk.item += size;
@@ -215,7 +220,7 @@ FA_EXTERN_C_END
 #define FA_TYPED_EACH(object, typed)                                                               \
     for (fai_typed_walk fai_walk_##object =                                                        \
              fai_typed_walk_first((typed).pool, sizeof(*(typed).fai_type));                        \
-         fai_walk_##object.item != NULL && fai_walk_##object.is_whole;                             \
+         fai_walk_##object.item != NULL;                                                           \
          fai_walk_##object = fai_typed_walk_next(fai_walk_##object, sizeof(*(typed).fai_type)))    \
         for (__typeof__((typed).fai_type) object =                                                 \
                  (fai_walk_##object.is_whole = false,                                              \
@@ -253,7 +258,9 @@ FA_EXTERN_C_END
         return stats.live_count;                                                                   \
     }                                                                                              \
     FAI_MADE bool name##_next_run(name self, name##_run *run) {                                    \
-        bool more = fa_typed_pool_next_run(self.pool, &run->run);                                  \
+        bool more = fa_typed_pool_next_run(self.pool, run != NULL ? &run->run : NULL);             \
+        if (run == NULL)                                                                           \
+            return false;                                                                          \
         run->items = (type *)run->run.items;                                                       \
         run->count = run->run.count;                                                               \
         return more;                                                                               \

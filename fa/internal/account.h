@@ -36,7 +36,8 @@ typedef struct fai_rule {
 /* Invariant with a limit: used <= limit at every instant, or no charge since the limit was set. */
 typedef struct fai_ledger {
     size_t used;    /* atomic */
-    size_t peak;    /* most of it at once; atomic */
+    size_t pending; /* charged, but not had and perhaps never: no peak and no news; atomic */
+    size_t peak;    /* most that was had at once; atomic */
     fai_rule *rule; /* atomic; NULL while no budget was ever set, never goes away again */
 } fai_ledger;
 
@@ -74,15 +75,34 @@ fai_charge fai_account_charge(fa_allocator *allocator, fai_payer payer, fa_inten
 bool fai_account_charge_quiet(fa_allocator *allocator, fai_payer payer, fa_intent intent,
                               size_t bytes);
 
-/* Charges up to count units of so many bytes, as many as fai_account_calm says: for those who take
- * some in advance. Returns how many were charged; when it is none, ask for the one that is needed
- * with fai_account_charge. Otherwise as fai_account_charge_quiet. */
+/* Charges up to count units of so many bytes, as many as fai_account_calm says and no budget would
+ * report as a peak: for those who take some in advance. Returns how many were charged; when it is
+ * none, ask for the one that is needed with fai_account_charge. Otherwise as
+ * fai_account_charge_quiet. */
 size_t fai_account_charge_some(fa_allocator *allocator, fai_payer payer, fa_intent intent,
                                size_t bytes, size_t count);
 
 /* Once the memory of a charge is held: notes the peak, reports what budgets are to report. Before
  * that it may be taken back without a trace. No lock may be held: calls the event hook. */
 void fai_account_note(fa_allocator *allocator, fai_payer payer, fa_intent intent);
+
+/* Charged memory that the calling thread is about to take; lies on its stack. */
+typedef struct fai_pending {
+    struct fai_pending *outer; /* that of a request inside of which this one came up */
+    fai_payer payer;
+    fa_intent intent;
+    size_t bytes;
+    bool is_counted;
+} fai_pending;
+
+/* Around the taking of memory that was charged: from a charge on, and until just before its note,
+ * or just after it was taken back. While reclaimers and hooks work for it they, and others, see
+ * neither peaks nor news of what may never be had. */
+void fai_pending_begin(fai_pending *pending, fai_payer payer, fa_intent intent, size_t bytes);
+void fai_pending_end(fai_pending *pending);
+
+/* The memory that the calling thread is taking was refused once: now it is known to be missing. */
+void fai_pending_refused(void);
 
 /* Charges whatever the limits say: for memory that exists already and changes hands. Reports
  * nothing: under locks too. */

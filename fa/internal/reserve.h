@@ -12,6 +12,7 @@ typedef struct fai_reclaimer {
     int order;
     bool removed;      /* by somebody, while it was running */
     uint32_t running;  /* calls under way */
+    uint32_t waiting;  /* of those: whose thread waits for a reclaimer itself; atomic */
     uint64_t sequence; /* counts those added */
 } fai_reclaimer;
 

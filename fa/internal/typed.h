@@ -47,7 +47,8 @@ struct fa_typed_pool {
     fa_allocator *allocator;
     pthread_mutex_t lock; /* of a shared one: guards all below */
     bool is_shared;
-    bool is_plain; /* no lock, no callbacks, nobody watches */
+    bool is_plain;  /* no lock, no callbacks, nobody watches, not ending */
+    bool is_ending; /* nothing is acquired any more */
     fa_tag tag;
     uint32_t shift;      /* log2 of the largest slab's alignment */
     uint64_t reciprocal; /* of stride, times 2^32, rounded up */
@@ -100,7 +101,10 @@ static inline void fai_typed_flip_live(fai_typed_place place) {
  * fa_typed_pool_create says; it is not on the allocator's list yet. */
 fa_status fai_typed_make(fa_allocator *allocator, const fa_typed_pool_config *config, size_t bytes,
                          fa_typed_pool **pool);
-/* Destructs all that is live and frees everything, off the list. Returns what was live. */
+/* From here on acquire is refused; destructs all that is live, also what destructors bring about.
+ * Returns whether there was anything. */
+bool fai_typed_empty(fa_typed_pool *pool);
+/* The same, and frees everything, off the list. Returns what was live. */
 size_t fai_typed_end(fa_typed_pool *pool);
 const void *fai_typed_validate(fa_typed_pool *pool);
 void fai_typed_fork_lock(fai_owned *owned);
@@ -108,8 +112,9 @@ void fai_typed_fork_unlock(fai_owned *owned);
 
 /* Marks a live object, which is reported otherwise, as merely taken. Takes the lock. */
 fa_status fai_typed_claim(fa_typed_pool *pool, void *object, fai_typed_place *place);
-/* Destructs a claimed object and frees it. No lock may be held. */
-void fai_typed_finish(fa_typed_pool *pool, fai_typed_place place);
+/* Destructs a claimed object and frees it. Returns the bytes of a slab that went with it. No lock
+ * may be held. */
+size_t fai_typed_finish(fa_typed_pool *pool, fai_typed_place place);
 
 /* Takes memory until there is room for count objects, 0: for one more. No lock may be held. */
 fa_status fai_typed_grow(fa_typed_pool *pool, size_t count);
