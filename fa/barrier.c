@@ -6,6 +6,7 @@
 #include "fa/barrier.h"
 #include "fa/heap.h"
 #include "fa/internal/allocator.h"
+#include "fa/internal/clock.h"
 
 #include <sched.h>
 #include <string.h>
@@ -59,12 +60,6 @@ static void pause_briefly(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
-}
-
-static uint64_t nanoseconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* ---- who is a member ---- */
@@ -218,10 +213,10 @@ static bool sleep_until(fa_barrier *barrier, uint64_t generation, uint64_t begin
 
 /* For the end of the generation that the member has arrived in. */
 static fa_status wait_inside(fa_barrier *barrier, member *self, uint64_t nanoseconds) {
-    uint64_t begin = nanoseconds_now(), generation = self->arrived_in;
+    uint64_t begin = fai_clock(), generation = self->arrived_in;
     bool is_over = nanoseconds != 0 && (spin(barrier, self, generation) ||
                                         sleep_until(barrier, generation, begin, nanoseconds));
-    uint64_t took = nanoseconds_now() - begin;
+    uint64_t took = fai_clock() - begin;
     FAI_BUMP(&self->total, took);
     if (took > self->longest)
         FAI_STORE_RELAXED(&self->longest, took);

@@ -90,9 +90,11 @@ static fa_handle try_alloc(fa_handles *handles, const object_request *request, s
         fai_handle_slab_add(handles, &more->slab);
     more->has_slab = more->wants_slab = false;
     fai_handle_growth_add(handles, &more->growth);
-    bool has_slot = handles->slot_free_count != 0;
+    bool has_slot =
+        handles->slot_free_count != 0 && handles->live_count < handles->options.slot_count_max;
     more->growth.is_wanted = false;
-    if (!has_slot && !fai_handle_growth_plan(handles, &more->growth)) {
+    if (!has_slot &&
+        (handles->slot_free_count != 0 || !fai_handle_growth_plan(handles, &more->growth))) {
         *status = FA_ERROR_FULL;
         return k_none;
     }
@@ -220,7 +222,6 @@ static void bury(fa_handles *handles, fa_handle handle, buried *dead) {
     }
     fai_handle_slot_give(handles, handle.index);
     dead->has_slab = fai_handle_slab_remove(handles, 1, &dead->slab);
-    handles->slab_returned_count += dead->has_slab;
 }
 
 fa_status(fa_handle_free)(fa_handles *handles, fa_handle handle) {
@@ -243,8 +244,8 @@ fa_status(fa_handle_free)(fa_handles *handles, fa_handle handle) {
         fai_report(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, dead.size, 0, dead.address);
     if (dead.is_large)
         fai_heap_give(allocator, dead.address, SIZE_MAX);
-    if (dead.has_slab)
-        fai_handle_slab_memory_give(handles, &dead.slab);
+    if (dead.has_slab && fai_handle_slab_memory_give(handles, &dead.slab))
+        FAI_ADD_RELAXED(&handles->slab_returned_count, 1);
     fai_slot.site = NULL;
     return FA_OK;
 }
@@ -281,6 +282,8 @@ fa_status(fa_handle_unpin)(fa_handles *handles, fa_handle handle) {
     if (found == FAI_HANDLE_NOT_PINNED)
         return fai_report(handles->allocator, FA_DIAG_FA621, FA_ERROR_INVALID, 0, 0,
                           FAI_LOAD_RELAXED(&slot->address));
+    if (!FAI_LOAD_RELAXED(&handles->was_unpinned))
+        FAI_STORE_RELAXED(&handles->was_unpinned, true);
     fai_slot.site = NULL;
     return FA_OK;
 }

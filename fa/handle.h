@@ -24,8 +24,9 @@
  * What a handle resolves to. Only to the object that it was made for: no two handles of a process
  * are ever equal, of whatever table and allocator, so that a handle of a freed object, of another
  * table, or of none at all is refused, also when its index is in use again. (Whoever makes up a
- * value that is equal to a live handle has made that handle.) A slot that was used a million times
- * (FA_HANDLE_USES_MAX) is not used again.
+ * value that is equal to a live handle has made that handle.) So a slot is used a million times at
+ * most (FA_HANDLE_USES_MAX; less in a process that made thousands of tables), then never again; a
+ * new one takes its place.
  *
  * The memory of a table is heap memory of the tag that its creator was in, whoever allocates. */
 #ifndef FA_HANDLE_H
@@ -46,7 +47,7 @@ typedef struct fa_handle {
 typedef struct fa_handles fa_handles;
 
 #define FA_HANDLE_SLAB_OBJECT_MAX ((size_t)8192) /* larger ones are blocks of their own */
-#define FA_HANDLE_USES_MAX ((uint32_t)1 << 20)   /* of one slot, one after the other */
+#define FA_HANDLE_USES_MAX ((uint32_t)1 << 20)   /* of one slot, one after the other, at most */
 #define FA_HANDLE_TABLE_COUNT_MAX 4095           /* tables of a process at the same time */
 #define FA_HANDLE_PIN_COUNT_MAX 0xFFFFFF         /* pins of one object at the same time */
 
@@ -152,9 +153,10 @@ typedef struct fa_handles_step {
  * nanoseconds_max: the step ends once it has taken so long: so later by no more than one piece of
  * work, which is the move of one object with its callback, or one slab given back. 0: no such
  * limit. A step does at least one piece of work.
- * When it is done each size class has as few slabs as its objects fill, but for slabs with pinned
- * objects. Slabs stay in a sealed allocator. Several threads may do it at once. For NULL:
- * FA_ERROR_INVALID, and done. O(what is moved), locks for one piece of work at a time. */
+ * When it is done each size class has as few slabs as its objects fill, but for slabs in which it
+ * met pinned objects (those met before an unpin are tried once more). Slabs stay in a sealed
+ * allocator. Several threads may do it at once. For NULL: FA_ERROR_INVALID, and done. O(what is
+ * moved), locks for one piece of work at a time. */
 FA_API fa_handles_step fa_handles_compact(fa_handles *handles, size_t bytes_max,
                                           uint64_t nanoseconds_max);
 
@@ -274,7 +276,7 @@ inline void *fa_handle_get(const fa_handles *handles, fa_handle handle) {
     if (FA_UNLIKELY(head == NULL || handle.generation == 0 ||
                     handle.index >= FAI_LOAD_ACQUIRE(&head->slot_count)))
         return NULL;
-    fai_handle_slot *const *blocks = FAI_LOAD_RELAXED(&head->blocks);
+    fai_handle_slot *const *blocks = FAI_LOAD_ACQUIRE(&head->blocks); /* it may be newer still */
     return fai_handle_slot_read(
         &blocks[handle.index >> FAI_HANDLE_BLOCK_SHIFT][handle.index & (FAI_HANDLE_BLOCK - 1)],
         handle.generation);

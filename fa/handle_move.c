@@ -4,21 +4,17 @@
  * yields by its occupancy: Powers et al., "Mesh: compacting memory management for C/C++
  * applications", 2019.)
  *
- * The work is done in small pieces, each under the lock by itself: one word of a slab's bits looked
- * at for pinned objects, one object moved, or one slab given back. What was left undone stands in
+ * The work is done in small pieces, each under the lock by itself: a few slabs with pinned objects
+ * put back among the others, one word of a slab's bits looked at for pinned objects, one object
+ * moved, or one slab given back. What was left undone stands in
  * the table, so that the next piece may be another thread's. */
-#define _GNU_SOURCE /* clock_gettime */
+#include "fa/internal/clock.h"
 #include "fa/internal/handle.h"
 #include "fa/internal/poison.h"
 
 #include <string.h>
-#include <time.h>
 
-static uint64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
+#define UNBLOCKED_AT_ONCE 16 /* slabs */
 
 /* ---- the victim ---- */
 
@@ -36,15 +32,34 @@ static void victim_block(fa_handles *handles) {
     fai_handle_slab_list(slab, &slab->group->blocked);
 }
 
-/* What was blocked may be tried again. */
-static void open_round(fa_handles *handles) {
-    for (size_t i = 0; i < FAI_HANDLE_CLASS_COUNT; i++) {
-        fai_handle_group *group = &handles->group[0][i];
-        while (group->blocked != NULL)
-            fai_handle_slab_list(group->blocked, fai_handle_slab_bin(group->blocked));
-    }
-    handles->class_next = 0;
+static void open_round(fa_handles *handles, bool is_second) {
+    handles->class_next = handles->class_unblock = 0;
     handles->round_is_open = true;
+    handles->round_is_second = is_second;
+    FAI_STORE_RELAXED(&handles->was_unpinned, false);
+}
+
+/* What was blocked may be tried again. False: there is none left. */
+static bool unblock_some(fa_handles *handles) {
+    size_t left = UNBLOCKED_AT_ONCE;
+    for (; handles->class_unblock < FAI_HANDLE_CLASS_COUNT; handles->class_unblock++) {
+        fai_handle_group *group = &handles->group[0][handles->class_unblock];
+        for (; group->blocked != NULL; left--) {
+            if (left == 0)
+                return true;
+            fai_handle_slab_list(group->blocked, fai_handle_slab_bin(group->blocked));
+        }
+    }
+    return left != UNBLOCKED_AT_ONCE;
+}
+
+/* Nothing is to be gained any more; but where something was unpinned meanwhile there may be, once.
+ * Whoever unpins all the time would keep others at it for ever. */
+static bool round_goes_on(fa_handles *handles) {
+    handles->round_is_open = !handles->round_is_second && FAI_LOAD_RELAXED(&handles->was_unpinned);
+    if (handles->round_is_open)
+        open_round(handles, true);
+    return handles->round_is_open;
 }
 
 /* Whether the others of a group have room for all objects of any of its slabs. */
@@ -119,7 +134,7 @@ typedef struct object_move {
     fai_handle_place from, to;
     char *address_old, *address_new;
     size_t size;
-    bool guard_broken; /* then it stays where it is */
+    bool guard_broken; /* then nothing is moved any more: FA604 ends the process */
 } object_move;
 
 /* Moves the object in a place of the victim. Returns false when it is pinned by now. Under the
@@ -179,15 +194,13 @@ typedef enum work_piece { PIECE_NONE, PIECE_SOME, PIECE_MOVE, PIECE_SLAB } work_
 /* Does one piece, or what of it needs the lock. Under the lock. */
 static work_piece next_piece(fa_handles *handles, object_move *move, fai_span *slab) {
     if (!handles->round_is_open)
-        open_round(handles);
-    if (fai_handle_slab_remove(handles, 0, slab)) {
-        handles->slab_returned_count++;
+        open_round(handles, false);
+    if (unblock_some(handles))
+        return PIECE_SOME;
+    if (fai_handle_slab_remove(handles, 0, slab))
         return PIECE_SLAB;
-    }
-    if (!victim_find(handles)) {
-        handles->round_is_open = false;
-        return PIECE_NONE;
-    }
+    if (!victim_find(handles))
+        return round_goes_on(handles) ? PIECE_SOME : PIECE_NONE;
     if (!handles->victim_is_checked) {
         victim_check(handles);
         return PIECE_SOME;
@@ -215,7 +228,7 @@ static void finish_move(fa_handles *handles, const object_move *move) {
     if (move->guard_broken)
         fai_report(handles->allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, move->size, 0,
                    move->address_old);
-    if (on_moved == NULL || move->guard_broken)
+    if (on_moved == NULL)
         return;
     on_moved(handles->options.on_moved_user, handles, move->handle, move->address_old,
              move->address_new, move->size);
@@ -233,7 +246,7 @@ fa_handles_step fa_handles_compact(fa_handles *handles, size_t bytes_max,
         step.done = true;
         return step;
     }
-    uint64_t start = nanoseconds_max != 0 ? now() : 0;
+    uint64_t start = nanoseconds_max != 0 ? fai_clock() : 0;
     for (;;) {
         object_move move = {0};
         fai_span slab;
@@ -248,13 +261,13 @@ fa_handles_step fa_handles_compact(fa_handles *handles, size_t bytes_max,
             finish_move(handles, &move);
             step.moved_count++;
             step.moved_bytes += move.size;
-        } else if (piece == PIECE_SLAB) {
-            fai_handle_slab_memory_give(handles, &slab);
+        } else if (piece == PIECE_SLAB && fai_handle_slab_memory_give(handles, &slab)) {
+            FAI_ADD_RELAXED(&handles->slab_returned_count, 1);
             step.slab_count++;
             step.bytes_returned += handles->options.slab_bytes;
         }
         if ((bytes_max != 0 && step.moved_bytes >= bytes_max) ||
-            (nanoseconds_max != 0 && now() - start >= nanoseconds_max))
+            (nanoseconds_max != 0 && fai_clock() - start >= nanoseconds_max))
             return step;
     }
 }

@@ -294,6 +294,85 @@ TEST_P(HandleMoves, AnEmptySlabIsKeptForTheNextObject) {
     EXPECT_EQ(fa_handles_compact(handles_, 0, 0).slab_count, 1u);
 }
 
+// Frees in a size class that the round has left already.
+TEST_P(HandleMoves, DoneIsSaidWhenNothingIsToBeGainedAnyWhere) {
+    Fill(9400, [](size_t i) -> size_t { return i < 9000 ? 16 : 1000; });
+    Thin([](size_t i) { return i >= 9000 && i % 4 != 0; });
+    fa_handles_step step = fa_handles_compact(handles_, 1, 0);
+    EXPECT_EQ(step.moved_count, 1u);
+    EXPECT_FALSE(step.done);
+    Thin([](size_t i) { return i < 9000 && i % 4 != 0; });
+    EXPECT_TRUE(fa_handles_compact(handles_, 0, 0).done);
+    const size_t slabs = HandleStats(handles_).slab_count;
+    step = fa_handles_compact(handles_, 0, 0);
+    EXPECT_TRUE(step.done);
+    EXPECT_EQ(step.moved_count, 0u);
+    EXPECT_EQ(HandleStats(handles_).slab_count, slabs);
+    ExpectContents();
+}
+
+// Frees and allocations of all sizes between the steps of a round.
+TEST_P(HandleMoves, ARoundEndsWhereItHasNothingLeft) {
+    Random random;
+    std::printf("seed %llu\n", static_cast<unsigned long long>(random.Seed()));
+    Fill(4000, [&random](size_t) { return 16 + random.Below(1000); });
+    for (int turn = 0; turn < 30; turn++) {
+        fa_handles_step step = {};
+        while (!step.done) {
+            Thin([&random](size_t) { return random.OneIn(200); });
+            for (size_t i = 0; i < all_.size(); i++)
+                if (fa_handle_is_none(all_[i].handle) && random.OneIn(100))
+                    all_[i].handle = Make(all_[i].size, i);
+            step = fa_handles_compact(handles_, 1 + random.Below(60000), 0);
+        }
+        EXPECT_EQ(fa_handles_compact(handles_, 0, 0).moved_count, 0u);
+    }
+    ExpectContents();
+}
+
+TEST_P(HandleMoves, WhatIsUnpinnedInARoundIsTriedAgainInIt) {
+    Fill(9400, [](size_t i) -> size_t { return i < 9000 ? 16 : 1000; });
+    Thin([](size_t i) { return i % 4 != 0; });
+    for (size_t i = 0; i < 9000; i += 4)
+        EXPECT_NE(fa_handle_pin(handles_, all_[i].handle), nullptr);
+    fa_handles_step step = fa_handles_compact(handles_, 1, 0);
+    EXPECT_EQ(step.moved_count, 1u) << "one of the large ones";
+    for (size_t i = 0; i < 9000; i += 4)
+        EXPECT_EQ(fa_handle_unpin(handles_, all_[i].handle), FA_OK);
+    const size_t slabs = HandleStats(handles_).slab_count;
+    EXPECT_TRUE(fa_handles_compact(handles_, 0, 0).done);
+    EXPECT_LT(HandleStats(handles_).slab_count + 2, slabs);
+    EXPECT_EQ(fa_handles_compact(handles_, 0, 0).moved_count, 0u);
+    ExpectContents();
+}
+
+// What the last round could not empty is put back among the others in pieces.
+TEST_P(HandleMoves, ARoundBeginsInPieces) {
+    Fill(70 * 7, [](size_t) { return 8000; });
+    const size_t per_slab = handles_->slabs->place_count;
+    for (size_t i = 0; i < all_.size(); i += per_slab)
+        EXPECT_NE(fa_handle_pin(handles_, all_[i].handle), nullptr);
+    Thin([per_slab](size_t i) { return i % per_slab != 0 && i % per_slab != 1; });
+    EXPECT_EQ(CompactAll(handles_).moved_count, 0u);
+    const auto blocked = [this] {
+        size_t count = 0;
+        for (const fai_handle_group &group : handles_->group[0])
+            for (const fai_handle_slab *slab = group.blocked; slab; slab = slab->next)
+                count++;
+        return count;
+    };
+    const size_t all = blocked();
+    EXPECT_GT(all, 60u);
+    EXPECT_FALSE(fa_handles_compact(handles_, 0, 1).done);
+    EXPECT_GT(blocked(), all / 2);
+    EXPECT_LT(blocked(), all);
+    Check();
+    for (size_t i = 0; i < all_.size(); i += per_slab)
+        EXPECT_EQ(fa_handle_unpin(handles_, all_[i].handle), FA_OK);
+    EXPECT_GT(CompactAll(handles_).slab_count, 40u);
+    ExpectContents();
+}
+
 EACH_CHECK(HandleMoves);
 
 // What a stale pointer meets: the old place is poisoned.

@@ -233,6 +233,13 @@ fai_handle_place fai_handle_place_take(fa_handles *handles, uint32_t kind, uint3
     return place;
 }
 
+/* There may be something to be gained in a size class that this round has left already. */
+static void gain(fa_handles *handles, const fai_handle_group *group) {
+    size_t class_index = (size_t)(group - handles->group[0]);
+    if (class_index < handles->class_next) /* groups of fixed objects lie behind */
+        handles->class_next = (uint32_t)class_index;
+}
+
 void fai_handle_place_give(fa_handles *handles, fai_handle_place place) {
     fai_handle_slab *slab = place.slab;
     fai_handle_bits(slab)[place.index / 64] |= (uint64_t)1 << place.index % 64;
@@ -241,6 +248,7 @@ void fai_handle_place_give(fa_handles *handles, fai_handle_place place) {
         slab->scan = place.index / 64;
     slab->used--;
     slab->group->free_count++;
+    gain(handles, slab->group);
     if (slab->used != 0) {
         relist(handles, slab);
         return;

@@ -58,9 +58,16 @@ static size_t directory_bytes(size_t capacity) {
     return sizeof(fai_handle_directory) + capacity * sizeof(fai_handle_slot *);
 }
 
+/* Slots that are used up do not count: others take their place, as long as there are indices. */
+static bool may_grow(const fa_handles *handles) {
+    size_t count = handles->head.slot_count;
+    return count - handles->slot_retired_count < handles->options.slot_count_max &&
+           count + FAI_HANDLE_BLOCK <= SLOT_COUNT_MAX;
+}
+
 bool fai_handle_growth_plan(const fa_handles *handles, fai_handle_growth *growth) {
     size_t count = handles->head.slot_count;
-    if (count + FAI_HANDLE_BLOCK > handles->options.slot_count_max)
+    if (!may_grow(handles))
         return false;
     const fai_handle_directory *directory = handles->directory;
     growth->is_wanted = true;
@@ -98,8 +105,9 @@ static void add_directory(fa_handles *handles, fai_handle_growth *growth) {
     directory->retired = old;
     handles->directory = directory;
     handles->table_bytes += directory_bytes(directory->capacity);
-    /* Seen by whoever sees a count that needs it: that is stored later, with release. Whoever sees
-     * it earlier must see what it holds. */
+    /* Seen by whoever sees a count that needs it: that is stored later, with release. But also
+     * earlier, by readers with an older count: so it is stored with release itself, and loaded with
+     * acquire, or they might not see what it holds. */
     FAI_STORE_RELEASE(&handles->head.blocks, (fai_handle_slot *const *)directory->blocks);
     growth->directory = NULL;
 }
@@ -110,8 +118,7 @@ void fai_handle_growth_add(fa_handles *handles, fai_handle_growth *growth) {
     fai_handle_directory *directory = handles->directory;
     fai_handle_block *block = growth->block;
     uint32_t count = handles->head.slot_count;
-    if (block == NULL || count / FAI_HANDLE_BLOCK == directory->capacity ||
-        count + FAI_HANDLE_BLOCK > handles->options.slot_count_max)
+    if (block == NULL || count / FAI_HANDLE_BLOCK == directory->capacity || !may_grow(handles))
         return;
     fai_handle_slot *slots = slots_of(block);
     memset(block, 0, sizeof *block);
@@ -166,7 +173,7 @@ fa_handle fai_handle_slot_take(fa_handles *handles, void *address, uint64_t flag
             handles->free_last = NULL;
     }
     fai_handle_slot *slot = &slots_of(block)[at];
-    uint32_t counter = (uint32_t)(slot->state >> FAI_HANDLE_PIN_SHIFT);
+    uint32_t counter = (uint32_t)(FAI_LOAD_RELAXED(&slot->state) >> FAI_HANDLE_PIN_SHIFT);
     fa_handle handle = {block->first + at, handles->number << FAI_HANDLE_COUNTER_BITS | counter};
     if (counter >= handles->counter_end)
         handles->counter_end = counter + 1;
@@ -177,7 +184,7 @@ fa_handle fai_handle_slot_take(fa_handles *handles, void *address, uint64_t flag
 void fai_handle_slot_give(fa_handles *handles, uint32_t index) {
     fai_handle_slot *slot = fai_handle_slot_at(handles, index);
     fai_handle_block *block = block_of(slot - index % FAI_HANDLE_BLOCK);
-    uint64_t state = slot->state & ~FAI_HANDLE_HELD;
+    uint64_t state = FAI_LOAD_RELAXED(&slot->state) & ~FAI_HANDLE_HELD;
     FAI_STORE_RELAXED(&slot->address, NULL);
     FAI_STORE_RELAXED(&slot->state, state);
     if (state >> FAI_HANDLE_PIN_SHIFT > FAI_HANDLE_COUNTER_MAX) {
@@ -214,9 +221,10 @@ static size_t destroy(fa_handles *handles) {
     uint32_t slot_count = handles->head.slot_count;
     for (uint32_t i = 0; i < slot_count && handles->large_count != 0; i++) {
         const fai_handle_slot *slot = fai_handle_slot_at(handles, i);
-        if ((slot->state & FAI_HANDLE_LARGE) == 0 || fai_handle_generation(slot->state) == 0)
+        uint64_t state = FAI_LOAD_RELAXED(&slot->state);
+        if ((state & FAI_HANDLE_LARGE) == 0 || fai_handle_generation(state) == 0)
             continue;
-        fai_heap_give(allocator, slot->address, SIZE_MAX);
+        fai_heap_give(allocator, FAI_LOAD_RELAXED(&slot->address), SIZE_MAX);
         handles->large_count--;
     }
     for (fai_handle_slab *slab = handles->slabs, *next; slab; slab = next) {
@@ -259,7 +267,7 @@ static const void *slots_validate(fa_handles *handles) {
         fai_handle_place place;
         free_count += is_free;
         block_free += i % FAI_HANDLE_BLOCK == 0 ? block->free_count : 0;
-        if (is_free && (is_live || slot->address != NULL))
+        if (is_free && (is_live || FAI_LOAD_RELAXED(&slot->address) != NULL))
             return slot;
         if (!is_live)
             continue;
@@ -405,7 +413,7 @@ fa_status fa_handles_stats_get(fa_handles *handles, fa_handles_stats *stats) {
     stats->free_count = handles->free_count;
     stats->moved_count = handles->moved_count;
     stats->moved_bytes = handles->moved_bytes;
-    stats->slab_returned_count = handles->slab_returned_count;
+    stats->slab_returned_count = FAI_LOAD_RELAXED(&handles->slab_returned_count);
     fai_handles_unlock(handles);
     return FA_OK;
 }
@@ -421,7 +429,7 @@ static bool next_live(fa_handles *handles, uint32_t *index, fa_handle_info *info
         if (fai_handle_generation(state) == 0)
             continue;
         info->handle = (fa_handle){*index, fai_handle_generation(state)};
-        info->address = slot->address;
+        info->address = FAI_LOAD_RELAXED(&slot->address);
         info->size = fai_handle_object_size(handles, *index, &place);
         info->pin_count = fai_handle_pins(state);
         info->is_fixed = (state & FAI_HANDLE_FIXED) != 0;

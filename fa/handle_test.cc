@@ -287,6 +287,24 @@ TEST_P(Handles, ASlotIsRetiredBeforeItsGenerationWraps) {
     fa_handles_destroy(old);
 }
 
+// A table with a limit does not die of its slots' wear.
+TEST_P(Handles, OthersTakeThePlaceOfRetiredSlots) {
+    fa_handles_options options = {};
+    options.slot_count_max = FAI_HANDLE_BLOCK;
+    fa_handles *old = fai_handles_create(allocator_, &options, FAI_HANDLE_COUNTER_MAX - 1);
+    for (size_t i = 0; i < 7 * FAI_HANDLE_BLOCK + 100; i++)
+        ASSERT_EQ(fa_handle_free(old, fa_handle_alloc(old, 32)), FA_OK);
+    EXPECT_GE(HandleStats(old).slot_retired_count, 3u * FAI_HANDLE_BLOCK);
+    size_t count = 0;
+    while (!fa_handle_is_none(fa_handle_alloc(old, 32)))
+        count++;
+    EXPECT_EQ(count, FAI_HANDLE_BLOCK) << "as many as there may be, and no more";
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_FULL);
+    ExpectHandleIdentities(old);
+    ExpectValid(allocator_);
+    EXPECT_EQ(fa_handles_destroy(old), count);
+}
+
 TEST_P(Handles, NumbersOfTablesAreUsedAgainWithNewGenerations) {
     std::set<uint64_t> seen;
     for (int i = 0; i < FA_HANDLE_TABLE_COUNT_MAX + 100; i++) {

@@ -140,6 +140,29 @@ TEST(HandleThreads, PinsHoldAgainstMovesAndFrees) { RunWorld(false, 0, 1); }
 TEST(HandleThreads, AlsoWhenMovesAreTold) { RunWorld(true, 0, 1); }
 TEST(HandleThreads, AlsoWithTwoMoversAndChecks) { RunWorld(true, FA_CHECK_ALL, 2); }
 
+// The directory of slots is replaced while others look handles up in it.
+TEST(HandleThreads, AGetSeesItsObjectWhileTheTableGrows) {
+    Allocator allocator(Config());
+    for (int turn = 0; turn < (kTsan ? 20 : 5); turn++) {
+        fa_handles *handles = fa_handles_create(allocator, nullptr);
+        const fa_handle first = fa_handle_alloc(handles, 16);
+        std::atomic<bool> begun{false}, over{false};
+        std::thread reader([&] {
+            while (!over) {
+                ASSERT_NE(fa_handle_get(handles, first), nullptr);
+                begun = true;
+            }
+        });
+        while (!begun)
+            std::this_thread::yield();
+        for (uint32_t i = 0; i < 16 * FAI_HANDLE_BLOCK + 10; i++)
+            ASSERT_FALSE(fa_handle_is_none(fa_handle_alloc(handles, 16)));
+        over = true;
+        reader.join();
+        fa_handles_destroy(handles);
+    }
+}
+
 // get alone, with the answer compared with who could have been there: an address belongs to the
 // object of the handle or there is none, also while slots change hands quickly.
 TEST(HandleThreads, AGetNeverAnswersWithAnotherObject) {

@@ -215,6 +215,17 @@ static void report_bad_free(fa_allocator *allocator, const void *block) {
     fai_report(allocator, FA_DIAG_FA601, FA_ERROR_FOREIGN, 0, 0, block);
 }
 
+/* Gives the memory of a block back. */
+static void bury(fa_allocator *allocator, const fai_span *span) {
+    if (allocator->watched) {
+        fai_unpoison(span->address, span->size);
+        if (allocator->checks & FA_CHECK_FILL)
+            memset(span->address, FAI_FILL_DEAD, span->size);
+        fai_poison(span->address, span->size);
+    }
+    fai_store_give(allocator, span);
+}
+
 /* Frees a block, but leaves it charged. copy: gets its entry. False, reported, when it is none. */
 static bool give(fa_allocator *allocator, void *block, size_t size, fai_heap_entry *copy) {
     fai_heap *heap = &allocator->heap;
@@ -239,13 +250,7 @@ static bool give(fa_allocator *allocator, void *block, size_t size, fai_heap_ent
         fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy->size, 0, block, copy->site);
     if (size != SIZE_MAX && size != copy->size && (allocator->checks & FA_CHECK_FREE))
         fai_report(allocator, FA_DIAG_FA603, FA_ERROR_INVALID, size, copy->size, block);
-    if (allocator->watched) {
-        fai_unpoison(block, copy->span.size);
-        if (allocator->checks & FA_CHECK_FILL)
-            memset(block, FAI_FILL_DEAD, copy->span.size);
-        fai_poison(block, copy->span.size);
-    }
-    fai_store_give(allocator, &copy->span);
+    bury(allocator, &copy->span);
     return true;
 }
 
@@ -328,13 +333,20 @@ void *(fa_heap_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size)
     return fai_heap_zeroed(allocator, count, size, allocator ? fai_tag_now(allocator) : 0);
 }
 
-/* Gives a live block a new size in the memory that it has now. copy: its entry before, but for the
- * span. */
-static void record_size(fa_allocator *allocator, const fai_heap_entry *copy, size_t size) {
+/* Gives a live block a new size, in the memory that it has now or that its contents were copied to.
+ * copy: its entry before, but for the span; block: where it was. */
+static void record_size(fa_allocator *allocator, const fai_heap_entry *copy, const void *block,
+                        size_t size) {
     fai_heap *heap = &allocator->heap;
     size_t kept = copy->size < size ? copy->size : size;
     pthread_mutex_lock(&heap->lock);
-    fai_heap_entry *entry = find(heap, copy->span.address);
+    fai_heap_entry *entry = find(heap, block);
+    if (block != copy->span.address) {
+        fai_heap_entry moved = *entry;
+        moved.span = copy->span;
+        erase(heap, entry);
+        entry = insert(heap, &moved);
+    }
     entry->span = copy->span;
     entry->size = size;
     if (fai_slot.site != NULL)
@@ -355,7 +367,7 @@ static bool resize_in_place(fa_allocator *allocator, fai_heap_entry *copy, size_
     if (!done && allocator->watched)
         fai_poison((char *)copy->span.address + copy->size, copy->span.size - copy->size);
     if (done)
-        record_size(allocator, copy, size);
+        record_size(allocator, copy, copy->span.address, size);
     return done;
 }
 
@@ -373,18 +385,23 @@ static void *resize_elsewhere(fa_allocator *allocator, const fai_heap_entry *cop
     return moved;
 }
 
-/* A smaller size, for a block whose memory the store can't cut. Where there is no room for a second
- * block it stays where it is: less is never refused. */
+/* A smaller size, for a block whose memory the store can't cut: it moves where that costs nothing
+ * but an attempt, without reclaimers, reserve or a report. Else it stays where it is: less is never
+ * refused. */
 static void *shrink(fa_allocator *allocator, const fai_heap_entry *copy, size_t size) {
-    const fa_site *site = fai_slot.site;
-    fa_error error = fa_last_error();
-    void *moved = resize_elsewhere(allocator, copy, size);
-    if (moved != NULL)
-        return moved;
-    fai_slot.site = site;
-    fai_error_restore(error);
-    record_size(allocator, copy, size);
-    return copy->span.address;
+    fai_heap_entry moved = *copy;
+    bool zeroed;
+    if (fai_store_take_at_hand(allocator, bytes_for(allocator, size), copy->align, &moved.span,
+                               &zeroed) != FA_OK) {
+        record_size(allocator, copy, copy->span.address, size);
+        return copy->span.address;
+    }
+    if (allocator->watched)
+        fai_unpoison(moved.span.address, moved.span.size);
+    memcpy(moved.span.address, copy->span.address, size);
+    record_size(allocator, &moved, copy->span.address, size);
+    bury(allocator, &copy->span);
+    return moved.span.address;
 }
 
 void *(fa_heap_realloc)(fa_allocator *allocator, void *block, size_t size) {

@@ -226,6 +226,43 @@ TEST_F(HeapTest, SmallerBlocksShareRegionsThatGrowTogetherAgain) {
     EXPECT_EQ(Stats(allocator).bytes_held_by_kind[FA_SPAN_HEAP], 0u);
 }
 
+// Less is never refused, and so nobody is asked to make room for it.
+TEST_F(HeapTest, ABlockThatShrinksAsksNobody) {
+    for (uint32_t checks : {0u, uint32_t{FA_CHECK_ALL}}) {
+        events.all.clear();
+        fa_alloc_config quiet = config;
+        quiet.checks = checks;
+        quiet.reserve_bytes = 1 << 16;
+        quiet.heap_cache_bytes = 0;
+        Allocator allocator(quiet, source);
+        size_t asked = 0;
+        const auto ask = [](void *user, fa_allocator *, size_t) -> size_t {
+            ++*static_cast<size_t *>(user);
+            return 0;
+        };
+        EXPECT_EQ(fa_reclaimer_add(allocator, 0, ask, &asked), FA_OK);
+        char *block = static_cast<char *>(fa_heap_alloc(allocator, 30 << 20));
+        Paint(block, 1, 12 << 20);
+        const size_t reserve = fa_reserve_held(allocator);
+        fa_last_error_clear();
+        for (size_t size : {12 << 20, 5 << 20, 4096}) {
+            if (size != 4096)
+                source.Fail(1);
+            block = static_cast<char *>(fa_heap_realloc(allocator, block, size));
+            source.Fail(0);
+            ASSERT_NE(block, nullptr);
+            EXPECT_EQ(asked, 0u);
+            EXPECT_EQ(fa_reserve_held(allocator), reserve);
+            EXPECT_TRUE(events.all.empty());
+            EXPECT_EQ(fa_last_error().status, FA_OK);
+            EXPECT_EQ(Stats(allocator).heap_live_bytes, size);
+            ExpectValid(allocator);
+        }
+        EXPECT_TRUE(IsPainted(block, 1, 4096));
+        fa_heap_free(allocator, block);
+    }
+}
+
 TEST_F(HeapTest, VisitShowsEachBlockWithItsPlace) {
     Allocator allocator(config, source);
     void *first = fa_heap_alloc(allocator, 100);

@@ -4,16 +4,15 @@
  * difference of two of them; its peak is seen at those entries too, for in between the cursor only
  * goes up. Where it turned back, at a rewind, two entries of other kinds note how high it had been
  * and how low it went. */
-#define _GNU_SOURCE /* clock_gettime */
 #include "fa/phase.h"
 
 #include "fa/internal/arena.h"
+#include "fa/internal/clock.h"
 #include "fa/internal/frame.h"
 #include "fa/internal/writer.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #define SPAN_BYTES_FIRST ((size_t)8192)
 /* Entries that only ends may take, when there is no memory for more. Who nests deeper than that,
@@ -26,12 +25,6 @@ static const char k_peak[] = "peak", k_rewound[] = "rewound";
 
 static bool is_begin(const fai_phase_entry *entry) {
     return entry->name != NULL && entry->name != k_peak && entry->name != k_rewound;
-}
-
-static uint64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
 static bool has_clock(const fai_thread *thread) { return thread->allocator->config.phase_clock; }
@@ -125,7 +118,7 @@ static void note(fai_thread *thread, const char *name, size_t bytes, bool spare)
         spare && phases->first ? phases->first + phases->capacity : end_of_begins(phases);
     if (frame->phase_next < end)
         *frame->phase_next++ =
-            (fai_phase_entry){name, bytes, frame->alloc_count, has_clock(thread) ? now() : 0};
+            (fai_phase_entry){name, bytes, frame->alloc_count, has_clock(thread) ? fai_clock() : 0};
     set_limit(thread);
 }
 
@@ -353,7 +346,7 @@ static void read_phase(const fai_log *log, const fai_phase_entry *begin, fa_phas
     if (open) {
         last =
             (fai_phase_entry){k_peak, fai_arena_peak(log->thread), log->thread->frame->alloc_count,
-                              has_clock(log->thread) ? now() : 0};
+                              has_clock(log->thread) ? fai_clock() : 0};
         see(&phase, &last);
         last.bytes = fai_arena_used(log->thread);
     }

@@ -226,9 +226,8 @@ static size_t span_bytes_for(const fa_allocator *allocator, size_t bytes) {
     return fai_round_up(bytes, step > FA_ALIGN_MIN ? step : FA_ALIGN_MIN);
 }
 
-/* One attempt at what fai_store_take does, without a report. */
-static fa_status try_take(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span,
-                          bool *zeroed) {
+fa_status fai_store_take_at_hand(fa_allocator *allocator, size_t bytes, size_t align,
+                                 fai_span *span, bool *zeroed) {
     fai_store *store = &allocator->store;
     bool sealed = FAI_LOAD_RELAXED(&allocator->spans.sealed);
     size_t cut_max = sealed ? store->regions.region_bytes /* whatever fits */
@@ -257,7 +256,7 @@ fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fa
     fa_status status;
     fai_relief relief = fai_relief_begin(&allocator->reserve, bytes);
     do
-        status = try_take(allocator, bytes, align, span, zeroed);
+        status = fai_store_take_at_hand(allocator, bytes, align, span, zeroed);
     while (fai_relieve(allocator, &relief, status));
     return status == FA_OK ? FA_OK : fai_report_span(allocator, status, bytes);
 }

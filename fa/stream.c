@@ -40,14 +40,19 @@ static fai_stream *find_live(const fa_streams *streams, fa_stream id) {
     return stream != NULL && stream->state != FA_STREAM_EVICTING ? stream : NULL;
 }
 
-/* Whether an id that resolves to nothing was released before, or never was. Others may have been
- * evicted at any time. */
-static bool is_misuse(const fa_streams *streams, fa_stream id) {
+/* Whether an id never was given out, as far as its slot knows, which has its last one. */
+static bool never_was(const fa_streams *streams, fa_stream id) {
     uint32_t index = index_of(id);
-    if (index >= streams->slot_count)
+    return index >= streams->slot_count || id > streams->slots[index].id || id == FA_STREAM_NONE;
+}
+
+/* Whether who releases an id that resolves to nothing released it before, or made it up. Others may
+ * have been evicted at any time. */
+static bool is_second_release(const fa_streams *streams, fa_stream id) {
+    if (never_was(streams, id))
         return true;
-    const fai_stream *stream = &streams->slots[index]; /* knows its last id */
-    return id > stream->id || (id == stream->id && stream->released);
+    const fai_stream *stream = &streams->slots[index_of(id)];
+    return id == stream->id && stream->released;
 }
 
 /* ---- what happens to one; under the lock ---- */
@@ -136,6 +141,10 @@ void *(fa_stream_begin)(fa_streams *streams, fa_stream id) {
     }
     lock(streams);
     fai_stream *stream = find_live(streams, id);
+    if (stream == NULL && !never_was(streams, id)) {
+        is_gone(streams); /* as it may be at any time: others release */
+        return NULL;
+    }
     if (stream == NULL || stream->state != FA_STREAM_RESERVED) {
         misuse(streams, stream);
         return NULL;
@@ -315,7 +324,7 @@ fa_status fa_stream_release(fa_streams *streams, fa_stream id) {
     lock(streams);
     fai_stream *stream = find_live(streams, id);
     if (stream == NULL)
-        return is_misuse(streams, id) ? misuse(streams, NULL) : is_gone(streams);
+        return is_second_release(streams, id) ? misuse(streams, NULL) : is_gone(streams);
     if (stream->pin_count != 0)
         return misuse(streams, stream);
     int state = stream->state;

@@ -19,8 +19,9 @@
  * reservation fails (FA_ERROR_LIMIT, FA631). Finish, access, touch, pin and unpin are uses.
  *
  * A stream that was evicted or released is gone: its id is never given out again, and resolves to
- * nothing. Asking about one is no misuse, since others may evict at any time: access, touch, pin,
- * get, set_priority and release simply say so (NULL, false, FA_ERROR_FOREIGN), without an event.
+ * nothing. Asking about one is no misuse, since others may evict and release at any time: access,
+ * touch, pin, get, set_priority, begin and release simply say so (NULL, false, FA_ERROR_FOREIGN),
+ * without an event.
  * What does not happen to a correct program is misuse (FA630): begin, progress, finish or cancel
  * out of order, an unpin without its pin, a release while pinned, a second release.
  *
@@ -161,8 +162,8 @@ FA_API fa_stream fa_stream_reserve(fa_streams *streams, size_t size, size_t alig
 /* Takes the memory of a reserved stream: it is loading from now on.
  * Returns the block: aligned as asked for, contents undefined, the caller's to write until finish
  * or cancel, one of which must follow. NULL: FA_ERROR_INVALID (FA630: it is not reserved),
- * FA_ERROR_FOREIGN (FA630: no such stream; without an event: released meanwhile), or a refusal of
- * the heap, after which it is reserved as before and may be begun again. */
+ * FA_ERROR_FOREIGN (without an event: it is gone, released before or meanwhile; FA630: it never
+ * was), or a refusal of the heap, after which it is reserved as before and may be begun again. */
 FA_API void *fa_stream_begin(fa_streams *streams, fa_stream stream)
     __attribute__((warn_unused_result, assume_aligned(16)));
 

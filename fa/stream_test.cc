@@ -209,12 +209,33 @@ TEST_P(Stream, OutOfOrderIsMisuse) {
     Misuse(FA_ERROR_FOREIGN, [&] { return fa_stream_release(streams_, stream); });
     Misuse(FA_ERROR_FOREIGN, [&] { return fa_stream_unpin(streams_, stream); });
     Misuse(FA_ERROR_FOREIGN, [&] {
-        EXPECT_EQ(fa_stream_begin(streams_, stream), nullptr);
+        EXPECT_EQ(fa_stream_begin(streams_, stream + (fa_stream{9} << 40)), nullptr);
         return fa_last_error().status;
     });
     if (kCounted) {
         EXPECT_EQ(std::string(events_.Last(FA_DIAG_FA630).site.file), __FILE__);
     }
+}
+
+// Whoever loads may come late.
+TEST_P(Stream, ABeginOfWhatWasReleasedIsNoMisuse) {
+    config_.strict = true;
+    Create();
+    const auto begin = [this](fa_stream stream) {
+        return [this, stream] {
+            EXPECT_EQ(fa_stream_begin(streams_, stream), nullptr);
+            return fa_last_error().status;
+        };
+    };
+    const fa_stream stream = Reserve(1000);
+    EXPECT_EQ(fa_stream_release(streams_, stream), FA_OK);
+    Answer(FA_ERROR_FOREIGN, begin(stream));
+    const fa_stream loading = Reserve(1000); // in the same slot
+    Answer(FA_ERROR_FOREIGN, begin(stream));
+    ASSERT_NE(fa_stream_begin(streams_, loading), nullptr);
+    EXPECT_EQ(fa_stream_release(streams_, loading), FA_OK);
+    Answer(FA_ERROR_FOREIGN, begin(loading));
+    EXPECT_EQ(fa_stream_finish(streams_, loading), FA_ERROR_FOREIGN);
 }
 
 TEST_P(Stream, WhatWasEvictedMayBeAskedAbout) {

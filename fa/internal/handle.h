@@ -86,6 +86,7 @@ struct fai_handle_group {
 
 struct fa_handles {
     fai_handles_head head; /* must be first */
+    bool was_unpinned;     /* something, since a round began to look; atomic */
     fai_owned owned;
     fa_allocator *allocator;
     fa_handles_options options; /* zeros filled in */
@@ -112,8 +113,10 @@ struct fa_handles {
     fai_handle_slab *victim;
     uint32_t victim_next;   /* place to look at next */
     bool victim_is_checked; /* no object in it was pinned */
-    bool round_is_open;     /* what is blocked stays blocked */
-    uint32_t class_next;    /* size classes before it have nothing to gain in this round */
+    bool round_is_open;
+    bool round_is_second;   /* time that it looks at what was blocked, for what was unpinned */
+    uint32_t class_unblock; /* of size classes before it what is blocked stays so in this round */
+    uint32_t class_next;    /* size classes before it have nothing to gain now */
 
     /* Numbers. */
     size_t live_count, fixed_count, large_count;
@@ -137,7 +140,7 @@ size_t fai_handle_object_size(fa_handles *handles, uint32_t index, fai_handle_pl
 
 /* The slot of an index below the count. */
 static inline fai_handle_slot *fai_handle_slot_at(const fa_handles *handles, uint32_t index) {
-    fai_handle_slot *const *blocks = FAI_LOAD_RELAXED(&handles->head.blocks);
+    fai_handle_slot *const *blocks = FAI_LOAD_ACQUIRE(&handles->head.blocks);
     return &blocks[index >> FAI_HANDLE_BLOCK_SHIFT][index & (FAI_HANDLE_BLOCK - 1)];
 }
 

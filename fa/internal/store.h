@@ -31,6 +31,9 @@ typedef struct fai_store {
  * known to be all zero. Reports what it can't serve. No lock may be held. */
 fa_status fai_store_take(fa_allocator *allocator, size_t bytes, size_t align, fai_span *span,
                          bool *zeroed);
+/* One attempt at the same: without reclaimers and reserve, nor a report. */
+fa_status fai_store_take_at_hand(fa_allocator *allocator, size_t bytes, size_t align,
+                                 fai_span *span, bool *zeroed);
 void fai_store_give(fa_allocator *allocator, const fai_span *span);
 
 /* Changes the size of a block's memory where it lies; false, with nothing changed, if it can't. */
