@@ -116,6 +116,8 @@ def _scenario_bars(rounds, us, points):
         rows = rounds["scenario"].get(points.get(scenario), {})
         for figure in ("p50", "p99"):
             yield bar(rows, f"{scenario}: whole frame, {figure} / best stock", figure, 1.0, MICRO)
+    yield bar(rounds["scenario"].get(points.get("jobs"), {}),
+              "jobs: whole frame, p99 / best stock", "p99", 0.9, MICRO)
     for scenario in ALLOCATION_BARS:
         rows = rounds["scenario"].get(points.get(scenario), {})
         yield bar(rows, f"{scenario}: peak RSS / best stock", "peak_rss", 1.1, MIB)

@@ -17,6 +17,9 @@ LIMIT = "limit"
 # ODE's own arena for contact joints, with malloc below it: what an ODE user has already.
 ODE_ARENA = "ode_arena"
 
+# Scenarios of several threads: whole frames only, because the replay of a trace is of one.
+THREADED = ("jobs",)
+
 ALLOCATORS = ("framealloc", *STOCK, *REGIONS, ODE_ARENA, LIMIT)
 LIBRARY_FOLDERS = ("/usr/lib/*-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 
@@ -33,6 +36,8 @@ class Row:
 
     def has(self, kind, scenario):
         """Does this row take part in this kind of measurement?"""
+        if kind == "trace" and scenario in THREADED:
+            return False
         if self.allocator == LIMIT:
             return kind != "scenario"
         if self.allocator == ODE_ARENA:

@@ -12,6 +12,7 @@ each number.
 
 import math
 
+from bench.contenders import THREADED
 from bench.micros import plain
 
 COUNTERS = ("p50", "p99", "p99_9", "worst", "mean", "allocations", "peak_rss", "minor_faults",
@@ -123,9 +124,10 @@ def checksum_faults(runs):
 
 
 def preempted(runs):
-    """Share of all frames in which another program took the processor, at most one a frame."""
+    """Share of all frames in which another program took the processor, at most one a frame. Without
+    those of several threads, which take it from each other."""
     shares = [min(bench["preemptions"], 1) for run in runs for bench in run["benchmarks"]
-              if "preemptions" in bench]
+              if "preemptions" in bench and run["point"].split("/")[0] not in THREADED]
     return sum(shares) / len(shares) if shares else 0.0
 
 

@@ -14,7 +14,8 @@ import time
 from bench import bars, contenders, figures, machine, measure, publish, tables
 
 SCHEMA = "framealloc-bench-1"
-SCENARIOS = ("particles", "contacts", "streaming")  # frames and warm-ups below are in this order
+# Frames and warm-ups below are in this order.
+SCENARIOS = ("particles", "contacts", "streaming", "jobs")
 DEBUG_NOTE = ("Debian builds Google Benchmark as DEBUG, and it warns of that; the timed loops are "
               "inlined from its header and are not affected")
 
@@ -101,11 +102,11 @@ def make_settings(options, infos, points, micro):
     machine lasts longer than one row, and ratios are taken within a round. Points beside the size
     that bars are for get fewer frames, and only some of the rounds."""
     if options.smoke:
-        frames, warmup, rounds, passes, seconds = (3, 3, 3), (2, 2, 2), 1, 2, 0.001
+        frames, warmup, rounds, passes, seconds = (3, 3, 3, 3), (2, 2, 2, 2), 1, 2, 0.001
     elif options.full:
-        frames, warmup, rounds, passes, seconds = (200, 120, 200), (60, 20, 40), 15, 5, 0.03
+        frames, warmup, rounds, passes, seconds = (200, 120, 200, 100), (60, 20, 40, 20), 15, 5, 0.03
     else:
-        frames, warmup, rounds, passes, seconds = (60, 40, 60), (30, 10, 20), 9, 4, 0.01
+        frames, warmup, rounds, passes, seconds = (60, 40, 60, 40), (30, 10, 20, 10), 9, 4, 0.01
     limit = options.seconds or (None if options.full or options.smoke else 55.0)
     return {"frames": dict(zip(SCENARIOS, frames)),
             "warmup": dict(zip(SCENARIOS, warmup)),
@@ -149,6 +150,10 @@ def caveats(document, options):
     if share > 0.001:
         lines.append(f"The machine was not idle: other programs interrupted {share:.1%} of the "
                      "frames, so that tails are too long.")
+    if any(name in contenders.THREADED for name, _, _ in
+           (point.partition("/") for point in document["points"])):
+        lines.append("Scenario jobs runs on all processors; a size above their number shows what "
+                     "the scheduler makes of too many threads.")
     if options.smoke:
         lines.append("Smoke sizes: these times mean nothing.")
     elif not options.full:
@@ -222,7 +227,7 @@ def measure_all(options):
         traces, notes = measure.record_traces(points, settings, folder)
         for note in notes:
             print(note, flush=True)
-        groups = measure.make_groups(rows, points, settings, traces, cpus[:2])
+        groups = measure.make_groups(rows, points, settings, traces, cpus)
         runs, rounds, left = measure.run_rounds(groups, settings["rounds"], deadline, folder)
     skipped += [f"{name}: no time left" for name in left]
     faults = figures.checksum_faults(runs)

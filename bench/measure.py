@@ -8,7 +8,7 @@ import sys
 import time
 
 from bench import micros
-from bench.contenders import ODE_ARENA
+from bench.contenders import ODE_ARENA, THREADED
 
 # Where the runners lie: beside this file. Not resolved, because Bazel's runfiles are links.
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -98,9 +98,12 @@ def point_name(point):
 
 
 def record_traces(points, settings, folder):
-    """Records each point once: ({point name: file}, what the scenarios say about their data)."""
+    """Records each point of one thread once: ({point name: file}, what the scenarios say about
+    their data)."""
     files, notes = {}, []
     for point in points:
+        if point[0] in THREADED:
+            continue
         path = os.path.join(folder, point_name(point).replace("/", "_") + ".trace")
         said = _call("recorder", [*_scenario_options(point, settings), f"--trace-file={path}"])
         files[point_name(point)] = path
@@ -112,7 +115,8 @@ def _frame_jobs(rows, point, settings, traces, cpus):
     for row in rows:
         if row.has("scenario", point[0]):
             yield Job(row, "scenario", point_name(point),
-                      _scenario_options(point, settings, row), cpus[:1])
+                      _scenario_options(point, settings, row),
+                      cpus if point[0] in THREADED else cpus[:1])
     for row in rows:
         if row.has("trace", point[0]):
             yield Job(row, "trace", point_name(point),
@@ -172,7 +176,7 @@ def make_groups(rows, points, settings, traces, cpus):
         groups += [Group([job for job in jobs if job.kind == kind], every)
                    for kind in ("scenario", "trace")]
     if settings["micro_seconds"]:
-        groups += _micro_groups(rows, settings, cpus)
+        groups += _micro_groups(rows, settings, cpus[:2])
     return [group for group in groups if group.jobs]
 
 

@@ -81,7 +81,9 @@ def readme_block(document):
                                    ("trace", "p99_9", "allocation, p99.9"),
                                    ("scenario", "p50", "whole frame, p50"),
                                    ("scenario", "p99", "whole frame, p99")):
-            rows = document["summary"][kind].get(point, {})
+            rows = document["summary"][kind].get(point)
+            if not rows:
+                continue
             cells = [tables.number(rows[name][figure] / 1000) if name in rows else "-"
                      for name in names]
             table.add([f"{point}: {text}, µs"] + cells)

@@ -1,6 +1,7 @@
 /* Runs a scenario on malloc and writes down its allocation calls:
  * recorder --scenario=NAME --trace-file=FILE [--frames=N --warmup=N --size=N --smoke=1]
- * Prints what the scenario says about its data. */
+ * Prints what the scenario says about its data. Scenario jobs can't be recorded: a trace is of one
+ * thread. */
 #include "bench/runner.hpp"
 
 #include "scenarios/contacts.hpp"

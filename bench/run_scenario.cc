@@ -2,6 +2,7 @@
 #include "bench/runner.hpp"
 
 #include "scenarios/contacts.hpp"
+#include "scenarios/jobs.hpp"
 #include "scenarios/particles.hpp"
 #include "scenarios/streaming.hpp"
 
@@ -66,15 +67,16 @@ template <template <class> class Scenario> bool add(const bench::Options &option
 void bench::register_scenario(const Options &options) {
     using namespace scenarios;
     if (!add<Particles>(options) && !add<Contacts>(options) && !add<ContactsOdeArena>(options) &&
-        !add<Streaming>(options))
+        !add<Streaming>(options) && !add<Jobs>(options))
         throw std::runtime_error("--scenario=" + options.scenario +
-                                 ": one of particles, contacts, contacts_ode_arena, streaming");
+                                 ": one of particles, contacts, contacts_ode_arena, streaming, "
+                                 "jobs");
 }
 
 void bench::list_scenarios() {
-    const scenarios::ScenarioInfo *infos[] = {&scenarios::Particles<Memory>::info(),
-                                              &scenarios::Contacts<Memory>::info(),
-                                              &scenarios::Streaming<Memory>::info()};
+    const scenarios::ScenarioInfo *infos[] = {
+        &scenarios::Particles<Memory>::info(), &scenarios::Contacts<Memory>::info(),
+        &scenarios::Streaming<Memory>::info(), &scenarios::Jobs<Memory>::info()};
     const char *before = "[";
     for (const scenarios::ScenarioInfo *info : infos) {
         printf("%s{\"name\": \"%s\", \"story\": \"%s\", \"unit\": \"%s\", \"size_smoke\": %d, "

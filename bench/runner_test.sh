@@ -18,6 +18,10 @@ check() { # WHAT COMMAND...: prints JSON without an error
     fi
 }
 
+[[ $runner == *limit ]] || for threads in 1 3; do
+    check "jobs" "$runner" --mode=scenario --scenario=jobs --size=$threads --smoke=1 --frames=3 \
+        --warmup=1
+done
 for scenario in particles contacts streaming; do
     small=(--scenario=$scenario --smoke=1 --frames=3 --warmup=1)
     trace=$TEST_TMPDIR/$scenario.trace

@@ -29,11 +29,20 @@
  *       // Large blocks that outlive frames.
  *       void *heap_alloc(size_t size);
  *       void heap_free(void *block, size_t size);
+ *       // For one more thread of the same program.
+ *       SomeMemory(SomeMemory &first, OtherThread);
  *   };
  *
  * Every block is aligned to 16, one smaller than that to 8 at least, as malloc does it. Sizes are
  * never 0 (but for frame_free), blocks given to free never nullptr. A function that has no memory
- * answers nullptr or throws. One thread. */
+ * answers nullptr or throws.
+ *
+ * Each thread has a Memory of its own, and its frames with it: a program of several threads makes
+ * one, and the others from that one, with OtherThread. Blocks of every kind may be freed through
+ * the Memory of another thread than the one that they came from; frame blocks only while the frame
+ * that they came from is open, and they grow on their own thread alone. The first Memory outlives
+ * the others; those are destroyed when no thread uses them. A RecorderMemory is alone: a trace is
+ * of one thread. */
 #ifndef FA_SCENARIOS_MEMORY_HPP
 #define FA_SCENARIOS_MEMORY_HPP
 
@@ -45,6 +54,8 @@ namespace scenarios {
 struct MemoryOptions {
     std::string backend; /* as fa_backend_open takes it; "": the default. For framealloc only */
 };
+
+struct OtherThread {};
 
 } // namespace scenarios
 

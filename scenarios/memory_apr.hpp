@@ -40,6 +40,7 @@ class AprMemory {
         apr_pool_destroy(pool_);
         apr_terminate();
     }
+    AprMemory(AprMemory &, OtherThread) : AprMemory(MemoryOptions{}) {}
     void frame_begin() {}
     void frame_end() { apr_pool_clear(pool_); }
     void *frame_alloc(size_t size) {

@@ -24,7 +24,13 @@ class FrameallocMemory {
     }
     FrameallocMemory(const FrameallocMemory &) = delete;
     FrameallocMemory &operator=(const FrameallocMemory &) = delete;
-    ~FrameallocMemory() { fa_allocator_destroy(allocator_); }
+    /* The same allocator: a thread has its own frame and its own pools in it by itself. */
+    FrameallocMemory(FrameallocMemory &first, OtherThread)
+        : allocator_(first.allocator_), owner_(false) {}
+    ~FrameallocMemory() {
+        if (owner_)
+            fa_allocator_destroy(allocator_);
+    }
     void frame_begin() {
         frame_ = fa_frame_begin(allocator_);
         if (__builtin_expect(frame_ == nullptr, 0))
@@ -58,6 +64,7 @@ class FrameallocMemory {
         return fa_status_text(status);
     }
     fa_allocator *allocator_ = nullptr;
+    bool owner_ = true;
     fa_frame *frame_ = nullptr;
     fa_mark scope_ = {};
 };

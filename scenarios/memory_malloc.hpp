@@ -13,6 +13,7 @@ class MallocMemory {
   public:
     static constexpr const char *kName = "malloc";
     explicit MallocMemory(const MemoryOptions &) {}
+    MallocMemory(MallocMemory &, OtherThread) : MallocMemory(MemoryOptions{}) {}
     void frame_begin() {}
     void frame_end() {}
     void *frame_alloc(size_t size) { return std::malloc(size); }

@@ -22,6 +22,7 @@ class MiHeapMemory {
         if (heap_)
             mi_heap_destroy(heap_);
     }
+    MiHeapMemory(MiHeapMemory &, OtherThread) : MiHeapMemory(MemoryOptions{}) {}
     void frame_begin() {
         heap_ = mi_heap_new();
         if (!heap_)

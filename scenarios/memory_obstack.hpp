@@ -32,6 +32,7 @@ class ObstackMemory {
     ObstackMemory(const ObstackMemory &) = delete;
     ObstackMemory &operator=(const ObstackMemory &) = delete;
     ~ObstackMemory() { obstack_free(&stack_, nullptr); }
+    ObstackMemory(ObstackMemory &, OtherThread) : ObstackMemory(MemoryOptions{}) {}
     void frame_begin() {}
     FA_OBSTACK_MACROS void frame_end() {
         obstack_free(&stack_, start_);

@@ -22,6 +22,7 @@ class PmrMemory {
         if (!buffer_)
             throw std::bad_alloc();
     }
+    PmrMemory(PmrMemory &, OtherThread) : PmrMemory(MemoryOptions{}) {}
     void frame_begin() {}
     void frame_end() { resource_.release(); }
     void *frame_alloc(size_t size) { return resource_.allocate(size, 16); }

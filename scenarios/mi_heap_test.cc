@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "scenarios/contacts.hpp"
+#include "scenarios/jobs.hpp"
 #include "scenarios/memory_malloc.hpp"
 #include "scenarios/memory_mi_heap.hpp"
 #include "scenarios/memory_model.hpp"
@@ -29,5 +30,6 @@ TEST(MiHeap, Particles) { check<Particles>(); }
 TEST(MiHeap, Contacts) { check<Contacts>(); }
 TEST(MiHeap, ContactsOdeArena) { check<ContactsOdeArena>(); }
 TEST(MiHeap, Streaming) { check<Streaming>(); }
+TEST(MiHeap, Jobs) { check<Jobs>(); }
 
 } // namespace

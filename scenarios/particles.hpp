@@ -103,6 +103,11 @@ struct ParticlesTypes {
     static uint64_t key_of(const Particle &particle, float screen_y);
     static void write_instance(const Particle &particle, Instance *instance);
     static void sort(Key *keys, Key *scratch, uint32_t count);
+    /* The next place of an emitter. */
+    static void fly(Emitter &emitter);
+    static void init(const Emitter &emitter, Random &random, Particle *particle);
+    /* One frame of a particle's life; false when it is over. */
+    static bool step(Particle *particle);
 };
 
 inline uint64_t ParticlesTypes::key_of(const Particle &particle, float screen_y) {
@@ -139,6 +144,53 @@ inline void ParticlesTypes::sort(Key *keys, Key *scratch, uint32_t count) {
             scratch[starts[keys[i].key >> shift & (kBins - 1)]++] = keys[i];
         std::swap(keys, scratch);
     }
+}
+
+inline void ParticlesTypes::fly(Emitter &emitter) {
+    float phase = emitter.orbit_phase += emitter.orbit_step;
+    float x = emitter.orbit_x + std::cos(phase) * emitter.orbit_radius;
+    float y = emitter.orbit_y + std::sin(phase) * emitter.orbit_radius;
+    emitter.velocity_x = x - emitter.x;
+    emitter.velocity_y = y - emitter.y;
+    emitter.x = x;
+    emitter.y = y;
+}
+
+inline void ParticlesTypes::init(const Emitter &emitter, Random &random, Particle *particle) {
+    constexpr float kRadians = 3.14159265f / 180.0f;
+    const Effect &effect = *emitter.effect;
+    float heading = random.unit() * 6.2831853f;
+    float speed = random.unit() * effect.random_velocity;
+    particle->effect = &effect;
+    particle->x = emitter.x;
+    particle->y = emitter.y;
+    particle->velocity_x = emitter.velocity_x * effect.velocity_scale + std::cos(heading) * speed;
+    particle->velocity_y = emitter.velocity_y * effect.velocity_scale + std::sin(heading) * speed;
+    particle->angle = emitter.orbit_phase + random.signed_unit() * effect.random_angle * kRadians;
+    particle->spin = random.signed_unit() * effect.random_spin * kRadians;
+    particle->image = 0;
+    particle->image_step = (effect.frame_rate + random.unit() * effect.random_frame_rate) / 60.0f;
+    particle->scale = 0.75f + random.unit() * 0.5f;
+    for (float &channel : particle->tint)
+        channel = 0.8f + random.unit() * 0.2f;
+    particle->age = 0;
+    particle->lifetime = static_cast<int32_t>(effect.lifetime * (1.0f + random.unit() * 0.5f));
+    particle->fade = 1.0f / static_cast<float>(particle->lifetime + 1);
+    particle->layer = emitter.layer;
+    particle->seed = static_cast<uint32_t>(random.next());
+}
+
+inline bool ParticlesTypes::step(Particle *particle) {
+    if (++particle->age > particle->lifetime)
+        return false;
+    particle->x += particle->velocity_x;
+    particle->y += particle->velocity_y;
+    particle->angle += particle->spin;
+    particle->image += particle->image_step;
+    float end = static_cast<float>(particle->effect->frame_count);
+    if (particle->image >= end)
+        particle->image = particle->effect->repeat ? particle->image - end : end - 1.0f;
+    return true;
 }
 
 template <class M> class Particles : ParticlesTypes {
@@ -221,13 +273,7 @@ template <class M> void Particles<M>::make_emitter(uint32_t index, Emitter *emit
 }
 
 template <class M> void Particles<M>::emit(Emitter &emitter) {
-    float phase = emitter.orbit_phase += emitter.orbit_step;
-    float x = emitter.orbit_x + std::cos(phase) * emitter.orbit_radius;
-    float y = emitter.orbit_y + std::sin(phase) * emitter.orbit_radius;
-    emitter.velocity_x = x - emitter.x;
-    emitter.velocity_y = y - emitter.y;
-    emitter.x = x;
-    emitter.y = y;
+    fly(emitter);
     emitter.owed += emitter.rate * (0.5f + random_.unit());
     if (emitter.owed < static_cast<float>(emitter.burst))
         return;
@@ -237,32 +283,12 @@ template <class M> void Particles<M>::emit(Emitter &emitter) {
     for (uint32_t i = 0; i < count; i++)
         spawn(emitter);
     if (count > 0 && emitter.effect->has_sound)
-        sounds_.push(memory_, {emitter.effect, x, y});
+        sounds_.push(memory_, {emitter.effect, emitter.x, emitter.y});
 }
 
 template <class M> void Particles<M>::spawn(Emitter &emitter) {
-    constexpr float kRadians = 3.14159265f / 180.0f;
-    const Effect &effect = *emitter.effect;
     Particle *particle = static_cast<Particle *>(memory_.pool_alloc(sizeof(Particle)));
-    float heading = random_.unit() * 6.2831853f;
-    float speed = random_.unit() * effect.random_velocity;
-    particle->effect = &effect;
-    particle->x = emitter.x;
-    particle->y = emitter.y;
-    particle->velocity_x = emitter.velocity_x * effect.velocity_scale + std::cos(heading) * speed;
-    particle->velocity_y = emitter.velocity_y * effect.velocity_scale + std::sin(heading) * speed;
-    particle->angle = emitter.orbit_phase + random_.signed_unit() * effect.random_angle * kRadians;
-    particle->spin = random_.signed_unit() * effect.random_spin * kRadians;
-    particle->image = 0;
-    particle->image_step = (effect.frame_rate + random_.unit() * effect.random_frame_rate) / 60.0f;
-    particle->scale = 0.75f + random_.unit() * 0.5f;
-    for (float &channel : particle->tint)
-        channel = 0.8f + random_.unit() * 0.2f;
-    particle->age = 0;
-    particle->lifetime = static_cast<int32_t>(effect.lifetime * (1.0f + random_.unit() * 0.5f));
-    particle->fade = 1.0f / static_cast<float>(particle->lifetime + 1);
-    particle->layer = emitter.layer;
-    particle->seed = static_cast<uint32_t>(random_.next());
+    init(emitter, random_, particle);
     emitter.particles[emitter.count++] = particle;
 }
 
@@ -270,18 +296,11 @@ template <class M> void Particles<M>::move(Emitter &emitter) {
     uint32_t i = 0;
     while (i < emitter.count) {
         Particle *particle = emitter.particles[i];
-        if (++particle->age > particle->lifetime) {
+        if (!step(particle)) {
             emitter.particles[i] = emitter.particles[--emitter.count];
             memory_.pool_free(particle, sizeof(Particle));
             continue;
         }
-        particle->x += particle->velocity_x;
-        particle->y += particle->velocity_y;
-        particle->angle += particle->spin;
-        particle->image += particle->image_step;
-        float end = static_cast<float>(particle->effect->frame_count);
-        if (particle->image >= end)
-            particle->image = particle->effect->repeat ? particle->image - end : end - 1.0f;
         i++;
     }
     live_count_ += emitter.count;

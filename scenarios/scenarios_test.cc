@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "scenarios/contacts.hpp"
+#include "scenarios/jobs.hpp"
 #include "scenarios/memory_apr.hpp"
 #include "scenarios/memory_checked.hpp"
 #include "scenarios/memory_framealloc.hpp"
@@ -80,11 +81,15 @@ template <template <class> class S> void check_trace(const std::string &data_dir
 }
 
 /* The package's data where it is installed, generated data always. */
-template <template <class> class S> void check_scenario() {
+std::vector<std::string> data_folders() {
     std::vector<std::string> folders = {"none"};
     if (!game_data_find("").empty())
         folders.push_back("");
-    for (const std::string &folder : folders) {
+    return folders;
+}
+
+template <template <class> class S> void check_scenario() {
+    for (const std::string &folder : data_folders()) {
         SCOPED_TRACE("data_dir \"" + folder + "\"");
         check_all<S>(folder);
         check_use<S>(folder);
@@ -96,6 +101,15 @@ TEST(Scenarios, Particles) { check_scenario<Particles>(); }
 TEST(Scenarios, Contacts) { check_scenario<Contacts>(); }
 TEST(Scenarios, ContactsOdeArena) { check_scenario<ContactsOdeArena>(); }
 TEST(Scenarios, Streaming) { check_scenario<Streaming>(); }
+
+/* As check_scenario, but for the trace, which is of one thread. */
+TEST(Scenarios, Jobs) {
+    for (const std::string &folder : data_folders()) {
+        SCOPED_TRACE("data_dir \"" + folder + "\"");
+        check_all<Jobs>(folder);
+        check_use<Jobs>(folder);
+    }
+}
 
 TEST(Scenarios, NoteTellsWhereDataComesFrom) {
     MallocMemory memory{MemoryOptions{}};
@@ -113,6 +127,9 @@ TEST(Scenarios, BadSetUpIsRefused) {
     EXPECT_THROW(Particles<MallocMemory>(memory, negative), std::runtime_error);
     EXPECT_THROW(Contacts<MallocMemory>(memory, negative), std::runtime_error);
     EXPECT_THROW(Streaming<MallocMemory>(memory, negative), std::runtime_error);
+    EXPECT_THROW(Jobs<MallocMemory>(memory, negative), std::runtime_error);
+    EXPECT_THROW(Jobs<MallocMemory>(memory, ScenarioSetup{true, 65, ""}), std::runtime_error);
+    EXPECT_THROW(Jobs<MallocMemory>(memory, nowhere), std::runtime_error);
     EXPECT_THROW(Particles<MallocMemory>(memory, nowhere), std::runtime_error);
     EXPECT_THROW(Streaming<MallocMemory>(memory, nowhere), std::runtime_error);
     EXPECT_THROW(FrameallocMemory(MemoryOptions{"no_such_backend"}), std::runtime_error);
@@ -139,6 +156,36 @@ TEST(Scenarios, OutOfMemoryIsAnException) {
     check_out_of_memory<Contacts>();
     check_out_of_memory<ContactsOdeArena>();
     check_out_of_memory<Streaming>();
+    check_out_of_memory<Jobs>();
+}
+
+/* Also with more threads than processors, and in its full size. */
+TEST(Jobs, ThreadsDoNotChangeTheResult) {
+    MallocMemory memory{MemoryOptions{}};
+    Result expected = run_on<Jobs>(memory, "none", 1);
+    for (int threads : {2, 3, 8, 16}) {
+        SCOPED_TRACE(std::to_string(threads) + " threads");
+        FrameallocMemory ours{MemoryOptions{}};
+        ObstackMemory region{MemoryOptions{}};
+        CheckedMemory checked{MemoryOptions{}};
+        EXPECT_EQ(expected, run_on<Jobs>(memory, "none", threads));
+        EXPECT_EQ(expected, run_on<Jobs>(ours, "none", threads));
+        EXPECT_EQ(expected, run_on<Jobs>(region, "none", threads));
+        EXPECT_EQ(expected, run_on<Jobs>(checked, "none", threads));
+        EXPECT_EQ(0u, checked.live_count()) << "leaked";
+    }
+}
+
+TEST(Jobs, FullSize) {
+    MallocMemory memory{MemoryOptions{}};
+    FrameallocMemory ours{MemoryOptions{}};
+    Jobs<MallocMemory> one(memory, {false, 1, "none"});
+    Jobs<FrameallocMemory> four(ours, {false, 4, "none"});
+    EXPECT_EQ(3232u, one.job_count());
+    EXPECT_EQ(3232u, four.job_count());
+    EXPECT_GT(one.hit_count(), 0u);
+    EXPECT_EQ(one.checksum(), four.checksum());
+    EXPECT_EQ(one.alloc_count(), four.alloc_count());
 }
 
 TEST(Contacts, ArenaDoesTheSameWork) {
