@@ -37,7 +37,7 @@ def make_parser():
                     "region allocators, each in a process of its own, in interleaved rounds.")
     add = parser.add_argument
     add("--full", action="store_true",
-        help="thorough: more frames, sizes, rounds and micro-benchmarks; about 25 minutes")
+        help="thorough: more frames, sizes, rounds and micro-benchmarks; about 28 minutes")
     add("--scenario", action="append", metavar="NAME[/SIZE]",
         help="only this scenario, or 'micro'; may be repeated")
     add("--allocator", action="append", metavar="NAME",
@@ -104,7 +104,8 @@ def make_settings(options, infos, points, micro):
     if options.smoke:
         frames, warmup, rounds, passes, seconds = (3, 3, 3, 3), (2, 2, 2, 2), 1, 2, 0.001
     elif options.full:
-        frames, warmup, rounds, passes, seconds = (200, 120, 200, 100), (60, 20, 40, 20), 15, 5, 0.03
+        frames, warmup = (200, 120, 200, 100), (60, 20, 40, 20)
+        rounds, passes, seconds = 15, 5, 0.03
     else:
         frames, warmup, rounds, passes, seconds = (60, 40, 60, 40), (30, 10, 20, 10), 9, 4, 0.01
     limit = options.seconds or (None if options.full or options.smoke else 55.0)
