@@ -151,8 +151,7 @@ def caveats(document, options):
     if share > 0.001:
         lines.append(f"The machine was not idle: other programs interrupted {share:.1%} of the "
                      "frames, so that tails are too long.")
-    if any(name in contenders.THREADED for name, _, _ in
-           (point.partition("/") for point in document["points"])):
+    if any(point.split("/")[0] in contenders.THREADED for point in document["points"]):
         lines.append("Scenario jobs runs on all processors; a size above their number shows what "
                      "the scheduler makes of too many threads.")
     if options.smoke:
