@@ -3,6 +3,7 @@
 #include "fa/heap.h"
 #include "fa/internal/group.h"
 #include "fa/internal/heap.h"
+#include "fa/internal/own_arena.h"
 #include "fa/internal/poison.h"
 #include "fa/internal/scratch.h"
 #include "fa/internal/slab.h"
@@ -109,7 +110,8 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
         fai_round_up(sizeof(fai_thread) + fai_pool_thread_bytes(&allocator->pools), 64);
     if (pthread_mutex_init(&allocator->lock, NULL) != 0 || !fai_owned_create(&allocator->owned) ||
         !fai_heap_create(allocator) || !fai_store_create(allocator) ||
-        !fai_scratch_pools_create(allocator) || !fai_groups_create(allocator)) {
+        !fai_scratch_pools_create(allocator) || !fai_groups_create(allocator) ||
+        !fai_own_arenas_create(allocator)) {
         fai_span_free(&spans, &self);
         fai_spans_close(&spans);
         return fai_fail(FA_ERROR_NO_MEMORY, 0);

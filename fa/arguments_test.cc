@@ -1,6 +1,7 @@
 // Bad arguments to every public function: refused with the reason, and nothing changes. The list is
 // compared with the headers, so that none is forgotten.
 #include "fa/testing_arguments.hpp"
+#include "fa/testing_arguments_arena.hpp"
 #include "fa/testing_arguments_group.hpp"
 #include "fa/testing_arguments_handle.hpp"
 #include "fa/testing_arguments_inside.hpp"
@@ -532,6 +533,7 @@ INSTANTIATE_TEST_SUITE_P(Handle, Arguments, testing::ValuesIn(kHandleCalls), Nam
 INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Retain, Arguments, testing::ValuesIn(kRetainCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Limit, Arguments, testing::ValuesIn(kLimitCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Arena, Arguments, testing::ValuesIn(kArenaCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Group, Arguments, testing::ValuesIn(kGroupCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Scratch, Arguments, testing::ValuesIn(kScratchCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Stream, Arguments, testing::ValuesIn(kStreamCalls), Name);
@@ -545,6 +547,7 @@ TEST(ArgumentsList, HasEveryPublicFunction) {
     std::vector<Call> calls(std::begin(kCalls), std::end(kCalls));
     calls.insert(calls.end(), std::begin(kHandleCalls), std::end(kHandleCalls));
     calls.insert(calls.end(), std::begin(kLimitCalls), std::end(kLimitCalls));
+    calls.insert(calls.end(), std::begin(kArenaCalls), std::end(kArenaCalls));
     calls.insert(calls.end(), std::begin(kGroupCalls), std::end(kGroupCalls));
     calls.insert(calls.end(), std::begin(kScratchCalls), std::end(kScratchCalls));
     calls.insert(calls.end(), std::begin(kStreamCalls), std::end(kStreamCalls));

@@ -50,7 +50,9 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
     bump->plan = bump->floor = fai_round_up(bytes_first, FA_ALIGN_MIN);
     FAI_STORE_RELAXED(&bump->bytes_max, bytes_max);
     bump->rest_left = rests_in_window(allocator);
+    bump->tag = FA_TAG_NONE;
     bump->is_small = is_small;
+    bump->is_planned = false;
     FAI_STORE_RELAXED(&bump->head.alloc_count, 0);
     FAI_STORE_RELAXED(&bump->held, 0);
     FAI_STORE_RELAXED(&bump->peak, 0);
@@ -78,10 +80,14 @@ static void bury(const fai_bump *bump, char *from, const char *to) {
 
 /* ---- chunks ---- */
 
+static uint32_t tag_of(const fai_bump *bump) {
+    return bump->tag != FA_TAG_NONE ? bump->tag : fai_tag_now(bump->allocator);
+}
+
 static void *obtain(const fai_bump *bump, size_t bytes) {
     fa_allocator *allocator = bump->allocator;
     return bump->is_small ? fai_pool_alloc_unsized(allocator, bytes, FA_ALIGN_MIN)
-                          : fai_heap_alloc(allocator, bytes, FA_CACHE_LINE, fai_tag_now(allocator));
+                          : fai_heap_alloc(allocator, bytes, FA_CACHE_LINE, tag_of(bump));
 }
 
 static void give(fai_bump *bump, fai_bump_chunk *chunk) {
@@ -106,7 +112,7 @@ static bool is_affordable(const fai_bump *bump, size_t bytes) {
     fa_allocator *allocator = bump->allocator;
     if (!FAI_LOAD_RELAXED(&allocator->budgets.any))
         return true;
-    fai_payer payer = {fai_tag_account(allocator, fai_tag_now(allocator)), NULL};
+    fai_payer payer = {fai_tag_account(allocator, tag_of(bump)), NULL};
     return fai_account_room(payer, FA_INTENT_HEAP) >= bytes;
 }
 
@@ -121,6 +127,7 @@ static size_t room_below_max(const fai_bump *bump) {
 static fai_bump_chunk *chunk_make(fai_bump *bump, size_t need, size_t size_asked, bool *is_alone) {
     const fa_alloc_config *config = &bump->allocator->config;
     size_t first = bump->is_small ? SMALL_CHUNK_BYTES : config->frame_chunk_bytes_first;
+    first = bump->is_planned ? bump->floor + CHUNK_HEADER : first;
     size_t most = bump->is_small ? config->frame_chunk_bytes_first : config->frame_chunk_bytes_max;
     size_t twice = bump->current ? 2 * (size_of(bump->current) + CHUNK_HEADER) : first;
     size_t wanted = (twice < most ? twice : most) - CHUNK_HEADER, room = room_below_max(bump);

@@ -84,13 +84,17 @@ typedef enum fa_severity {
     X(FA606, FA_SEVERITY_FATAL, "the book-keeping of a block is damaged",                          \
       "something wrote outside of its block, or into memory that it had freed")                    \
     X(FA610, FA_SEVERITY_ERROR,                                                                    \
-      "a scratch pool, a scratch scope or a group was used after its end",                         \
+      "a scratch pool, a scratch scope, a group or an arena was used after its end",               \
       "its memory is gone: remove, end or free it once, after its last use")                       \
     X(FA611, FA_SEVERITY_ERROR, "a scratch pool or a group was used by two threads at once",       \
       "one thread at a time: hand it over, or give each thread its own")                           \
     X(FA612, FA_SEVERITY_ERROR,                                                                    \
       "a scratch scope was used below a newer one, or on another thread",                          \
       "name it as a conflict where the newer one begins; end scopes newest first")                 \
+    X(FA613, FA_SEVERITY_ERROR, "an arena was used by a thread that does not hold it",             \
+      "take it first, with the handle that giving it returned; nobody else may use that one")      \
+    X(FA614, FA_SEVERITY_ERROR, "a shared arena was reset or freed while threads are in it",       \
+      "end all locals of the arena before")                                                        \
     X(FA620, FA_SEVERITY_ERROR, "a handle was refused: stale, forged, or of another table",        \
       "its object was freed, or the table is another one")                                         \
     X(FA621, FA_SEVERITY_ERROR,                                                                    \

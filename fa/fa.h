@@ -28,6 +28,7 @@
  *   group      memory that belongs together and dies together
  *   scratch    memory of one function
  *   scratch_pool memory with a name, freed at once whenever you like
+ *   own_arena  memory of a fiber or a job, handed from thread to thread
  *   handle     objects that may be moved, and memory without holes
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
@@ -60,6 +61,7 @@
 #include "fa/map.h"
 #include "fa/mark.h"
 #include "fa/object_cache.h"
+#include "fa/own_arena.h"
 #include "fa/phase.h"
 #include "fa/pool.h"
 #include "fa/reserve.h"

@@ -11,6 +11,8 @@ extern inline void(fa_pool_free_sized)(fa_allocator *allocator, void *block, siz
 extern inline bool fai_bump_alloc(fai_bump_head *head, uint64_t serial, size_t size, void **block);
 extern inline void *(fa_group_alloc)(fa_group group, size_t size);
 extern inline void *(fa_group_alloc_batch)(fa_group group, size_t count, size_t size);
+extern inline void *(fa_own_arena_alloc)(fa_own_arena arena, size_t size);
+extern inline void *(fa_own_arena_alloc_batch)(fa_own_arena arena, size_t count, size_t size);
 extern inline void *(fa_scratch_alloc)(fa_scratch scratch, size_t size);
 extern inline void *(fa_scratch_alloc_batch)(fa_scratch scratch, size_t count, size_t size);
 extern inline void *(fa_scratch_pool_alloc)(fa_scratch_pool pool, size_t size);

@@ -1,6 +1,7 @@
 /* Memory that is bumped through and belongs to no frame: chunks that are blocks of the heap, and
  * for what stays small of the pools. So they are tracked, and charged to the tag that the thread is
- * in when the memory grows. Whoever owns it sees to it that one thread at a time is in here. */
+ * in when the memory grows, or always to the same. Whoever owns it sees to it that one thread at a
+ * time is in here. */
 #ifndef FAI_BUMP_H
 #define FAI_BUMP_H
 
@@ -42,7 +43,9 @@ typedef struct fai_bump {
     const void *user;      /* the thread that is inside of a call; atomic */
     uint32_t rest_left;    /* how often it may be empty until the window ends */
     uint32_t turn;         /* changes whenever blocks die */
+    uint32_t tag;          /* chunks are charged to; FA_TAG_NONE: what the thread is in then */
     bool is_small;         /* chunks come from the pools, the first ones are tiny */
+    bool is_planned;       /* the first chunk is of floor bytes, even where that is little */
 } fai_bump;
 
 /* Empty memory that holds nothing. bytes_first: what is likely to be needed, 0: nothing known. */

@@ -1,0 +1,278 @@
+#include "fa/own_arena.h"
+
+#include "fa/internal/own_arena.h"
+
+#include <string.h>
+
+/* A serial is the number of the arena << 32 | how often it was given or taken: odd while it is
+ * held. The handle to take it with has a bit more, so that no allocation takes it for the arena's
+ * own. While it is held bump.user is the holder, and nobody else writes the serial. */
+#define TURN_BITS 32
+#define HELD ((uint64_t)1)
+#define PARCEL ((uint64_t)1 << 63)
+
+typedef struct fai_own_record {
+    fai_named named;      /* must be first */
+    uint64_t reset_count; /* atomic */
+} fai_own_record;
+
+bool fai_own_arenas_create(fa_allocator *allocator) {
+    return fai_roster_create(allocator, &allocator->own_arenas, sizeof(fai_own_record));
+}
+
+static fai_own_record *record_of(fa_own_arena arena) {
+    return (fai_own_record *)(void *)arena.head;
+}
+
+static uint64_t number_of(uint64_t serial) { return (serial & ~PARCEL) >> TURN_BITS; }
+
+/* ---- who may ---- */
+
+/* Whatever the arena's serial is by now. */
+static bool is_open(fa_own_arena arena) {
+    return arena.head != NULL && number_of(arena.serial) != 0 &&
+           number_of(FAI_LOAD_RELAXED(&arena.head->serial)) == number_of(arena.serial);
+}
+
+/* Why a handle is no good. */
+static fai_bump *refuse(fa_own_arena arena, size_t size) {
+    if (arena.head == NULL) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    fai_bump *bump = (fai_bump *)(void *)arena.head;
+    fa_diag diag = is_open(arena) ? FA_DIAG_FA613 : FA_DIAG_FA610;
+    fai_report(bump->allocator, diag, FA_ERROR_FOREIGN, size, 0, bump);
+    return NULL;
+}
+
+bool fa_own_arena_is_held(fa_own_arena arena) {
+    return arena.head != NULL && (arena.serial & HELD) != 0 &&
+           FAI_LOAD_RELAXED(&arena.head->serial) == arena.serial &&
+           FAI_LOAD_RELAXED(&((fai_bump *)(void *)arena.head)->user) == &fai_slot;
+}
+
+bool fa_own_arena_is_open(fa_own_arena arena) { return is_open(arena); }
+
+/* The arena's memory, if the calling thread holds it. */
+static fai_bump *check(fa_own_arena arena, size_t size) {
+    if (FA_LIKELY(fa_own_arena_is_held(arena)))
+        return (fai_bump *)(void *)arena.head;
+    return refuse(arena, size);
+}
+
+/* ---- making, handing over, freeing ---- */
+
+fa_own_arena(fa_own_arena_create)(fa_allocator *allocator, const char *name, size_t bytes_first,
+                                  size_t bytes_max) {
+    fa_own_arena arena = {NULL, 0};
+    if (allocator == NULL || bytes_first > FA_SIZE_MAX || bytes_max > FA_SIZE_MAX) {
+        fai_fail(FA_ERROR_INVALID, bytes_first);
+        return arena;
+    }
+    fai_roster *roster = &allocator->own_arenas;
+    uint32_t tag = fai_tag_now(allocator);
+    fai_named *named = fai_roster_take(allocator, roster);
+    if (named == NULL)
+        return arena;
+    if (bytes_max != 0 && bytes_first > bytes_max)
+        bytes_first = bytes_max;
+    fai_bump *bump = &named->bump;
+    fai_bump_create(bump, allocator, bytes_first, bytes_max, false);
+    bump->tag = tag;
+    bump->is_planned = bytes_first != 0;
+    FAI_STORE_RELAXED(&bump->user, (const void *)&fai_slot);
+    pthread_mutex_lock(&roster->lock);
+    arena.serial = fai_roster_open(roster, named, name ? name : "") << TURN_BITS | HELD;
+    FAI_STORE_RELEASE(&bump->head.serial, arena.serial);
+    pthread_mutex_unlock(&roster->lock);
+    arena.head = &bump->head;
+    return arena;
+}
+
+fa_own_arena(fa_own_arena_give)(fa_own_arena arena) {
+    fai_bump *bump = check(arena, 0);
+    if (bump == NULL)
+        return (fa_own_arena){NULL, 0};
+    FAI_STORE_RELAXED(&bump->user, NULL);
+    /* Release: what was written here comes before what whoever takes it does. */
+    FAI_STORE_RELEASE(&bump->head.serial, arena.serial + 1);
+    return (fa_own_arena){arena.head, (arena.serial + 1) | PARCEL};
+}
+
+fa_own_arena(fa_own_arena_take)(fa_own_arena arena) {
+    uint64_t given = arena.serial & ~PARCEL, seen = given;
+    bool is_parcel = arena.head != NULL && (arena.serial & PARCEL) != 0;
+    /* Acquire: from the release with which it was given. */
+    while (is_parcel && !FAI_CAS_ACQUIRE(&arena.head->serial, &seen, given + 1))
+        is_parcel = seen == given;
+    if (!is_parcel) {
+        refuse(arena, 0);
+        return (fa_own_arena){NULL, 0};
+    }
+    FAI_STORE_RELAXED(&((fai_bump *)(void *)arena.head)->user, (const void *)&fai_slot);
+    return (fa_own_arena){arena.head, given + 1};
+}
+
+fa_status(fa_own_arena_free)(fa_own_arena arena) {
+    if (arena.head != NULL && (arena.serial & PARCEL) != 0)
+        arena = (fa_own_arena_take)(arena);
+    else if (check(arena, 0) == NULL)
+        return fa_last_error().status;
+    if (arena.head == NULL) /* could not be taken */
+        return fa_last_error().status;
+    fai_bump *bump = (fai_bump *)(void *)arena.head;
+    fai_roster *roster = &bump->allocator->own_arenas;
+    fai_named *named = &record_of(arena)->named;
+    pthread_mutex_lock(&roster->lock);
+    /* No arena to come has a number that this one may have reached by being handed over. */
+    if (number_of(arena.serial) > roster->serial)
+        roster->serial = number_of(arena.serial);
+    fai_roster_close(roster, named, arena.serial);
+    pthread_mutex_unlock(&roster->lock);
+    fai_bump_release(bump);
+    fai_roster_give(roster, named);
+    return FA_OK;
+}
+
+fa_status(fa_own_arena_reset)(fa_own_arena arena) {
+    fai_bump *bump = check(arena, 0);
+    if (bump == NULL)
+        return fa_last_error().status;
+    FAI_BUMP(&record_of(arena)->reset_count, 1);
+    fai_bump_reset(bump);
+    return FA_OK;
+}
+
+/* ---- numbers ---- */
+
+/* False, and all zero, when the arena was freed. */
+static bool fill(fa_allocator *allocator, fa_own_arena arena, fa_own_arena_stats *stats) {
+    const fai_own_record *record = record_of(arena);
+    const fai_bump *bump = &record->named.bump;
+    fai_roster *roster = &allocator->own_arenas;
+    memset(stats, 0, sizeof *stats);
+    pthread_mutex_lock(&roster->lock);
+    bool same = is_open(arena);
+    if (same) {
+        uint64_t serial = FAI_LOAD_ACQUIRE(&bump->head.serial);
+        memcpy(stats->name, record->named.name, sizeof stats->name);
+        stats->bytes = fai_bump_used(bump);
+        stats->bytes_held = FAI_LOAD_RELAXED(&bump->held);
+        stats->bytes_peak = fai_bump_peak(bump);
+        stats->bytes_max = FAI_LOAD_RELAXED(&bump->bytes_max);
+        stats->alloc_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
+        stats->reset_count = FAI_LOAD_RELAXED(&record->reset_count);
+        stats->hand_over_count = (serial & (((uint64_t)1 << TURN_BITS) - 1)) / 2;
+        stats->is_held = (serial & HELD) != 0;
+    }
+    pthread_mutex_unlock(&roster->lock);
+    return same;
+}
+
+fa_status fa_own_arena_stats_get(fa_own_arena arena, fa_own_arena_stats *stats) {
+    if (stats == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    memset(stats, 0, sizeof *stats);
+    if (arena.head == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    const fai_bump *bump = (const fai_bump *)(const void *)arena.head;
+    if (fill(bump->allocator, arena, stats))
+        return FA_OK;
+    return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+}
+
+size_t fa_own_arena_count(const fa_allocator *allocator) {
+    return allocator ? FAI_LOAD_RELAXED(&allocator->own_arenas.count) : 0;
+}
+
+size_t fa_own_arena_visit(fa_allocator *allocator,
+                          void (*visit)(void *user, fa_own_arena arena,
+                                        const fa_own_arena_stats *stats),
+                          void *user) {
+    if (allocator == NULL || visit == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return 0;
+    }
+    size_t count = 0;
+    const fai_roster *roster = &allocator->own_arenas;
+    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+        fa_own_arena arena = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
+        fa_own_arena_stats stats;
+        if (arena.serial == 0 || !fill(allocator, arena, &stats))
+            continue;
+        visit(user, arena, &stats);
+        count++;
+    }
+    return count;
+}
+
+/* ---- blocks ---- */
+
+void *fai_own_arena_alloc_slow(fa_own_arena arena, size_t size) {
+    return (fa_own_arena_alloc_aligned)(arena, size, FA_ALIGN_MIN);
+}
+
+void *(fa_own_arena_alloc_aligned)(fa_own_arena arena, size_t size, size_t align) {
+    fai_bump *bump = check(arena, size);
+    return bump != NULL ? fai_bump_take(bump, arena.serial, size, align) : NULL;
+}
+
+void *(fai_own_arena_array)(fa_own_arena arena, size_t count, size_t size, size_t align) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = 0;
+    return (fa_own_arena_alloc_aligned)(arena, bytes, align);
+}
+
+void *(fai_own_arena_zeroed)(fa_own_arena arena, size_t count, size_t size, size_t align) {
+    void *block = (fai_own_arena_array)(arena, count, size, align);
+    if (block != NULL)
+        memset(block, 0, count * size);
+    return block;
+}
+
+void *(fa_own_arena_alloc_zeroed)(fa_own_arena arena, size_t count, size_t size) {
+    return (fai_own_arena_zeroed)(arena, count, size, FA_ALIGN_MIN);
+}
+
+void *(fa_own_arena_grow)(fa_own_arena arena, void *block, size_t size_old, size_t size_new) {
+    fai_bump *bump = check(arena, size_new);
+    return bump != NULL ? fai_bump_grow(bump, arena.serial, block, size_old, size_new) : NULL;
+}
+
+void *(fa_own_arena_copy)(fa_own_arena arena, const void *source, size_t size) {
+    if (source == NULL) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    void *block = (fa_own_arena_alloc)(arena, size);
+    if (block != NULL)
+        memcpy(block, source, size);
+    return block;
+}
+
+char *(fa_own_arena_copy_string)(fa_own_arena arena, const char *string) {
+    return (char *)(fa_own_arena_copy)(arena, string, string ? strlen(string) + 1 : 0);
+}
+
+/* ---- marks ---- */
+
+fa_own_arena_mark(fa_own_arena_mark_set)(fa_own_arena arena) {
+    fai_bump *bump = check(arena, sizeof(fai_bump_level));
+    const fai_bump_level *level = bump ? fai_bump_push(bump, arena.serial) : NULL;
+    return level ? (fa_own_arena_mark){arena.head, level->serial} : (fa_own_arena_mark){NULL, 0};
+}
+
+fa_status(fa_own_arena_rewind)(fa_own_arena arena, fa_own_arena_mark mark) {
+    fai_bump *bump = check(arena, 0);
+    if (bump == NULL)
+        return fa_last_error().status;
+    fai_bump_level *level = mark.head == arena.head ? bump->level : NULL;
+    while (level != NULL && level->serial > mark.serial)
+        level = level->older;
+    if (level == NULL || level->serial != mark.serial)
+        return fai_report(bump->allocator, FA_DIAG_FA008, FA_ERROR_FOREIGN, 0, 0, bump);
+    fai_bump_pop(bump, level, true);
+    return FA_OK;
+}
