@@ -215,7 +215,7 @@ static char *take(fai_bump *bump, uint64_t serial, size_t bytes, size_t align, s
         fai_bump_chunk *chunk = chunk_make(bump, need, size_asked, &is_alone);
         if (chunk == NULL)
             return NULL;
-        bool is_stale = bump->head.serial != serial;
+        bool is_stale = FAI_LOAD_RELAXED(&bump->head.serial) != serial;
         if (is_stale || size_of(chunk) > room_below_max(bump)) { /* hooks did that */
             give(bump, chunk);
             if (is_stale)

@@ -29,6 +29,7 @@
  *   scratch    memory of one function
  *   scratch_pool memory with a name, freed at once whenever you like
  *   own_arena  memory of a fiber or a job, handed from thread to thread
+ *   shared_arena memory of many threads at once
  *   handle     objects that may be moved, and memory without holes
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
@@ -71,6 +72,7 @@
 #include "fa/scratch.h"
 #include "fa/scratch_pool.h"
 #include "fa/shared.h"
+#include "fa/shared_arena.h"
 #include "fa/soa.h"
 #include "fa/stats.h"
 #include "fa/status.h"

@@ -13,6 +13,9 @@ extern inline void *(fa_group_alloc)(fa_group group, size_t size);
 extern inline void *(fa_group_alloc_batch)(fa_group group, size_t count, size_t size);
 extern inline void *(fa_own_arena_alloc)(fa_own_arena arena, size_t size);
 extern inline void *(fa_own_arena_alloc_batch)(fa_own_arena arena, size_t count, size_t size);
+extern inline void *(fa_shared_arena_alloc)(fa_shared_arena_local *local, size_t size);
+extern inline void *(fa_shared_arena_alloc_batch)(fa_shared_arena_local *local, size_t count,
+                                                  size_t size);
 extern inline void *(fa_scratch_alloc)(fa_scratch scratch, size_t size);
 extern inline void *(fa_scratch_alloc_batch)(fa_scratch scratch, size_t count, size_t size);
 extern inline void *(fa_scratch_pool_alloc)(fa_scratch_pool pool, size_t size);

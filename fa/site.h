@@ -206,6 +206,23 @@
 #define fa_own_arena_rewind(...) FAI_AT(fa_own_arena_rewind(__VA_ARGS__))
 #endif
 
+#if defined(FAI_SHARED_ARENA_DECLARED) && !defined(FAI_SHARED_ARENA_SITES)
+#define FAI_SHARED_ARENA_SITES
+#define fa_shared_arena_create(...) FAI_AT(fa_shared_arena_create(__VA_ARGS__))
+#define fa_shared_arena_reset(...) FAI_AT(fa_shared_arena_reset(__VA_ARGS__))
+#define fa_shared_arena_free(...) FAI_AT(fa_shared_arena_free(__VA_ARGS__))
+#define fa_shared_arena_begin(...) FAI_AT(fa_shared_arena_begin(__VA_ARGS__))
+#define fa_shared_arena_end(...) FAI_AT(fa_shared_arena_end(__VA_ARGS__))
+#define fa_shared_arena_alloc(...) FAI_AT(fa_shared_arena_alloc(__VA_ARGS__))
+#define fa_shared_arena_alloc_aligned(...) FAI_AT(fa_shared_arena_alloc_aligned(__VA_ARGS__))
+#define fa_shared_arena_alloc_batch(...) FAI_AT(fa_shared_arena_alloc_batch(__VA_ARGS__))
+#define fa_shared_arena_alloc_zeroed(...) FAI_AT(fa_shared_arena_alloc_zeroed(__VA_ARGS__))
+#define fa_shared_arena_copy(...) FAI_AT(fa_shared_arena_copy(__VA_ARGS__))
+#define fa_shared_arena_copy_string(...) FAI_AT(fa_shared_arena_copy_string(__VA_ARGS__))
+#define fai_shared_arena_array(...) FAI_AT(fai_shared_arena_array(__VA_ARGS__))
+#define fai_shared_arena_zeroed(...) FAI_AT(fai_shared_arena_zeroed(__VA_ARGS__))
+#endif
+
 #if defined(FAI_GROUP_DECLARED) && !defined(FAI_GROUP_SITES)
 #define FAI_GROUP_SITES
 #define fa_group_create(allocator, name) FAI_AT(fa_group_create((allocator), (name)))
