@@ -142,8 +142,7 @@ FA_API FA_RETURNS_BLOCK void *fa_own_arena_alloc_zeroed(fa_own_arena arena, size
 /* Changes the size of a block. The newest one grows and shrinks where it lies, O(1), unless a mark
  * was set since; another one is copied when it grows, its alignment kept up to a cache line; the
  * old place stays unused until the reset. block NULL allocates. size_old: what was asked for.
- * Returns NULL with the block untouched: also FA_ERROR_FOREIGN when it does not lie in the arena.
- */
+ * Returns NULL with the block untouched: also FA_ERROR_FOREIGN when it lies elsewhere. */
 FA_API void *fa_own_arena_grow(fa_own_arena arena, void *block, size_t size_old, size_t size_new)
     __attribute__((warn_unused_result));
 
