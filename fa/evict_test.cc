@@ -61,6 +61,69 @@ TEST_P(Evict, NeitherHigherNorCriticalEverGo) {
     EXPECT_EQ(fa_streams_trim(streams_, 0, 0, 0), 50 * kKiB);
 }
 
+TEST_P(Evict, WhereThereAreAsManyAsMayBeOneMakesRoom) {
+    streams_config_.count_max = 3;
+    Create();
+    const fa_stream low = Load(10, FA_STREAM_LOW), normal = Load(10),
+                    high = Load(10, FA_STREAM_HIGH);
+    fa_last_error_clear();
+    const fa_stream first = Reserve(10);
+    EXPECT_NE(first, FA_STREAM_NONE);
+    EXPECT_EQ(Gone(), (std::vector<fa_stream>{low}));
+    EXPECT_EQ(Reserve(10, FA_STREAM_LOW), FA_STREAM_NONE) << "nothing of its priority may go";
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_FULL);
+    EXPECT_EQ(Reserve(200 * kKiB), FA_STREAM_NONE);
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_LIMIT) << "the budget is asked first";
+    EXPECT_EQ(State(normal), FA_STREAM_READY) << "nothing goes where it would not suffice";
+    EXPECT_EQ(StatsOf().refused_count, 2u);
+    const fa_stream second = Reserve(99 * kKiB, FA_STREAM_HIGH);
+    EXPECT_NE(second, FA_STREAM_NONE);
+    EXPECT_EQ(Gone(), (std::vector<fa_stream>{low, normal}));
+    EXPECT_EQ(StatsOf().used_bytes, 99 * kKiB + 20);
+    EXPECT_EQ(Reserve(2 * kKiB, FA_STREAM_HIGH), FA_STREAM_NONE);
+    EXPECT_EQ(State(high), FA_STREAM_READY);
+    EXPECT_EQ(fa_stream_release(streams_, second), FA_OK);
+    EXPECT_NE(Reserve(10), FA_STREAM_NONE) << "a free slot: nothing goes";
+    EXPECT_EQ(Gone().size(), 2u);
+    EXPECT_NE(Reserve(100 * kKiB - 20, FA_STREAM_HIGH), FA_STREAM_NONE);
+    EXPECT_EQ(Gone().size(), 3u);
+    EXPECT_EQ(StatsOf().used_bytes, 100 * kKiB);
+    EXPECT_EQ(StatsOf().count, 3u);
+    EXPECT_EQ(State(first), FA_STREAM_RESERVED);
+}
+
+// While a reservation evicts it has no slot; who is told may take what becomes free on the way.
+TEST_P(Evict, WhoIsToldAtTheMostMayReserveToo) {
+    streams_config_.count_max = 8;
+    Create();
+    for (int i = 0; i < 8; i++)
+        EXPECT_NE(Load(10 * kKiB), FA_STREAM_NONE);
+    size_t told = 0, own = 0;
+    body_ = [&](const fa_eviction &) {
+        Check();
+        told++;
+        if (told % 3 == 2)
+            own += Reserve(100) != FA_STREAM_NONE;
+    };
+    EXPECT_NE(Reserve(55 * kKiB), FA_STREAM_NONE);
+    body_ = nullptr;
+    EXPECT_GE(own, 1u);
+    EXPECT_LE(StatsOf().count, 8u);
+    EXPECT_EQ(StatsOf().claimed_bytes, 0u);
+    EXPECT_EQ(StatsOf().refused_count, 0u);
+}
+
+// A cache that is full of small ones, for longer than there are slots.
+TEST_P(Evict, TheNumberOfStreamsIsABudgetToo) {
+    streams_config_.count_max = 100;
+    Create();
+    for (int i = 0; i < 1000; i++)
+        ASSERT_NE(Load(1 + static_cast<size_t>(i) % 50), FA_STREAM_NONE);
+    EXPECT_EQ(StatsOf().count, 100u);
+    EXPECT_EQ(StatsOf().evict_count, 900u);
+    EXPECT_TRUE(events_.all.empty());
+}
+
 // Victims were evicted although the request failed then.
 TEST_P(Evict, NothingGoesWhereItWouldNotSuffice) {
     Create();

@@ -14,16 +14,12 @@ static void unlock(fa_streams *streams) { fai_streams_unlock(streams); }
 
 /* ---- finding; under the lock ---- */
 
-static uint32_t index_of(fa_stream id) {
-    return (uint32_t)(id & (((fa_stream)1 << FAI_STREAM_INDEX_BITS) - 1));
-}
-
 /* The stream of that id, whatever its state; NULL when it is gone. */
 static fai_stream *find(const fa_streams *streams, fa_stream id) {
-    uint32_t index = index_of(id);
+    uint32_t index = fai_stream_index(id);
     if (index >= streams->slot_count || id == FA_STREAM_NONE)
         return NULL;
-    fai_stream *stream = &streams->slots[index];
+    fai_stream *stream = fai_stream_at(streams, index);
     bool there =
         stream->id == id && stream->state != FA_STREAM_GONE && stream->state != FAI_STREAM_CLAIMED;
     return there ? stream : NULL;
@@ -42,8 +38,9 @@ static fai_stream *find_live(const fa_streams *streams, fa_stream id) {
 
 /* Whether an id never was given out, as far as its slot knows, which has its last one. */
 static bool never_was(const fa_streams *streams, fa_stream id) {
-    uint32_t index = index_of(id);
-    return index >= streams->slot_count || id > streams->slots[index].id || id == FA_STREAM_NONE;
+    uint32_t index = fai_stream_index(id);
+    return index >= streams->slot_count || id > fai_stream_at(streams, index)->id ||
+           id >> FAI_STREAM_INDEX_BITS == 0;
 }
 
 /* Whether who releases an id that resolves to nothing released it before, or made it up. Others may
@@ -51,7 +48,7 @@ static bool never_was(const fa_streams *streams, fa_stream id) {
 static bool is_second_release(const fa_streams *streams, fa_stream id) {
     if (never_was(streams, id))
         return true;
-    const fai_stream *stream = &streams->slots[index_of(id)];
+    const fai_stream *stream = fai_stream_at(streams, fai_stream_index(id));
     return id == stream->id && stream->released;
 }
 
@@ -68,35 +65,35 @@ static void use(fa_streams *streams, fai_stream *stream) {
 
 /* Puts a stream into the list of its priority where its last use belongs. */
 static void link_by_use(fa_streams *streams, fai_stream *stream) {
-    fai_stream *slots = streams->slots;
     fai_stream_list *list = &streams->list[stream->priority];
     uint32_t older = list->newest, newer = list->oldest;
-    if (older == NO_SLOT || slots[older].tick_used < stream->tick_used) {
+    if (older == NO_SLOT || fai_stream_at(streams, older)->tick_used < stream->tick_used) {
         fai_stream_link_newest(streams, stream);
         return;
     }
     for (;;) { /* from both ends */
-        if (slots[older].tick_used < stream->tick_used) {
-            newer = slots[older].newer;
+        const fai_stream *down = fai_stream_at(streams, older), *up = fai_stream_at(streams, newer);
+        if (down->tick_used < stream->tick_used) {
+            newer = down->newer;
             break;
         }
-        if (slots[newer].tick_used > stream->tick_used) {
-            older = slots[newer].older;
+        if (up->tick_used > stream->tick_used) {
+            older = up->older;
             break;
         }
-        older = slots[older].older;
-        newer = slots[newer].newer;
+        older = down->older;
+        newer = up->newer;
     }
-    uint32_t index = (uint32_t)(stream - slots);
+    uint32_t index = fai_stream_index(stream->id);
     stream->older = older;
     stream->newer = newer;
-    *(older != NO_SLOT ? &slots[older].newer : &list->oldest) = index;
-    slots[newer].older = index;
+    *(older != NO_SLOT ? &fai_stream_at(streams, older)->newer : &list->oldest) = index;
+    fai_stream_at(streams, newer)->older = index;
+    list->bytes += stream->size;
 }
 
 /* Ends a released stream: its memory goes, then its bytes are free. Unlocks. */
 static void end_released(fa_streams *streams, fai_stream *stream) {
-    uint32_t index = (uint32_t)(stream - streams->slots);
     size_t size = stream->size;
     void *block = stream->block;
     if (block != NULL) {
@@ -107,7 +104,7 @@ static void end_released(fa_streams *streams, fai_stream *stream) {
         lock(streams);
         streams->leaving -= size;
     }
-    fai_stream_drop(streams, &streams->slots[index]);
+    fai_stream_drop(streams, stream);
     streams->charged -= size;
     streams->release_count++;
     unlock(streams);
@@ -155,7 +152,6 @@ void *(fa_stream_begin)(fa_streams *streams, fa_stream id) {
 
     void *block = fai_heap_alloc(streams->allocator, size, align, tag_of(streams));
     lock(streams);
-    stream = &streams->slots[index_of(id)];
     if (stream->released) {
         stream->block = block;
         end_released(streams, stream);
@@ -241,7 +237,6 @@ fa_status fa_stream_cancel(fa_streams *streams, fa_stream id) {
     unlock(streams);
     fai_heap_give(streams->allocator, block, SIZE_MAX);
     lock(streams);
-    stream = &streams->slots[index_of(id)];
     if (stream->released) {
         end_released(streams, stream);
         return FA_OK;
@@ -357,6 +352,18 @@ fa_status fa_stream_set_priority(fa_streams *streams, fa_stream id, fa_stream_pr
         link_by_use(streams, stream);
     unlock(streams);
     return FA_OK;
+}
+
+fa_stream_info fai_stream_info_of(const fai_stream *stream) {
+    return (fa_stream_info){.stream = stream->id,
+                            .item = stream->item,
+                            .size = stream->size,
+                            .align = stream->align,
+                            .loaded = stream->loaded,
+                            .frame_used = stream->frame_used,
+                            .pin_count = stream->pin_count,
+                            .state = (fa_stream_state)stream->state,
+                            .priority = (fa_stream_priority)stream->priority};
 }
 
 fa_status fa_stream_get(fa_streams *streams, fa_stream id, fa_stream_info *info) {

@@ -6,17 +6,22 @@
  *     ... fill it, fa_stream_progress now and then ...
  *     fa_stream_finish(streams, stream);
  *     ...
- *     pixels = fa_stream_access(streams, stream);          NULL: it was evicted, load it again
+ *     pixels = fa_stream_access(streams, stream);          NULL: it is not there, see below
  *
  * Budget: reserve promises bytes, so that begin needs none; what is reserved, loading, ready or
  * being evicted is never more than the budget together, at no instant. The memory itself is taken
  * at begin: what waits for its turn to be read holds none.
  *
+ * Where access says NULL, fa_stream_get tells what to do: FA_STREAM_GONE, it was evicted: reserve a
+ * new one and load it again. FA_STREAM_RESERVED and FA_STREAM_LOADING: it is on its way.
+ *
  * Eviction: when a reservation does not fit, streams that are ready and not pinned go, those of
  * lower priorities first, then those of its own, each priority by last use, the oldest first. Never
  * one of a higher priority, never a critical one, never one that is kept (frames_kept). It is
  * decided before anything happens: if all that may go is not enough, nothing goes, and the
- * reservation fails (FA_ERROR_LIMIT, FA631). Finish, access, touch, pin and unpin are uses.
+ * reservation fails (FA_ERROR_LIMIT, FA631). Where there are as many streams as there may be
+ * (count_max), the first of those that may go makes room too; there is none: FA_ERROR_FULL. Finish,
+ * access, touch, pin and unpin are uses.
  *
  * A stream that was evicted or released is gone: its id is never given out again, and resolves to
  * nothing. Asking about one is no misuse, since others may evict and release at any time: access,
@@ -80,16 +85,17 @@ typedef struct fa_eviction {
 
 /* Called for each stream that is evicted, and not for those that are released, before its memory
  * goes. On the thread whose call evicts, no lock held, on several threads at once where several
- * evict. It may call everything back, these streams included; the one that goes does not resolve
- * any more. It must not destroy the streams or the allocator, and with FA_EVICT_RECLAIM what holds
- * for reclaimers holds for it (fa/reserve.h). */
+ * evict. It may call everything back, these streams included; the one that goes can't be used any
+ * more, fa_stream_get shows it as FA_STREAM_EVICTING. It must not destroy the streams or the
+ * allocator, and with FA_EVICT_RECLAIM what holds for reclaimers holds for it (fa/reserve.h). */
 typedef void fa_stream_evict_fn(void *user, const fa_eviction *eviction);
 
 typedef struct fa_streams_config {
     /* The budget. Default 0: a quarter of the allocator's bytes_max, 256 MiB without one. Up to
      * FA_SIZE_MAX. */
     size_t bytes_max;
-    /* Streams at once. 1 to FA_STREAM_COUNT_MAX, the default. Past it: FA_ERROR_FULL. */
+    /* Streams at once, those that are being evicted included. 1 to FA_STREAM_COUNT_MAX, the
+     * default. Past it a reservation evicts one; none may go: FA_ERROR_FULL. */
     size_t count_max;
     /* What was used in the last so many frames (fa_streams_advance), the one that is going on
      * included, is not evicted: then a pointer that access returned is good for that long without a
@@ -154,8 +160,9 @@ FA_API size_t fa_streams_trim(fa_streams *streams, size_t bytes_target, size_t s
  * align: a power of two up to FA_ALIGN_MAX; less than 16 counts as 16. item: whatever belongs to
  * it, for on_evict and fa_stream_get; may be NULL.
  * Returns FA_STREAM_NONE: FA_ERROR_INVALID, FA_ERROR_LIMIT (FA631: more than what is free and may
- * be evicted), FA_ERROR_FULL (count_max), or no memory for the table of streams (FA301, FA302,
- * FA701, FA702); then nothing was evicted. O(evicted). */
+ * be evicted), FA_ERROR_FULL (count_max, and none may be evicted), or no memory for the table of
+ * streams (FA301, FA302, FA701, FA702); then nothing was evicted. O(evicted) with the lock held,
+ * O(1) for one that is refused; with frames_kept that may take O(what may be evicted). */
 FA_API fa_stream fa_stream_reserve(fa_streams *streams, size_t size, size_t align,
                                    fa_stream_priority priority, void *item);
 

@@ -265,4 +265,40 @@ TEST_F(StreamThreads, ReclaimedWhileOthersLoad) {
     allocator.Check();
 }
 
+// As many streams as there may be, with small ones and large ones, reserved on all threads.
+TEST_F(StreamThreads, SlotsAreFoughtFor) {
+    streams_config_.bytes_max = 400 * kKiB;
+    streams_config_.count_max = 20;
+    Tracked allocator(config_);
+    fa_streams *streams = nullptr;
+    ASSERT_EQ(fa_streams_create(allocator, &streams_config_, &streams), FA_OK);
+    std::vector<std::thread> threads;
+    Random random;
+    for (uint64_t i = 0; i < 4; i++)
+        threads.emplace_back([&, i] {
+            Engine engine(random.Seed() + i);
+            for (size_t turn = 0; turn < Rounds(3000); turn++) {
+                const size_t size =
+                    turn % 8 == 0 ? Pick(engine, 1, 100 * kKiB) : Pick(engine, 1, 1000);
+                Load(streams, size, FA_STREAM_NORMAL); // refused: all others are loading
+                fa_streams_stats stats;
+                EXPECT_EQ(fa_streams_stats_get(streams, &stats), FA_OK);
+                EXPECT_LE(stats.count, 20u);
+                EXPECT_LE(stats.used_bytes, stats.bytes_max);
+                EXPECT_EQ(stats.reserve_count,
+                          stats.count + stats.evict_count + stats.release_count);
+            }
+        });
+    for (std::thread &thread : threads)
+        thread.join();
+    fa_streams_stats stats;
+    EXPECT_EQ(fa_streams_stats_get(streams, &stats), FA_OK);
+    EXPECT_EQ(stats.claimed_bytes, 0u);
+    EXPECT_EQ(stats.used_bytes, stats.ready_bytes);
+    EXPECT_GT(stats.evict_count, 0u);
+    streams_config_.on_evict = nullptr;
+    EXPECT_EQ(fa_streams_destroy(streams), 0u);
+    allocator.Check();
+}
+
 } // namespace

@@ -21,16 +21,14 @@ static void read_stats(const fa_streams *streams, fa_streams_stats *stats) {
     stats->loading_bytes = bytes[FA_STREAM_LOADING];
     stats->ready_bytes = bytes[FA_STREAM_READY];
     stats->evicting_bytes = bytes[FA_STREAM_EVICTING];
-    stats->claimed_bytes = streams->charged - stats->reserved_bytes - stats->loading_bytes -
-                           stats->ready_bytes - stats->evicting_bytes;
+    stats->claimed_bytes = streams->claimed;
     stats->pinned_bytes = streams->pinned_bytes;
     stats->loaded_bytes = stats->ready_bytes + streams->loading_loaded;
     stats->reserved_count = count[FA_STREAM_RESERVED];
     stats->loading_count = count[FA_STREAM_LOADING];
     stats->ready_count = count[FA_STREAM_READY];
     stats->evicting_count = count[FA_STREAM_EVICTING];
-    stats->count =
-        stats->reserved_count + stats->loading_count + stats->ready_count + stats->evicting_count;
+    stats->count = streams->live_count;
     stats->pinned_count = streams->pinned_count;
     stats->frame = streams->frame;
     stats->hit_count = streams->hit_count;
@@ -58,7 +56,7 @@ fa_status fa_streams_stats_get(fa_streams *streams, fa_streams_stats *stats) {
 static size_t copy_infos(const fa_streams *streams, fa_stream_info *infos, size_t room) {
     size_t count = 0;
     for (uint32_t i = 0; i < streams->slot_count; i++) {
-        const fai_stream *stream = &streams->slots[i];
+        const fai_stream *stream = fai_stream_at(streams, i);
         bool is_there = stream->state != FA_STREAM_GONE && stream->state != FAI_STREAM_CLAIMED;
         if (is_there && count++ < room)
             infos[count - 1] = fai_stream_info_of(stream);
@@ -106,26 +104,27 @@ void fai_streams_config_default(fa_streams_config *config, size_t config_bytes) 
 static void *at_of(fai_owned *owned) { return owned; }
 
 /* Whether the list holds `count` streams of its priority, oldest first. */
-static bool list_is_sound(const fa_streams *streams, int priority, size_t count) {
+static bool list_is_sound(const fa_streams *streams, int priority, size_t count, size_t bytes) {
     uint32_t older = NO_SLOT, at = streams->list[priority].oldest;
     uint64_t tick = 0;
     for (; at != NO_SLOT && count != 0; count--) {
-        const fai_stream *stream = &streams->slots[at];
+        const fai_stream *stream = fai_stream_at(streams, at);
         if (stream->state != FA_STREAM_READY || stream->priority != priority ||
             stream->pin_count != 0 || stream->older != older || stream->tick_used <= tick)
             return false;
         tick = stream->tick_used;
+        bytes -= stream->size;
         older = at;
         at = stream->newer;
     }
-    return at == NO_SLOT && count == 0 && streams->list[priority].newest == older;
+    return at == NO_SLOT && count == 0 && bytes == 0 && streams->list[priority].newest == older;
 }
 
 static const void *check(const fa_streams *streams) {
     size_t bytes[FAI_STREAM_STATES] = {0}, count[FAI_STREAM_STATES] = {0};
     size_t listed[FA_STREAM_PRIORITY_COUNT] = {0}, pinned = 0, pinned_bytes = 0, loaded = 0;
     for (uint32_t i = 0; i < streams->slot_count; i++) {
-        const fai_stream *stream = &streams->slots[i];
+        const fai_stream *stream = fai_stream_at(streams, i);
         bytes[stream->state] += stream->size;
         count[stream->state]++;
         if (stream->state == FA_STREAM_LOADING)
@@ -140,19 +139,23 @@ static const void *check(const fa_streams *streams) {
         pinned_bytes += stream->pin_count != 0 ? stream->size : 0;
         listed[stream->priority] += stream->pin_count == 0;
     }
-    size_t held = 0;
+    size_t held = 0, live = 0;
     for (int state = FA_STREAM_RESERVED; state < FAI_STREAM_STATES; state++) {
         if (bytes[state] != streams->bytes[state] || count[state] != streams->count[state])
             return streams;
         held += state != FAI_STREAM_CLAIMED ? bytes[state] : 0;
+        live += state != FAI_STREAM_CLAIMED ? count[state] : 0;
     }
     for (int priority = 0; priority < FA_STREAM_PRIORITY_COUNT; priority++)
-        if (!list_is_sound(streams, priority, listed[priority]))
+        if (!list_is_sound(streams, priority, listed[priority], streams->list[priority].bytes))
             return &streams->list[priority];
-    for (uint32_t at = streams->slot_free; at != NO_SLOT; at = streams->slots[at].newer)
+    for (uint32_t at = streams->slot_free; at != NO_SLOT; at = fai_stream_at(streams, at)->newer)
         if (at >= streams->slot_count || count[FA_STREAM_GONE]-- == 0)
-            return streams->slots;
-    bool sums = count[FA_STREAM_GONE] == 0 && streams->charged >= held &&
+            return &streams->slot_free;
+    bool sums = count[FA_STREAM_GONE] == 0 && streams->charged == held + streams->claimed &&
+                (streams->claim_count != 0 || streams->claimed == 0) &&
+                streams->claim_count >= count[FAI_STREAM_CLAIMED] && live == streams->live_count &&
+                streams->reserve_count == live + streams->evict_count + streams->release_count &&
                 streams->charged >= streams->leaving && pinned == streams->pinned_count &&
                 pinned_bytes == streams->pinned_bytes && loaded == streams->loading_loaded;
     return sums ? NULL : streams;
@@ -170,9 +173,9 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
 /* Ends whatever lives in a slot. Returns whether it was loading or pinned. */
 static bool end_slot(fa_streams *streams, uint32_t index) {
     lock(streams);
-    fai_stream *stream = &streams->slots[index];
+    fai_stream *stream = fai_stream_at(streams, index);
     fai_stream copy = *stream;
-    if (copy.state == FA_STREAM_GONE) {
+    if (copy.state == FA_STREAM_GONE || copy.state == FAI_STREAM_CLAIMED) {
         unlock(streams);
         return false;
     }
@@ -195,8 +198,8 @@ static bool end_slot(fa_streams *streams, uint32_t index) {
     if (copy.block != NULL)
         fai_heap_give(streams->allocator, copy.block, SIZE_MAX);
     lock(streams);
-    fai_stream_drop(streams, &streams->slots[index]);
-    streams->charged -= copy.state != FAI_STREAM_CLAIMED ? copy.size : 0;
+    fai_stream_drop(streams, stream);
+    streams->charged -= copy.size;
     streams->release_count += copy.released;
     streams->evict_count += !copy.released;
     streams->evict_bytes += !copy.released ? copy.size : 0;
@@ -215,8 +218,8 @@ static size_t end(fa_streams *streams) {
     size_t busy = 0;
     for (uint32_t i = 0; i < streams->slot_count; i++)
         busy += end_slot(streams, i);
-    if (streams->slots != NULL)
-        fai_heap_give(allocator, streams->slots, SIZE_MAX);
+    for (size_t i = 0; i < FAI_STREAM_BLOCK_COUNT && streams->blocks[i] != NULL; i++)
+        fai_heap_give(allocator, streams->blocks[i], SIZE_MAX);
     pthread_mutex_destroy(&streams->lock);
     fai_heap_give(allocator, streams, SIZE_MAX);
     return busy;
@@ -264,14 +267,19 @@ fa_status fa_streams_create(fa_allocator *allocator, const fa_streams_config *co
     streams->frame = 1;
     streams->slot_free = NO_SLOT;
     for (int i = 0; i < FA_STREAM_PRIORITY_COUNT; i++)
-        streams->list[i] = (fai_stream_list){NO_SLOT, NO_SLOT};
+        streams->list[i] = (fai_stream_list){NO_SLOT, NO_SLOT, 0};
     fa_status status = FA_OK;
-    if (pthread_mutex_init(&streams->lock, NULL) != 0)
+    bool has_lock = pthread_mutex_init(&streams->lock, NULL) == 0;
+    if (!has_lock)
         status = fai_fail(FA_ERROR_NO_MEMORY, 0);
     if (status == FA_OK && config->is_reclaimer)
         status = fa_reclaimer_add(allocator, config->reclaimer_order, fai_streams_reclaim, streams);
     if (status != FA_OK) {
+        fa_error error = fa_last_error();
+        if (has_lock)
+            pthread_mutex_destroy(&streams->lock);
         fai_heap_give(allocator, streams, SIZE_MAX);
+        fai_error_restore(error);
         return status;
     }
     fai_owned_add(allocator, &streams->owned, &k_kind);

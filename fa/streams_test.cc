@@ -3,8 +3,18 @@
 
 #include <atomic>
 #include <map>
+#include <set>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" // it is C
+#define _Static_assert static_assert
+extern "C" {
+#include "fa/internal/stream.h"
+}
+#undef _Static_assert
+#pragma GCC diagnostic pop
 
 using namespace fa_testing;
 
@@ -150,6 +160,45 @@ TEST_P(Streams, SealedUsesWhatIsHeld) {
     EXPECT_EQ(fa_last_error().status, FA_ERROR_SEALED);
     EXPECT_EQ(State(large), FA_STREAM_RESERVED);
     EXPECT_EQ(source_.Calls(), calls);
+}
+
+// Bytes that nobody has and nobody waits for.
+TEST_P(Streams, ValidationSeesALeakOfTheBudget) {
+    Create();
+    const fa_stream stream = Load(1000);
+    (void)Reserve(1000);
+    for (size_t *number : {&streams_->charged, &streams_->claimed, &streams_->live_count,
+                           &streams_->list[FA_STREAM_NORMAL].bytes}) {
+        ++*number;
+        EXPECT_EQ(fa_validate(allocator_, nullptr), FA_ERROR_CORRUPT);
+        --*number;
+    }
+    ++streams_->release_count;
+    EXPECT_EQ(fa_validate(allocator_, nullptr), FA_ERROR_CORRUPT);
+    --streams_->release_count;
+    EXPECT_EQ(fa_stream_release(streams_, stream), FA_OK);
+}
+
+// The table of streams grows in blocks of its own; the last one is as large as is left.
+TEST_P(Streams, ManyAtOnce) {
+    streams_config_.count_max = 3000;
+    Create();
+    std::vector<fa_stream> all;
+    for (int i = 0; i < 3000; i++)
+        all.push_back(Load(16));
+    const std::set<fa_stream> different(all.begin(), all.end());
+    EXPECT_EQ(different.size(), 3000u);
+    EXPECT_EQ(StatsOf().count, 3000u);
+    EXPECT_EQ(StatsOf().evict_count, 0u);
+    for (fa_stream stream : all)
+        EXPECT_EQ(State(stream), FA_STREAM_READY);
+    for (size_t i = 0; i < all.size(); i += 2)
+        EXPECT_EQ(fa_stream_release(streams_, all[i]), FA_OK);
+    Check();
+    for (size_t i = 0; i < 1500; i++)
+        EXPECT_NE(Load(16), FA_STREAM_NONE);
+    EXPECT_EQ(StatsOf().evict_count, 0u);
+    EXPECT_EQ(fa_streams_trim(streams_, 0, 0, 0), 3000u * 16);
 }
 
 TEST_P(Streams, DestroyTellsOfEachThatIsLeft) {

@@ -16,7 +16,7 @@ _Static_assert(FA_STREAM_COUNT_MAX <= (size_t)1 << FAI_STREAM_INDEX_BITS, "an in
 #define FAI_STREAM_STATES (FA_STREAM_STATE_COUNT + 1)
 
 typedef struct fai_stream {
-    fa_stream id; /* also of the one before, while the slot is free */
+    fa_stream id; /* while the slot is free: of the last one; just the index: there was none */
     void *item;
     void *block; /* NULL while it is being taken or given back */
     size_t size, loaded;
@@ -29,29 +29,38 @@ typedef struct fai_stream {
     bool released; /* ends, or ended, by a release and not by an eviction */
 } fai_stream;
 
+/* Slots lie in blocks that never move: block b has SLOTS_FIRST << b of them. */
+#define FAI_STREAM_SLOTS_FIRST_LOG2 6
+#define FAI_STREAM_SLOTS_FIRST ((uint32_t)1 << FAI_STREAM_SLOTS_FIRST_LOG2)
+#define FAI_STREAM_BLOCK_COUNT (FAI_STREAM_INDEX_BITS - FAI_STREAM_SLOTS_FIRST_LOG2 + 1)
+
 /* Of one priority, by last use. */
 typedef struct fai_stream_list {
     uint32_t oldest, newest;
+    size_t bytes;
 } fai_stream_list;
 
 /* Everything is guarded by the lock but what never changes: allocator, config.
  *
- * Invariants: charged == sum of the sizes of all slots that are not free or claimed, plus what
- * claims wait for. leaving: part of it that will be free without anybody's doing. A reservation
- * that evicts V bytes for S raises charged by what V lacks of S when it decides, and lowers it by
- * what V has beyond S when all of V is gone: so charged, which never exceeds the budget, never lies
- * below what is held. */
+ * Invariants: charged == sum of the sizes of all slots that are not free or claimed, plus claimed,
+ * what reservations under way wait for. leaving: part of it that will be free without anybody's
+ * doing. A reservation that evicts V bytes for S raises charged and claimed by what V lacks of S
+ * when it decides; what of V goes is claimed instead of held; when all of V is gone it lowers both
+ * by what V has beyond S: so charged, which never exceeds the budget, never lies below what is
+ * held. A reservation that evicts because there is no free slot has none until it has evicted. */
 struct fa_streams {
     fai_owned owned; /* must be first */
     fa_allocator *allocator;
     fa_streams_config config;
     pthread_mutex_t lock;
-    fai_stream *slots;
+    fai_stream *blocks[FAI_STREAM_BLOCK_COUNT];
     uint32_t slot_count;
     uint32_t slot_free; /* first free one, linked by newer */
     fai_stream_list list[FA_STREAM_PRIORITY_COUNT];
     size_t bytes_max, count_max;
-    size_t charged, charged_peak, leaving;
+    size_t charged, charged_peak, leaving, claimed;
+    size_t claim_count; /* reservations under way */
+    size_t live_count;  /* streams: neither free nor claimed */
     size_t bytes[FAI_STREAM_STATES], count[FAI_STREAM_STATES]; /* FA_STREAM_GONE: of no meaning */
     size_t pinned_bytes, pinned_count;
     size_t loading_loaded; /* what loading ones have got */
@@ -66,6 +75,18 @@ static inline void fai_streams_unlock(fa_streams *streams) { pthread_mutex_unloc
 
 /* All of these: under the lock. */
 
+/* index: below slot_count. */
+static inline fai_stream *fai_stream_at(const fa_streams *streams, uint32_t index) {
+    uint32_t from_first = index + FAI_STREAM_SLOTS_FIRST;
+    uint32_t log2 = 31 - (uint32_t)__builtin_clz(from_first);
+    return &streams->blocks[log2 - FAI_STREAM_SLOTS_FIRST_LOG2][from_first - ((uint32_t)1 << log2)];
+}
+
+/* Also of a slot that was never used: it has its index as id. */
+static inline uint32_t fai_stream_index(fa_stream id) {
+    return (uint32_t)(id & (((fa_stream)1 << FAI_STREAM_INDEX_BITS) - 1));
+}
+
 /* Moves the stream from its state's numbers to another's. */
 static inline void fai_stream_set_state(fa_streams *streams, fai_stream *stream, int state) {
     streams->bytes[stream->state] -= stream->size;
@@ -77,28 +98,29 @@ static inline void fai_stream_set_state(fa_streams *streams, fai_stream *stream,
 
 static inline void fai_stream_unlink(fa_streams *streams, const fai_stream *stream) {
     fai_stream_list *list = &streams->list[stream->priority];
-    *(stream->newer != FAI_STREAM_NO_SLOT ? &streams->slots[stream->newer].older : &list->newest) =
-        stream->older;
-    *(stream->older != FAI_STREAM_NO_SLOT ? &streams->slots[stream->older].newer : &list->oldest) =
-        stream->newer;
+    uint32_t newer = stream->newer, older = stream->older;
+    *(newer != FAI_STREAM_NO_SLOT ? &fai_stream_at(streams, newer)->older : &list->newest) = older;
+    *(older != FAI_STREAM_NO_SLOT ? &fai_stream_at(streams, older)->newer : &list->oldest) = newer;
+    list->bytes -= stream->size;
 }
 
 static inline void fai_stream_link_newest(fa_streams *streams, fai_stream *stream) {
     fai_stream_list *list = &streams->list[stream->priority];
-    uint32_t index = (uint32_t)(stream - streams->slots);
+    uint32_t index = fai_stream_index(stream->id), older = list->newest;
     stream->newer = FAI_STREAM_NO_SLOT;
-    stream->older = list->newest;
-    *(list->newest != FAI_STREAM_NO_SLOT ? &streams->slots[list->newest].newer : &list->oldest) =
-        index;
+    stream->older = older;
+    *(older != FAI_STREAM_NO_SLOT ? &fai_stream_at(streams, older)->newer : &list->oldest) = index;
     list->newest = index;
+    list->bytes += stream->size;
 }
 
 /* The slot is free from now on; what it was charged is not taken back. */
 static inline void fai_stream_drop(fa_streams *streams, fai_stream *stream) {
+    streams->live_count -= stream->state != FAI_STREAM_CLAIMED;
     fai_stream_set_state(streams, stream, FA_STREAM_GONE);
     stream->size = 0;
     stream->newer = streams->slot_free;
-    streams->slot_free = (uint32_t)(stream - streams->slots);
+    streams->slot_free = fai_stream_index(stream->id);
 }
 
 static inline void fai_streams_charge(fa_streams *streams, size_t size) {
@@ -112,17 +134,8 @@ static inline bool fai_stream_is_released_load(const fai_stream *stream) {
     return stream->state == FA_STREAM_EVICTING && stream->released && stream->block != NULL;
 }
 
-static inline fa_stream_info fai_stream_info_of(const fai_stream *stream) {
-    return (fa_stream_info){.stream = stream->id,
-                            .item = stream->item,
-                            .size = stream->size,
-                            .align = stream->align,
-                            .loaded = stream->loaded,
-                            .frame_used = stream->frame_used,
-                            .pin_count = stream->pin_count,
-                            .state = (fa_stream_state)stream->state,
-                            .priority = (fa_stream_priority)stream->priority};
-}
+/* stream.c */
+fa_stream_info fai_stream_info_of(const fai_stream *stream);
 
 /* evict.c: the reclaimer of streams that are one. user: the streams. */
 size_t fai_streams_reclaim(void *user, fa_allocator *allocator, size_t size);
