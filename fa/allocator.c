@@ -8,6 +8,7 @@
 #include "fa/internal/scratch.h"
 #include "fa/internal/shared_arena.h"
 #include "fa/internal/slab.h"
+#include "fa/internal/task.h"
 #include "fa/pool.h"
 
 #include <stdio.h>
@@ -112,7 +113,8 @@ fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator **resu
     if (pthread_mutex_init(&allocator->lock, NULL) != 0 || !fai_owned_create(&allocator->owned) ||
         !fai_heap_create(allocator) || !fai_store_create(allocator) ||
         !fai_scratch_pools_create(allocator) || !fai_groups_create(allocator) ||
-        !fai_own_arenas_create(allocator) || !fai_shared_arenas_create(allocator)) {
+        !fai_own_arenas_create(allocator) || !fai_shared_arenas_create(allocator) ||
+        !fai_tasks_create(allocator)) {
         fai_span_free(&spans, &self);
         fai_spans_close(&spans);
         return fai_fail(FA_ERROR_NO_MEMORY, 0);

@@ -534,6 +534,7 @@ INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Nam
 INSTANTIATE_TEST_SUITE_P(Retain, Arguments, testing::ValuesIn(kRetainCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Limit, Arguments, testing::ValuesIn(kLimitCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Arena, Arguments, testing::ValuesIn(kArenaCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Task, Arguments, testing::ValuesIn(kTaskCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Group, Arguments, testing::ValuesIn(kGroupCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Scratch, Arguments, testing::ValuesIn(kScratchCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Stream, Arguments, testing::ValuesIn(kStreamCalls), Name);
@@ -548,6 +549,7 @@ TEST(ArgumentsList, HasEveryPublicFunction) {
     calls.insert(calls.end(), std::begin(kHandleCalls), std::end(kHandleCalls));
     calls.insert(calls.end(), std::begin(kLimitCalls), std::end(kLimitCalls));
     calls.insert(calls.end(), std::begin(kArenaCalls), std::end(kArenaCalls));
+    calls.insert(calls.end(), std::begin(kTaskCalls), std::end(kTaskCalls));
     calls.insert(calls.end(), std::begin(kGroupCalls), std::end(kGroupCalls));
     calls.insert(calls.end(), std::begin(kScratchCalls), std::end(kScratchCalls));
     calls.insert(calls.end(), std::begin(kStreamCalls), std::end(kStreamCalls));

@@ -84,7 +84,7 @@ typedef enum fa_severity {
     X(FA606, FA_SEVERITY_FATAL, "the book-keeping of a block is damaged",                          \
       "something wrote outside of its block, or into memory that it had freed")                    \
     X(FA610, FA_SEVERITY_ERROR,                                                                    \
-      "a scratch pool, a scratch scope, a group or an arena was used after its end",               \
+      "a scratch pool, a scratch scope, a group, an arena or a task was used after its end",       \
       "its memory is gone: remove, end or free it once, after its last use")                       \
     X(FA611, FA_SEVERITY_ERROR, "a scratch pool or a group was used by two threads at once",       \
       "one thread at a time: hand it over, or give each thread its own")                           \

@@ -30,6 +30,7 @@
  *   scratch_pool memory with a name, freed at once whenever you like
  *   own_arena  memory of a fiber or a job, handed from thread to thread
  *   shared_arena memory of many threads at once
+ *   task       memory of work that goes on over many callbacks
  *   handle     objects that may be moved, and memory without holes
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
@@ -78,6 +79,7 @@
 #include "fa/status.h"
 #include "fa/stream.h"
 #include "fa/tag.h"
+#include "fa/task.h"
 #include "fa/text.h"
 #include "fa/thread.h"
 #include "fa/transfer.h"

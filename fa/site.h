@@ -223,6 +223,18 @@
 #define fai_shared_arena_zeroed(...) FAI_AT(fai_shared_arena_zeroed(__VA_ARGS__))
 #endif
 
+#if defined(FAI_TASK_DECLARED) && !defined(FAI_TASK_SITES)
+#define FAI_TASK_SITES
+#define fa_task_begin(...) FAI_AT(fa_task_begin(__VA_ARGS__))
+#define fa_task_end(...) FAI_AT(fa_task_end(__VA_ARGS__))
+#define fa_task_alloc(...) FAI_AT(fa_task_alloc(__VA_ARGS__))
+#define fa_task_alloc_zeroed(...) FAI_AT(fa_task_alloc_zeroed(__VA_ARGS__))
+#define fa_task_copy(...) FAI_AT(fa_task_copy(__VA_ARGS__))
+#define fa_task_copy_string(...) FAI_AT(fa_task_copy_string(__VA_ARGS__))
+#define fa_task_realloc(...) FAI_AT(fa_task_realloc(__VA_ARGS__))
+#define fa_task_free(...) FAI_AT(fa_task_free(__VA_ARGS__))
+#endif
+
 #if defined(FAI_GROUP_DECLARED) && !defined(FAI_GROUP_SITES)
 #define FAI_GROUP_SITES
 #define fa_group_create(allocator, name) FAI_AT(fa_group_create((allocator), (name)))

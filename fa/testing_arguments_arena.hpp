@@ -1,4 +1,4 @@
-// Bad arguments to the calls of own_arena.h and shared_arena.h: for arguments_test.cc.
+// Bad arguments to the calls of own_arena.h, shared_arena.h and task.h: for arguments_test.cc.
 #ifndef FA_TESTING_ARGUMENTS_ARENA_HPP
 #define FA_TESTING_ARGUMENTS_ARENA_HPP
 
@@ -25,6 +25,79 @@ inline void WithLocal(const std::function<void(fa_shared_arena_local *)> &body) 
     EXPECT_EQ(fa_shared_arena_end(&local), FA_OK);
     EXPECT_EQ(fa_shared_arena_free(arena), FA_OK);
 }
+
+inline void WithTask(const std::function<void(fa_task)> &body) {
+    Allocator allocator(Plain());
+    const fa_task task = fa_task_begin(allocator, "arguments");
+    body(task);
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+}
+
+inline const Call kTaskCalls[] = {
+    {"fa_task_alloc",
+     [](fa_allocator *, fa_frame *) {
+         REFUSED(fa_task_alloc(fa_task{}, 16));
+         WithTask([](fa_task task) { EACH_SIZE(REFUSED(fa_task_alloc(task, size))) });
+     }},
+    {"fa_task_alloc_zeroed",
+     [](fa_allocator *, fa_frame *) {
+         REFUSED(fa_task_alloc_zeroed(fa_task{}, 1, 16));
+         WithTask(
+             [](fa_task task) { EACH_PRODUCT(REFUSED(fa_task_alloc_zeroed(task, count, size))) });
+     }},
+    {"fa_task_begin",
+     [](fa_allocator *, fa_frame *) { REFUSED(fa_task_begin(nullptr, "task").head); }},
+    {"fa_task_copy",
+     [](fa_allocator *, fa_frame *) {
+         REFUSED(fa_task_copy(fa_task{}, "text", 4));
+         WithTask([](fa_task task) {
+             REFUSED(fa_task_copy(task, nullptr, 4));
+             EACH_SIZE(REFUSED(fa_task_copy(task, "text", size)))
+         });
+     }},
+    {"fa_task_copy_string",
+     [](fa_allocator *, fa_frame *) {
+         REFUSED(fa_task_copy_string(fa_task{}, "text"));
+         WithTask([](fa_task task) { REFUSED(fa_task_copy_string(task, nullptr)); });
+     }},
+    {"fa_task_count", [](fa_allocator *, fa_frame *) { EXPECT_EQ(fa_task_count(nullptr), 0u); }},
+    {"fa_task_end", [](fa_allocator *, fa_frame *) { INVALID(fa_task_end(fa_task{})); }},
+    {"fa_task_free",
+     [](fa_allocator *, fa_frame *) {
+         int local = 0;
+         INVALID(fa_task_free(fa_task{}, nullptr));
+         INVALID(fa_task_free(fa_task{}, &local));
+     }},
+    {"fa_task_is_open",
+     [](fa_allocator *, fa_frame *) { EXPECT_FALSE(fa_task_is_open(fa_task{})); }},
+    {"fa_task_realloc",
+     [](fa_allocator *, fa_frame *) {
+         int local = 0;
+         REFUSED(fa_task_realloc(fa_task{}, nullptr, 16));
+         REFUSED(fa_task_realloc(fa_task{}, &local, 16));
+         WithTask([](fa_task task) {
+             EACH_SIZE(REFUSED(fa_task_realloc(task, nullptr, size)))
+             void *block = fa_task_alloc(task, 16);
+             EACH_SIZE(REFUSED(fa_task_realloc(task, block, size)))
+         });
+     }},
+    {"fa_task_stats_get",
+     [](fa_allocator *, fa_frame *) {
+         fa_task_stats stats = {};
+         stats.bytes = 1;
+         INVALID(fa_task_stats_get(fa_task{}, &stats));
+         EXPECT_EQ(stats.bytes, 0u);
+         INVALID(fa_task_stats_get(fa_task{}, nullptr));
+     }},
+    {"fa_task_visit",
+     [](fa_allocator *a, fa_frame *) {
+         const auto none = [](void *, fa_task, const fa_task_stats *) {};
+         EXPECT_EQ(fa_task_visit(nullptr, none, nullptr), 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         EXPECT_EQ(fa_task_visit(a, nullptr, nullptr), 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
+};
 
 inline const Call kArenaCalls[] = {
     {"fa_own_arena_alloc",

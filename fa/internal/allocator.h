@@ -90,7 +90,7 @@ struct fa_allocator {
     fai_budgets budgets;
     fai_owned_list owned;
     struct fai_transfers *transfers; /* the registry, from the first one on; atomic */
-    fai_roster scratch_pools, groups, own_arenas, shared_arenas;
+    fai_roster scratch_pools, groups, own_arenas, shared_arenas, tasks;
     fai_retention *retention; /* one of the owned; NULL: nothing was retained yet; atomic */
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */

@@ -1,0 +1,111 @@
+/* Tasks: memory of one piece of work that goes on over many turns of an event loop, on any thread.
+ *
+ * For asynchronous programs: a connection, a request, a download. What it needs is allocated when a
+ * callback needs it, on whatever thread that runs, may be freed one by one or not at all, and goes
+ * with the task:
+ *
+ *     fa_task task = fa_task_begin(memory, "request");         in one callback
+ *     char *line = fa_task_alloc(task, 1024);                  in another, on another thread
+ *     line = fa_task_realloc(task, line, 4096);
+ *     fa_task_end(task);                                       when the answer is out: all is freed
+ *
+ * Frame memory is no place for such things: it dies when the frame ends, before the callback comes.
+ * Neither does a task need a frame, nor an arena (own_arena.h) that somebody would have to hold:
+ * several threads may be in one task at once.
+ *
+ * Small blocks come from the pools, large ones from the heap, as of fa_pool_alloc, with 32 bytes
+ * before each; they are charged to the tag that the calling thread is in. A handle of a task that
+ * has ended is refused in every build (FA610), on whatever thread a late callback comes; so is a
+ * block of another task (FA601). A block that was freed is memory of the pool again, and the second
+ * free is found as that of a pool object. Tasks that are left die with the allocator.
+ *
+ * All blocks are aligned to 16, not initialised unless said otherwise (0xAB with FA_CHECK_FILL).
+ * Failures return NULL, change nothing, and set fa_last_error:
+ *
+ * - FA_ERROR_INVALID: size 0 or above FA_SIZE_MAX less 32, a product that wraps, no task
+ * - FA_ERROR_FOREIGN: the task has ended (FA610), or the block is not its own (FA601)
+ * - FA_ERROR_NO_MEMORY (FA701), FA_ERROR_LIMIT (FA301, FA302, FA202), FA_ERROR_SEALED (FA702):
+ *   pools and heap have none */
+#ifndef FA_TASK_H
+#define FA_TASK_H
+
+#include "fa/allocator.h"
+#include "fa/bump.h"
+#include "fa/config.h"
+
+FA_EXTERN_C_BEGIN
+
+/* A task. All zero: none. */
+typedef struct fa_task {
+    fai_bump_head *head;
+    uint64_t serial;
+} fa_task;
+
+/* Begins a task. name: for reports and visitors, need not be the only one of its kind; copied, cut
+ * to FA_NAME_BYTES - 1 bytes; NULL: "".
+ * Returns none: FA_ERROR_INVALID (allocator NULL), or why there is no memory for the record. Any
+ * thread; O(1), locks. */
+FA_API fa_task fa_task_begin(fa_allocator *allocator, const char *name);
+
+/* Ends the task and frees all of its blocks, those that came last first. Any thread; calls on other
+ * threads come before it, or are refused.
+ * Returns FA_OK, FA_ERROR_INVALID for none, FA_ERROR_FOREIGN (FA610: ended before). O(blocks),
+ * locks. */
+FA_API fa_status fa_task_end(fa_task task);
+
+/* Whether the task has not ended; false for none. Any thread, O(1). */
+FA_API bool fa_task_is_open(fa_task task);
+
+/* Allocates size bytes. Any thread; a pool allocation, and a short lock that all tasks share. */
+FA_API FA_RETURNS_BLOCK void *fa_task_alloc(fa_task task, size_t size);
+
+/* The same for count elements of size bytes, all zero. */
+FA_API FA_RETURNS_BLOCK void *fa_task_alloc_zeroed(fa_task task, size_t count, size_t size);
+
+/* Copies size bytes, or a string with its terminator. NULL is FA_ERROR_INVALID. */
+FA_API FA_RETURNS_BLOCK void *fa_task_copy(fa_task task, const void *source, size_t size);
+FA_API FA_RETURNS_BLOCK char *fa_task_copy_string(fa_task task, const char *string);
+
+/* Changes the size of a block, which moves; keeps contents. block NULL allocates.
+ * Returns NULL with the block untouched when the call fails. Nobody else may use the block
+ * meanwhile. */
+FA_API void *fa_task_realloc(fa_task task, void *block, size_t size)
+    __attribute__((warn_unused_result));
+
+/* Frees a block before the task ends. NULL is ignored. Any thread.
+ * Returns FA_OK, FA_ERROR_INVALID for no task, FA_ERROR_FOREIGN (FA610, FA601). */
+FA_API fa_status fa_task_free(fa_task task, void *block);
+
+typedef struct fa_task_stats {
+    char name[FA_NAME_BYTES];
+    size_t bytes;      /* of live blocks, as asked for */
+    size_t bytes_peak; /* most of that at once */
+    size_t live_count; /* blocks */
+    uint64_t alloc_count;
+} fa_task_stats;
+
+/* Numbers of one task. stats: filled; zeroed when the call fails: FA_ERROR_INVALID (NULL, none),
+ * FA_ERROR_FOREIGN (FA610). Any thread at any time. */
+FA_API fa_status fa_task_stats_get(fa_task task, fa_task_stats *stats);
+
+/* Tasks that have not ended; 0 for NULL. Any thread. */
+FA_API size_t fa_task_count(const fa_allocator *allocator);
+
+/* Calls visit for each task, in no order, with no lock held: the visitor may do what it likes. Any
+ * thread. Tasks that begin or end meanwhile may be left out.
+ * Returns how many were visited; 0 for NULL (FA_ERROR_INVALID). */
+FA_API size_t fa_task_visit(fa_allocator *allocator,
+                            void (*visit)(void *user, fa_task task, const fa_task_stats *stats),
+                            void *user);
+
+/* Typed: one object, an array, a zeroed array; of types that need no more than 16. */
+#define fa_task_new(task, type) ((type *)fa_task_alloc((task), sizeof(type)))
+#define fa_task_array_zeroed(task, type, count)                                                    \
+    ((type *)fa_task_alloc_zeroed((task), (count), sizeof(type)))
+
+FA_EXTERN_C_END
+
+#define FAI_TASK_DECLARED
+#include "fa/site.h"
+
+#endif

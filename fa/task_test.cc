@@ -1,0 +1,298 @@
+// Tasks: every promise and every error of task.h.
+#include "fa/testing_threads.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+
+using namespace fa_testing;
+
+namespace {
+
+fa_task_stats TaskStats(fa_task task) {
+    fa_task_stats stats;
+    EXPECT_EQ(fa_task_stats_get(task, &stats), FA_OK);
+    return stats;
+}
+
+class Task : public testing::TestWithParam<uint32_t> {
+  protected:
+    void SetUp() override {
+        fa_alloc_config config = Plain();
+        config.checks = GetParam();
+        events_.Watch(&config);
+        config.backends[0] = source_.backend;
+        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
+    }
+    void TearDown() override {
+        if (allocator_ != nullptr) {
+            ExpectValid(allocator_);
+            EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
+        }
+        EXPECT_EQ(source_.BytesLive(), 0u);
+    }
+    fa_task Begin(const char *name = "task") { return fa_task_begin(allocator_, name); }
+    void Refused(fa_diag diag, bool failed) {
+        EXPECT_TRUE(failed);
+        EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
+        EXPECT_EQ(fa_last_error().diag, diag);
+        EXPECT_EQ(events_.Count(diag), ++refused_[diag]);
+        fa_last_error_clear();
+    }
+
+    Source source_;
+    Events events_;
+    fa_allocator *allocator_ = nullptr;
+    size_t refused_[FA_DIAG_COUNT] = {};
+};
+
+TEST_P(Task, WhatIsLeftGoesWithIt) {
+    const fa_task task = Begin();
+    ASSERT_TRUE(fa_task_is_open(task));
+    std::vector<void *> blocks;
+    size_t bytes = 0;
+    for (size_t i = 0; i < 300; i++) {
+        const size_t size = i == 100 ? 300000 : 1 + i * 37 % 3000;
+        blocks.push_back(fa_task_alloc(task, size));
+        ASSERT_NE(blocks.back(), nullptr);
+        EXPECT_TRUE(IsAligned(blocks.back(), 16));
+        Paint(blocks.back(), i, size);
+        bytes += size;
+    }
+    for (size_t i = 0; i < 300; i++)
+        EXPECT_TRUE(IsPainted(blocks[i], i, i == 100 ? 300000 : 1 + i * 37 % 3000));
+    EXPECT_EQ(TaskStats(task).bytes, bytes);
+    for (size_t i = 0; i < 300; i += 2) { // from the middle, and from both ends
+        EXPECT_EQ(fa_task_free(task, blocks[i]), FA_OK);
+        bytes -= i == 100 ? 300000 : 1 + i * 37 % 3000;
+    }
+    const fa_task_stats stats = TaskStats(task);
+    EXPECT_STREQ(stats.name, "task");
+    EXPECT_EQ(stats.bytes, bytes);
+    EXPECT_GT(stats.bytes_peak, bytes);
+    EXPECT_EQ(stats.live_count, 150u);
+    EXPECT_EQ(stats.alloc_count, 300u);
+    EXPECT_EQ(fa_task_free(task, nullptr), FA_OK);
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+    EXPECT_FALSE(fa_task_is_open(task));
+    EXPECT_EQ(Stats(allocator_).heap_live_count, 1u); // the records
+    EXPECT_EQ(Stats(allocator_).pool_live_count, 0u);
+}
+
+TEST_P(Task, CopiesZeroesAndGrows) {
+    const fa_task task = Begin(nullptr);
+    EXPECT_STREQ(TaskStats(task).name, "");
+    EXPECT_STREQ(fa_task_copy_string(task, "text"), "text");
+    EXPECT_TRUE(IsFilled(fa_task_alloc_zeroed(task, 20, 30), 0, 600));
+    EXPECT_TRUE(IsFilled(fa_task_array_zeroed(task, int, 10), 0, 40));
+    EXPECT_NE(fa_task_new(task, double), nullptr);
+    const size_t live = TaskStats(task).live_count;
+    void *block = fa_task_realloc(task, nullptr, 100);
+    Paint(block, 5, 100);
+    for (size_t size : {200u, 50000u, 80u}) {
+        block = fa_task_realloc(task, block, size);
+        ASSERT_TRUE(IsPainted(block, 5, 80));
+    }
+    EXPECT_EQ(TaskStats(task).live_count, live + 1);
+    EXPECT_EQ(fa_task_realloc(task, block, 0), nullptr);
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_INVALID);
+    EXPECT_TRUE(IsPainted(block, 5, 80)) << "untouched";
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+}
+
+TEST_P(Task, ALateCallbackIsRefused) {
+    const fa_task task = Begin();
+    void *block = fa_task_alloc(task, 100);
+    OnThread([&] { EXPECT_EQ(fa_task_end(task), FA_OK); });
+    Refused(FA_DIAG_FA610, fa_task_alloc(task, 16) == nullptr);
+    Refused(FA_DIAG_FA610, fa_task_alloc_zeroed(task, 1, 16) == nullptr);
+    Refused(FA_DIAG_FA610, fa_task_copy_string(task, "text") == nullptr);
+    Refused(FA_DIAG_FA610, fa_task_realloc(task, block, 16) == nullptr);
+    Refused(FA_DIAG_FA610, fa_task_free(task, block) == FA_ERROR_FOREIGN);
+    Refused(FA_DIAG_FA610, fa_task_end(task) == FA_ERROR_FOREIGN);
+    fa_task_stats stats;
+    Refused(FA_DIAG_FA610, fa_task_stats_get(task, &stats) == FA_ERROR_FOREIGN);
+    const fa_task other = Begin();
+    EXPECT_EQ(other.head, task.head) << "the same record";
+    Refused(FA_DIAG_FA610, fa_task_alloc(task, 16) == nullptr);
+    EXPECT_EQ(fa_task_end(other), FA_OK);
+}
+
+TEST_P(Task, ABlockOfAnotherTaskIsRefused) {
+    const fa_task one = Begin(), two = Begin();
+    char *text = fa_task_copy_string(one, "text");
+    Refused(FA_DIAG_FA601, fa_task_free(two, text) == FA_ERROR_FOREIGN);
+    Refused(FA_DIAG_FA601, fa_task_realloc(two, text, 100) == nullptr);
+    EXPECT_STREQ(text, "text");
+    EXPECT_EQ(fa_task_end(two), FA_OK);
+    EXPECT_STREQ(text, "text");
+    EXPECT_EQ(TaskStats(one).live_count, 1u);
+    EXPECT_EQ(fa_task_end(one), FA_OK);
+}
+
+TEST_P(Task, FrameMemoryDoesNotReachTheNextCallback) {
+    // What a task is for: a block of the frame is gone when the callback comes, and is found out.
+    fa_frame_begin(allocator_);
+    char *late = fa_frame_copy_string(allocator_, "late");
+    const fa_task task = Begin();
+    char *kept = fa_task_copy_string(task, late);
+    EXPECT_EQ(fa_frame_end(allocator_), FA_OK);
+    fa_frame_begin(allocator_); // the next turn of the loop
+    Refused(FA_DIAG_FA002, fa_frame_grow(allocator_, late, 5, 100) == nullptr);
+    EXPECT_STREQ(kept, "late");
+    EXPECT_EQ(fa_frame_end(allocator_), FA_OK);
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+}
+
+TEST_P(Task, BudgetsAndSeals) {
+    const fa_task task = Begin();
+    ASSERT_NE(fa_task_alloc(task, 100), nullptr);
+    fa_budget budget = {};
+    budget.hard_bytes = Stats(allocator_).heap_live_bytes + 10000;
+    ASSERT_EQ(fa_budget_set(allocator_, FA_INTENT_HEAP, &budget), FA_OK);
+    EXPECT_EQ(fa_task_alloc(task, 100000), nullptr);
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_LIMIT);
+    budget.hard_bytes = 0;
+    ASSERT_EQ(fa_budget_set(allocator_, FA_INTENT_HEAP, &budget), FA_OK);
+    fa_backend_seal(allocator_);
+    EXPECT_EQ(fa_task_alloc(task, 50000000), nullptr);
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_SEALED);
+    EXPECT_EQ(TaskStats(task).live_count, 1u);
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+}
+
+TEST_P(Task, CountsVisitsAndDiesWithTheAllocator) {
+    std::vector<fa_task> tasks;
+    for (int i = 0; i < 20; i++) {
+        tasks.push_back(Begin());
+        ASSERT_NE(fa_task_alloc(tasks.back(), 50), nullptr);
+        ASSERT_NE(fa_task_alloc(tasks.back(), 500000), nullptr);
+    }
+    EXPECT_EQ(fa_task_end(tasks[3]), FA_OK);
+    EXPECT_EQ(fa_task_count(allocator_), 19u);
+    size_t bytes = 0;
+    EXPECT_EQ(fa_task_visit(
+                  allocator_,
+                  [](void *user, fa_task, const fa_task_stats *stats) {
+                      *static_cast<size_t *>(user) += stats->bytes;
+                  },
+                  &bytes),
+              19u);
+    EXPECT_EQ(bytes, 19u * 500050);
+    EXPECT_EQ(fa_allocator_destroy(allocator_), 0u) << "no leak";
+    allocator_ = nullptr;
+}
+
+TEST_P(Task, FreedMemoryMustNotBeTouched) {
+    if (!kAsan)
+        GTEST_SKIP();
+    const fa_task task = Begin();
+    volatile char *block = static_cast<char *>(fa_task_alloc(task, 20));
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+    EXPECT_DEATH(block[0] = 1, "use-after-poison");
+}
+
+// Against a naive model, with every call of the backend failing once.
+TEST_P(Task, ModelWithFaults) {
+    Random random;
+    for (uint64_t at = 1; at < 25; at++) {
+        Source source;
+        fa_alloc_config config = Plain();
+        config.checks = GetParam();
+        config.backends[0] = source.backend;
+        fa_allocator *allocator;
+        ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+        source.Fail(at, false);
+        struct Block {
+            void *address;
+            size_t size;
+            uint64_t mark;
+        };
+        fa_task tasks[3] = {};
+        std::vector<Block> blocks[3];
+        for (uint64_t step = 0; step < 600; step++) {
+            const size_t which = random.Below(3), what = random.Below(20);
+            fa_task &task = tasks[which];
+            std::vector<Block> &mine = blocks[which];
+            if (!fa_task_is_open(task)) {
+                task = fa_task_begin(allocator, "model");
+            } else if (what == 0 && random.OneIn(3)) {
+                for (const Block &block : mine)
+                    ASSERT_TRUE(IsPainted(block.address, block.mark, block.size));
+                ASSERT_EQ(fa_task_end(task), FA_OK);
+                mine.clear();
+            } else if (what < 7 && !mine.empty()) {
+                const size_t index = random.Below(mine.size());
+                const Block block = mine[index];
+                ASSERT_TRUE(IsPainted(block.address, block.mark, block.size));
+                const size_t size = random.Size(20000);
+                void *moved = what < 4 ? nullptr : fa_task_realloc(task, block.address, size);
+                if (what < 4) {
+                    ASSERT_EQ(fa_task_free(task, block.address), FA_OK);
+                    mine.erase(mine.begin() + static_cast<std::ptrdiff_t>(index));
+                } else if (moved != nullptr) {
+                    ASSERT_TRUE(IsPainted(moved, block.mark, std::min(size, block.size)));
+                    Paint(moved, step, size);
+                    mine[index] = {moved, size, step};
+                }
+            } else {
+                const size_t size = random.Size(20000);
+                void *block = fa_task_alloc(task, size);
+                if (block != nullptr) {
+                    Paint(block, step, size);
+                    mine.push_back({block, size, step});
+                }
+            }
+        }
+        for (size_t i = 0; i < 3; i++)
+            if (fa_task_is_open(tasks[i])) {
+                EXPECT_EQ(TaskStats(tasks[i]).live_count, blocks[i].size());
+                for (const Block &block : blocks[i])
+                    ASSERT_TRUE(IsPainted(block.address, block.mark, block.size));
+            }
+        ExpectValid(allocator);
+        EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
+        EXPECT_EQ(source.BytesLive(), 0u);
+    }
+}
+
+// Threads pull at the same tasks, and one of them ends each while others are still at it.
+TEST_P(Task, ManyThreadsInOneTask) {
+    Tracked allocator(Config(GetParam()));
+    for (int round = 0; round < 20; round++) {
+        const fa_task task = fa_task_begin(allocator, "threads");
+        std::atomic<size_t> ended{0};
+        std::vector<std::thread> threads;
+        for (size_t i = 0; i < 4; i++)
+            threads.emplace_back([&, i] {
+                for (size_t j = 0; j < 100; j++) {
+                    void *block = fa_task_alloc(task, 20 + j * 16);
+                    if (block == nullptr) {
+                        EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA610);
+                        break;
+                    }
+                    if (j % 3 == 0) {
+                        const bool is_done = fa_task_free(task, block) != FA_OK;
+                        if (is_done)
+                            break;
+                    }
+                }
+                if (i % 2 == 0 && fa_task_end(task) == FA_OK)
+                    ended++;
+            });
+        for (std::thread &thread : threads)
+            thread.join();
+        EXPECT_EQ(ended, 1u);
+    }
+    allocator.Check();
+}
+
+INSTANTIATE_TEST_SUITE_P(Checks, Task,
+                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_GUARD),
+                                         static_cast<uint32_t>(FA_CHECK_ALL)),
+                         [](const testing::TestParamInfo<uint32_t> &one) {
+                             return "Checks" + std::to_string(one.param);
+                         });
+
+} // namespace
