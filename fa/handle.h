@@ -28,7 +28,9 @@
  * most (FA_HANDLE_USES_MAX; less in a process that made thousands of tables), then never again; a
  * new one takes its place.
  *
- * The memory of a table is heap memory of the tag that its creator was in, whoever allocates. */
+ * The memory of a table is heap memory of the tag that its creator was in, whoever allocates. In
+ * the child of a fork an object whose move another thread was being told of is not moved any more,
+ * and its memory is not used again before the table ends. */
 #ifndef FA_HANDLE_H
 #define FA_HANDLE_H
 

@@ -32,7 +32,10 @@
  *
  * All calls: any thread, one short lock of these streams, never held while memory is allocated or
  * freed or a callback runs. An allocator may have several of them; what is left is destroyed with
- * it. Memory is heap memory (fa/heap.h): tags, budgets, bytes_max, checks and the seal apply. */
+ * it. Memory is heap memory (fa/heap.h): tags, budgets, bytes_max, checks and the seal apply.
+ *
+ * In the child of a fork, what another thread was reserving, taking or evicting at that moment
+ * keeps its share of the budget; what it was loading can be cancelled there. */
 #ifndef FA_STREAM_H
 #define FA_STREAM_H
 

@@ -265,6 +265,55 @@ TEST_F(StreamThreads, ReclaimedWhileOthersLoad) {
     allocator.Check();
 }
 
+// Whoever is inside of a reclaimer of another allocator waits for theirs all the same.
+TEST_F(StreamThreads, TheirEndWaitsForTheirReclaimerAlsoInsideOfAnother) {
+    config_.bytes_max = 40 << 20;
+    Tracked outer(config_), inner(config_);
+    struct World {
+        fa_streams *streams = nullptr;
+        std::atomic<int> step{0};
+        std::atomic<bool> told{false};
+    } world;
+    streams_config_.bytes_max = 10 << 20;
+    streams_config_.is_reclaimer = true;
+    streams_config_.on_evict_user = &world;
+    streams_config_.on_evict = [](void *user, const fa_eviction *eviction) {
+        World *self = static_cast<World *>(user);
+        if (eviction->cause != FA_EVICT_RECLAIM)
+            return;
+        self->step = 1;
+        while (self->step == 1)
+            std::this_thread::yield();
+        for (int i = 0; i < 2000; i++) // time enough for an end that does not wait
+            std::this_thread::yield();
+        self->told = true;
+    };
+    ASSERT_EQ(fa_streams_create(inner, &streams_config_, &world.streams), FA_OK);
+    const fa_stream stream =
+        fa_stream_reserve(world.streams, 8 << 20, 16, FA_STREAM_NORMAL, nullptr);
+    ASSERT_NE(fa_stream_begin(world.streams, stream), nullptr);
+    ASSERT_EQ(fa_stream_finish(world.streams, stream), FA_OK);
+    const auto destroy = [](void *user, fa_allocator *, size_t) -> size_t {
+        World *self = static_cast<World *>(user);
+        fa_streams *streams = self->streams;
+        self->streams = nullptr;
+        if (streams != nullptr) {
+            self->step = 2;
+            EXPECT_EQ(fa_streams_destroy(streams), 0u);
+            EXPECT_TRUE(self->told);
+        }
+        return 0;
+    };
+    ASSERT_EQ(fa_reclaimer_add(outer, 0, destroy, &world), FA_OK);
+    std::thread other([&inner] { fa_heap_free(inner, fa_heap_alloc(inner, size_t{35} << 20)); });
+    while (world.step == 0)
+        std::this_thread::yield();
+    EXPECT_EQ(fa_heap_alloc(outer, size_t{50} << 20), nullptr);
+    EXPECT_EQ(world.streams, nullptr);
+    other.join();
+    EXPECT_EQ(fa_reclaimer_remove(outer, destroy, &world), FA_OK);
+}
+
 // As many streams as there may be, with small ones and large ones, reserved on all threads.
 TEST_F(StreamThreads, SlotsAreFoughtFor) {
     streams_config_.bytes_max = 400 * kKiB;
