@@ -54,6 +54,8 @@ static void resolve(fa_allocator *allocator, const fa_alloc_config *config) {
     own->frame_chunk_bytes_max = fai_round_up(own->frame_chunk_bytes_max, FA_CACHE_LINE);
     allocator->checks = own->checks;
     allocator->watched = own->checks != 0 || FAI_WATCHED();
+    allocator->frames_look_closer =
+        allocator->watched || own->frames_in_flight != 1 || own->deferred.when == FA_DEFERRED_END;
     snprintf(allocator->spec, sizeof allocator->spec, "%s",
              config->backend_spec ? config->backend_spec : "");
     own->backend_spec = allocator->spec;

@@ -106,8 +106,7 @@ void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
     fai_thread_head *head = &thread->head;
     FAI_STORE_RELAXED(&head->frame_start, NULL);
     thread->tallies.cursor = NULL;
-    if (allocator->watched || allocator->config.frames_in_flight != 1 ||
-        fai_tally_depth(&thread->tallies) != 0)
+    if (allocator->frames_look_closer || fai_tally_depth(&thread->tallies) != 0)
         return;
     head->frame_limit = arena->first ? arena->first->end : fai_arena_nowhere;
     /* A budget that comes from another thread just now sees what is written here, or is seen. */

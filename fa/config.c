@@ -45,6 +45,9 @@ void fai_config_default(fa_alloc_config *config, size_t config_bytes) {
         .pool_magazine_bytes = 256 * KIB,
         .pool_magazine_count_max = 1024,
         .pool_trim_after = 120,
+        .deferred = {.step_count = 64,
+                     .wait_nanoseconds = 1000000,
+                     .gather_count = FA_DEFERRED_GATHER_MAX},
         .heap_region_bytes = 4 * MIB,
         .heap_cache_bytes = 16 * MIB,
         .tag_count_max = 256,
@@ -138,6 +141,19 @@ static bool pools_are_valid(const fa_alloc_config *config, char *message, size_t
            classes_are_valid(config->pool_class_bytes, message, bytes);
 }
 
+static bool deferred_is_valid(const fa_deferred_config *config, char *message, size_t bytes) {
+    return in_range("deferred.when", (size_t)config->when, FA_DEFERRED_BEGIN, FA_DEFERRED_CALL,
+                    message, bytes) &&
+           in_range("deferred.step_count", config->step_count, 1, FA_SIZE_MAX, message, bytes) &&
+           in_range("deferred.count_max", config->count_max, 0, UINT32_MAX / 2, message, bytes) &&
+           in_range("deferred.full", (size_t)config->full, FA_DEFERRED_FULL_GROW,
+                    FA_DEFERRED_FULL_FAIL, message, bytes) &&
+           in_range("deferred.wait_nanoseconds", config->wait_nanoseconds, 0, 10000000000u, message,
+                    bytes) &&
+           in_range("deferred.gather_count", config->gather_count, 0, FA_DEFERRED_GATHER_MAX,
+                    message, bytes);
+}
+
 static bool frames_are_valid(const fa_alloc_config *config, char *message, size_t bytes) {
     return in_range("frame_chunk_bytes_first", config->frame_chunk_bytes_first, 4 * KIB, GIB,
                     message, bytes) &&
@@ -191,6 +207,7 @@ fa_status fa_alloc_config_validate(const fa_alloc_config *config, char *message,
         backends_are_valid(config, message, message_bytes) &&
         frames_are_valid(config, message, message_bytes) &&
         pools_are_valid(config, message, message_bytes) &&
+        deferred_is_valid(&config->deferred, message, message_bytes) &&
         (config->heap_region_bytes == 0 || in_range("heap_region_bytes", config->heap_region_bytes,
                                                     256 * KIB, 64 * MIB, message, message_bytes)) &&
         in_range("tag_count_max", config->tag_count_max, 16, FA_TAG_COUNT_MAX, message,

@@ -20,6 +20,50 @@ typedef enum fa_frame_full {
     FA_FRAME_FULL_SPILL /* it gets a block of its own, given back when the frame is over: FA007 */
 } fa_frame_full;
 
+/* When a thread takes back its pool objects that other threads freed. The pool allocations that
+ * find none ready (the slow path of fa_pool_alloc) take them in any case but FA_DEFERRED_CALL. */
+typedef enum fa_deferred_when {
+    FA_DEFERRED_BEGIN, /* all when a frame begins */
+    FA_DEFERRED_END,   /* all when a frame ends, which always takes the slow path then */
+    FA_DEFERRED_STEPS, /* step_count in each slow path of an allocation, none with frames */
+    FA_DEFERRED_CALL   /* by fa_deferred_process and fa_allocator_trim only; and to stay below a
+                          budget */
+} fa_deferred_when;
+
+/* What happens to the free of an object whose owner has count_max of them waiting. */
+typedef enum fa_deferred_full {
+    FA_DEFERRED_FULL_GROW, /* it waits with them; counted */
+    FA_DEFERRED_FULL_WAIT, /* the call waits for the owner, up to wait_nanoseconds; then it grows */
+    FA_DEFERRED_FULL_FAIL  /* nothing is freed, the object is still the caller's: fa_deferred_free
+                              returns FA_ERROR_FULL, the other calls, which return nothing, report
+                              FA305 */
+} fa_deferred_full;
+
+#define FA_DEFERRED_GATHER_MAX 32
+
+/* Frees across threads: see fa/deferred.h. */
+typedef struct fa_deferred_config {
+    /* Default FA_DEFERRED_BEGIN. */
+    fa_deferred_when when;
+    /* Objects to take in at once with FA_DEFERRED_STEPS; a few more where they came together. 1 or
+     * more. Default 64. */
+    size_t step_count;
+    /* Objects of one thread that may wait; 0: no limit, the default. With a limit no objects are
+     * gathered. */
+    size_t count_max;
+    /* Default FA_DEFERRED_FULL_GROW. */
+    fa_deferred_full full;
+    /* For FA_DEFERRED_FULL_WAIT. 0 to 10 s. Default 1 ms. */
+    uint64_t wait_nanoseconds;
+    /* So many waiting for one thread are reported (FA306), once until it takes some in; 0: never,
+     * the default. */
+    size_t warning_count;
+    /* Objects, and at most 16 KiB of them and one more, that a thread gathers before it hands them
+     * over to the one that they came from. 0 to FA_DEFERRED_GATHER_MAX; up to 1: each at once.
+     * Default 32. */
+    uint32_t gather_count;
+} fa_deferred_config;
+
 /* Checks that may be switched on per allocator, in every build. Each sends every allocation and
  * free of its kind through the slow path; with none of them the fast path is not touched. */
 typedef enum fa_check {
@@ -83,6 +127,9 @@ typedef struct fa_alloc_config {
     /* After so many frames in a row in which a thread did not need new objects of a class, what it
      * keeps ready of it goes back, and empty slabs and segments with it. 0: never. Default 120. */
     uint32_t pool_trim_after;
+
+    /* Frees of pool objects by other threads than the one that allocated them. */
+    fa_deferred_config deferred;
 
     /* Heap blocks of up to a quarter of this are cut from regions of this size; larger ones get a
      * span of their own. 256 KiB to 64 MiB, or 0: every block gets its own (as guard pages of the

@@ -68,6 +68,10 @@ typedef enum fa_severity {
       "the hard limit comes next: see who holds the memory")                                       \
     X(FA304, FA_SEVERITY_NOTE, "a budget saw a new peak",                                          \
       "nothing to do; the size is what a hard limit would have to allow")                          \
+    X(FA305, FA_SEVERITY_WARNING, "a free was refused: too many objects wait for their thread",    \
+      "the block is still yours: free it later, raise count_max, or choose to wait or to grow")    \
+    X(FA306, FA_SEVERITY_WARNING, "many freed objects wait for the thread that allocated them",    \
+      "let it begin frames, allocate, or call fa_deferred_process")                                \
     X(FA401, FA_SEVERITY_ERROR, "a tag was left that was not entered on this thread",              \
       "pair each fa_tag_leave with one fa_tag_enter on the same thread")                           \
     X(FA402, FA_SEVERITY_WARNING, "a tag could not be made or entered",                            \

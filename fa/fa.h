@@ -35,6 +35,7 @@
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
  *   thread     attach and detach by hand
+ *   deferred   objects that another thread frees
  *   barrier    threads that go from frame to frame together
  *   transfer   objects handed to another thread
  *   budget     limits on what everybody, a tag or a thread may hold
@@ -54,6 +55,7 @@
 #include "fa/components.h"
 #include "fa/config.h"
 #include "fa/defer.h"
+#include "fa/deferred.h"
 #include "fa/diag.h"
 #include "fa/frame.h"
 #include "fa/group.h"

@@ -2,6 +2,7 @@
 #include "fa/frame.h"
 
 #include "fa/internal/arena.h"
+#include "fa/internal/deferred.h"
 #include "fa/internal/frame.h"
 #include "fa/internal/note.h"
 
@@ -87,8 +88,7 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
     }
     if (arena->stale)
         fai_arena_rebuild(thread, arena);
-    if (!fai_queue_is_empty(&thread->deferred))
-        fai_pool_drain(thread);
+    fai_deferred_begin(thread);
     fai_frame_unhold(thread, hold);
     thread->frame->alloc_count_base = thread->frame->alloc_count;
     fai_arena_enter(thread, arena);
@@ -205,6 +205,11 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     }
     if (account(thread, thread->frame, used) || arena->stale)
         settle(thread);
+    if (thread->gathered.count != 0 || fai_deferred_at_end(allocator)) {
+        fai_hold hold = fai_frame_hold(thread);
+        fai_deferred_end(thread);
+        fai_frame_unhold(thread, hold);
+    }
     if (at_once)
         fai_arena_rest(thread, arena);
     return FA_OK;

@@ -7,7 +7,7 @@
  *
  * With checks or a sanitizer (allocator->watched) magazines and queues stay empty: each object goes
  * straight from and to its bitmap, under the lock, so that it tells live from free exactly. */
-#include "fa/internal/slab.h"
+#include "fa/internal/deferred.h"
 
 #include <string.h>
 
@@ -77,7 +77,7 @@ void fai_pool_attach(fai_thread *thread) {
         format(&thread->pool, thread, 0, thread->allocator->pools.magazine_capacity,
                (char *)(thread + 1));
     reset(&thread->pool);
-    fai_queue_open(&thread->deferred);
+    fai_deferred_open(thread);
 }
 
 static void open_bins(fai_pool *pool) {
@@ -175,30 +175,21 @@ static void take_back(fai_pool *pool, size_t bytes) {
     fai_account_take_back(payer_of(pool), FA_INTENT_POOL, bytes);
 }
 
-/* What objects that went back to bitmaps were charged for, while all are of one pool. */
-typedef struct fai_returned {
-    fai_pool *pool;
-    size_t bytes;
-} fai_returned;
-
-static void settle(const fai_returned *returned) {
+void fai_pool_settle(const fai_returned *returned) {
     if (returned->bytes != 0)
         fai_account_discharge(payer_of(returned->pool), FA_INTENT_POOL, returned->bytes);
 }
 
 static void add_returned(fai_returned *returned, fai_pool *pool, size_t bytes) {
     if (returned->pool != pool) {
-        settle(returned);
+        fai_pool_settle(returned);
         *returned = (fai_returned){pool, 0};
     }
     returned->bytes += bytes;
 }
 
-/* Puts objects into a slab that the thread owns, up to the first that is not its own or is there
- * already: a double free. Returns how many. An entirely free slab is moved to *released when the
- * class has another one with free objects. */
-static uint32_t put_owned(fai_pool *pool, fai_slab *slab, void *const *objects, uint32_t count,
-                          fai_slab **released, fai_returned *returned) {
+uint32_t fai_pool_put_owned(fai_pool *pool, fai_slab *slab, void *const *objects, uint32_t count,
+                            fai_slab **released, fai_returned *returned) {
     fai_pool_class *lists = &pool->classes[slab->class_index];
     uint32_t put = fai_slab_put(pool->thread->allocator, slab, objects, count);
     if (put == 0)
@@ -223,7 +214,7 @@ static uint32_t put_all(fai_pool *pool, void *const *objects, uint32_t count, fa
     uint32_t damaged = 0;
     for (uint32_t i = 0, put; i < count; i += put) {
         fai_slab *slab = fai_slab_of_object(pool->thread->allocator, objects[i]);
-        put = put_owned(pool, slab, objects + i, count - i, released, returned);
+        put = fai_pool_put_owned(pool, slab, objects + i, count - i, released, returned);
         if (put == 0) {
             *twice = objects[i];
             damaged++;
@@ -233,8 +224,7 @@ static uint32_t put_all(fai_pool *pool, void *const *objects, uint32_t count, fa
     return damaged;
 }
 
-/* Puts an object into a slab without an owner. Under the lock. */
-static bool put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
+bool fai_pool_put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object) {
     fai_payer payer = {fai_tag_account(allocator, slab->tag), NULL};
     size_t bytes = slab->class_bytes;
     if (!fai_slab_put_abandoned(allocator, slab, object))
@@ -243,19 +233,18 @@ static bool put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object)
     return true;
 }
 
-/* Under the lock. */
-static void release_each(fa_allocator *allocator, fai_slab *released) {
+void fai_pool_release_each(fa_allocator *allocator, fai_slab *released) {
     for (fai_slab *next; released; released = next) {
         next = released->next;
         fai_slab_release(allocator, released);
     }
 }
 
-static void release_all(fa_allocator *allocator, fai_slab *released) {
+void fai_pool_release_all(fa_allocator *allocator, fai_slab *released) {
     if (released == NULL)
         return;
     fai_lock(allocator);
-    release_each(allocator, released);
+    fai_pool_release_each(allocator, released);
     fai_unlock(allocator);
 }
 
@@ -269,8 +258,8 @@ void fai_pool_flush(fai_pool *pool, fai_magazine *magazine, uint32_t count) {
     memmove(slots, slots + count, (fai_ready(magazine) - count) * sizeof *slots);
     FAI_BUMP(&magazine->flushed_count, count);
     FAI_BUMP(&magazine->state, -(uint64_t)count);
-    settle(&returned);
-    release_all(allocator, released);
+    fai_pool_settle(&returned);
+    fai_pool_release_all(allocator, released);
     if (twice != NULL)
         fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, magazine->class_bytes, 0, twice);
 }
@@ -328,8 +317,7 @@ static size_t load(fai_pool *pool, fai_magazine *magazine, size_t count) {
 fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
     fai_pool_class *lists = &pool->classes[magazine->class_index];
     size_t bytes = magazine->class_bytes;
-    if (!fai_queue_is_empty(&pool->thread->deferred))
-        fai_pool_drain(pool->thread);
+    fai_deferred_refill(pool->thread);
     if (fai_ready(magazine) != 0)
         return FAI_CHARGE_OK;
     fai_charge answer;
@@ -367,9 +355,7 @@ static bool is_charged_to(const fai_pool *pool, const fai_account *account) {
 }
 
 bool fai_pool_give_ready(fai_thread *thread, const fai_account *account) {
-    bool any = !fai_queue_is_empty(&thread->deferred);
-    if (any)
-        fai_pool_drain(thread);
+    bool any = fai_deferred_process_all(thread) != 0;
     for (fai_pool *pool = &thread->pool; pool; pool = pool->next) {
         if (!is_charged_to(pool, account))
             continue;
@@ -384,94 +370,21 @@ bool fai_pool_give_ready(fai_thread *thread, const fai_account *account) {
     return any;
 }
 
-/* ---- objects that other threads free ---- */
-
-bool fai_pool_free_remote(fa_allocator *allocator, fai_slab *slab, void *object) {
-    fai_thread *owner = (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
-    if (owner != NULL && fai_queue_push(&owner->deferred, object))
-        return true;
-    /* No owner, or one that has just gone: owners change under the lock only. */
-    bool done = true;
-    fai_lock(allocator);
-    owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
-    if (owner == NULL)
-        done = put_abandoned(allocator, slab, object);
-    else
-        fai_queue_push(&owner->deferred,
-                       object); /* it can't close its queue while we hold the lock */
-    fai_unlock(allocator);
-    return done;
-}
-
 void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *slab,
                           void *object) {
     if (owner == NULL) {
-        put_abandoned(allocator, slab, object);
+        fai_pool_put_abandoned(allocator, slab, object);
         return;
     }
     fai_slab *released = NULL;
     fai_returned returned = {0};
-    put_owned(fai_thread_pool_of(owner, slab->tag), slab, &object, 1, &released, &returned);
-    settle(&returned);
-    release_each(allocator, released);
-}
-
-/* An object from the thread's queue goes to its magazine, or its bitmap; the slab of one that was
- * queued for a former user of this state may belong to somebody else by now. */
-static bool accept(fai_thread *thread, void *object, fai_slab **released, fai_returned *returned) {
-    fai_slab *slab = fai_slab_of_object(thread->allocator, object);
-    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
-        return fai_pool_free_remote(thread->allocator, slab, object);
-    fai_pool *pool = fai_thread_pool_of(thread, slab->tag);
-    fai_magazine *magazine = pool->magazine[slab->class_index];
-    if (thread->allocator->watched || fai_ready(magazine) == magazine->capacity)
-        return put_owned(pool, slab, &object, 1, released, returned) != 0;
-    FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
-    FAI_BUMP(&magazine->state, 1);
-    FAI_BUMP(&magazine->loaded_count, 1);
-    return true;
-}
-
-void fai_pool_drain(fai_thread *thread) {
-    fai_slab *released = NULL;
-    fai_returned returned = {0};
-    void *twice = NULL, *next;
-    for (void *object = fai_queue_take(&thread->deferred); object; object = next) {
-        next = fai_link_read(object);
-        if (!accept(thread, object, &released, &returned))
-            twice = object;
-    }
-    settle(&returned);
-    release_all(thread->allocator, released);
-    if (twice != NULL)
-        fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, twice);
+    fai_pool_put_owned(fai_thread_pool_of(owner, slab->tag), slab, &object, 1, &released,
+                       &returned);
+    fai_pool_settle(&returned);
+    fai_pool_release_each(allocator, released);
 }
 
 /* ---- the end of a thread ---- */
-
-/* Returns how many objects were there twice. */
-static uint64_t close_queue(fai_thread *thread) {
-    fa_allocator *allocator = thread->allocator;
-    fai_slab *released = NULL;
-    fai_returned returned = {0};
-    uint64_t damaged = 0;
-    void *next;
-    for (void *object = fai_queue_close(&thread->deferred); object; object = next) {
-        next = fai_link_read(object);
-        fai_slab *slab = fai_slab_of_object(allocator, object);
-        fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
-        if (owner == thread)
-            damaged += put_owned(fai_thread_pool_of(thread, slab->tag), slab, &object, 1, &released,
-                                 &returned) == 0;
-        else if (owner == NULL)
-            damaged += !put_abandoned(allocator, slab, object);
-        else
-            fai_queue_push(&owner->deferred, object);
-    }
-    settle(&returned);
-    release_each(allocator, released);
-    return damaged;
-}
 
 static uint64_t close_class(fai_pool *pool, uint32_t class_index) {
     fa_allocator *allocator = pool->thread->allocator;
@@ -483,8 +396,8 @@ static uint64_t close_class(fai_pool *pool, uint32_t class_index) {
     uint64_t damaged = put_all(pool, FAI_MAGAZINE_SLOTS(magazine), (uint32_t)fai_ready(magazine),
                                &released, &returned, &twice);
     FAI_STORE_RELAXED(&magazine->state, 0);
-    settle(&returned);
-    release_each(allocator, released);
+    fai_pool_settle(&returned);
+    fai_pool_release_each(allocator, released);
     fai_slab **ends[] = {&lists->partial, &lists->full};
     for (size_t n = 0; n < 2; n++)
         while (*ends[n] != NULL) {
@@ -499,7 +412,7 @@ static uint64_t close_class(fai_pool *pool, uint32_t class_index) {
 
 void fai_pool_detach(fai_thread *thread) {
     fa_allocator *allocator = thread->allocator;
-    uint64_t damaged = close_queue(thread);
+    uint64_t damaged = fai_deferred_close(thread);
     for (fai_pool *pool = &thread->pool; pool; pool = pool->next) {
         fai_pool_count(pool, &allocator->pools, &fai_tag_at(allocator, pool->tag)->retired);
         for (uint32_t i = 0; i < allocator->pools.class_count; i++)
@@ -544,8 +457,7 @@ size_t fai_pool_trim(fai_thread *thread, bool idle_only) {
     fai_lock(allocator);
     size_t segments_before = allocator->pools.segment_count;
     fai_unlock(allocator);
-    if (!fai_queue_is_empty(&thread->deferred))
-        fai_pool_drain(thread);
+    fai_deferred_trim(thread, idle_only);
     bool any = !idle_only;
     for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
         for (uint32_t i = 0; i < allocator->pools.class_count; i++)

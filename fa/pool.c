@@ -2,6 +2,7 @@
 #include "fa/pool.h"
 
 #include "fa/heap.h"
+#include "fa/internal/deferred.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/watch.h"
 
@@ -173,11 +174,6 @@ fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t coun
 
 /* ---- free ---- */
 
-static void count_remote(fa_allocator *allocator, uint32_t tag, size_t class_bytes) {
-    FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_count, 1);
-    FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_bytes, class_bytes);
-}
-
 /* Frees an object of a watched allocator. thread: the calling one's state, or NULL. */
 static void free_watched(fa_allocator *allocator, const fai_thread *thread, fai_slab *slab,
                          void *object, size_t size) {
@@ -192,7 +188,7 @@ static void free_watched(fa_allocator *allocator, const fai_thread *thread, fai_
                 &fai_thread_pool_of(owner, slab->tag)->magazine[slab->class_index]->flushed_count,
                 1);
         else
-            count_remote(allocator, slab->tag, class_bytes);
+            fai_deferred_count(allocator, slab->tag, 1, class_bytes);
         fai_pool_put_watched(allocator, owner, slab, object);
     }
     fai_unlock(allocator);
@@ -204,35 +200,55 @@ static void free_watched(fa_allocator *allocator, const fai_thread *thread, fai_
     }
 }
 
-/* Frees an object whose slab is known. thread: the calling one's state, or NULL. */
-static void free_object(fa_allocator *allocator, fai_thread *thread, fai_slab *slab, void *object) {
-    bool owned = thread && FAI_LOAD_RELAXED(&slab->head.owner) == &thread->head;
-    if (!owned) {
-        uint32_t class_bytes = slab->class_bytes, tag = slab->tag;
-        if (!fai_pool_free_remote(allocator, slab, object)) {
-            fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, object);
-            return;
-        }
-        count_remote(allocator, tag, class_bytes);
-        return;
-    }
+/* Frees an object whose slab is known. thread: the calling one's state, or NULL; then may_attach
+ * says whether it may get one. */
+static fa_status free_object(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
+                             void *object, bool may_attach) {
+    const fai_thread_head *owner = FAI_LOAD_RELAXED(&slab->head.owner);
+    if (thread == NULL && owner != NULL && may_attach)
+        thread = fai_thread_for_free(allocator);
+    if (thread == NULL || owner != &thread->head)
+        return fai_deferred_free(allocator, thread, slab, object);
     fai_pool *pool = fai_thread_pool_of(thread, slab->tag);
     fai_magazine *magazine = pool->magazine[slab->class_index];
     while (fai_ready(magazine) == magazine->capacity) /* an event hook may fill it again */
         fai_pool_flush(pool, magazine, (uint32_t)magazine->capacity / 2);
     FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = object;
     FAI_BUMP(&magazine->state, 1);
+    return FA_OK;
 }
 
-/* Frees a pool or heap block. */
-static void free_block(fa_allocator *allocator, fai_thread *thread, void *block, size_t size) {
+/* Frees a pool or heap block. FA_ERROR_FULL: it is still the caller's. */
+static fa_status free_block(fa_allocator *allocator, fai_thread *thread, void *block, size_t size,
+                            bool may_attach) {
+    if (thread != NULL && fai_deferred_gather_more(thread, block))
+        return FA_OK;
     fai_slab *slab = fai_slab_lookup(allocator, block);
-    if (slab != NULL && allocator->watched)
+    if (slab != NULL && !allocator->watched)
+        return free_object(allocator, thread, slab, block, may_attach);
+    if (slab != NULL)
         free_watched(allocator, thread, slab, block, size);
-    else if (slab != NULL)
-        free_object(allocator, thread, slab, block);
     else
         fai_heap_give(allocator, block, size);
+    return FA_OK;
+}
+
+fa_status fa_deferred_free(fa_allocator *allocator, void *block) {
+    if (block == NULL)
+        return FA_OK;
+    if (allocator == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    fa_status status = free_block(allocator, fai_thread_find(allocator), block, SIZE_MAX, true);
+    return status == FA_OK ? FA_OK : fai_fail(status, 0);
+}
+
+/* Where nobody can be told that the object is still his. */
+static void free_or_report(fa_allocator *allocator, fai_thread *thread, void *block, size_t size,
+                           bool may_attach) {
+    fa_status status = free_block(allocator, thread, block, size, may_attach);
+    if (FA_UNLIKELY(status != FA_OK))
+        fai_report(allocator, FA_DIAG_FA305, status, 0, allocator->config.deferred.count_max,
+                   block);
 }
 
 void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
@@ -242,11 +258,11 @@ void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
         fai_fail(FA_ERROR_INVALID, 0);
         return;
     }
-    free_block(allocator, fai_thread_find(allocator), block, size);
+    free_or_report(allocator, fai_thread_find(allocator), block, size, true);
 }
 
 void fai_pool_free_by(fa_allocator *allocator, fai_thread *thread, void *block) {
-    free_block(allocator, thread, block, SIZE_MAX);
+    free_or_report(allocator, thread, block, SIZE_MAX, false);
 }
 
 #define NO_SEGMENT ((uintptr_t)1) /* no address of one, not even of NULL's */

@@ -24,10 +24,17 @@ uint64_t fai_tag_count_pools(fa_allocator *allocator, uint32_t tag, fai_pool_cou
     }
     const fai_thread *lists[] = {allocator->threads, allocator->frozen};
     for (size_t i = 0; i < 2; i++)
-        for (const fai_thread *thread = lists[i]; thread; thread = thread->next)
+        for (const fai_thread *thread = lists[i]; thread; thread = thread->next) {
+            const fai_gathered *gathered = &thread->gathered;
+            size_t count = FAI_LOAD_RELAXED(&gathered->count);
+            if (count != 0 && fai_tag_is_below(allocator, FAI_LOAD_RELAXED(&gathered->tag), tag)) {
+                remote_count += count;
+                remote_bytes += FAI_LOAD_RELAXED(&gathered->bytes);
+            }
             for (const fai_pool *pool = &thread->pool; pool; pool = pool->next)
                 if (fai_tag_is_below(allocator, pool->tag, tag))
                     fai_pool_count(pool, &allocator->pools, counts);
+        }
 #ifndef FA_MINIMAL
     counts->free_count += remote_count;
     counts->live_bytes -= remote_bytes;

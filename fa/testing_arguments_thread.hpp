@@ -1,4 +1,4 @@
-// Bad arguments to the calls of barrier.h and transfer.h: for arguments_test.cc.
+// Bad arguments to the calls of barrier.h, deferred.h and transfer.h: for arguments_test.cc.
 #ifndef FA_TESTING_ARGUMENTS_THREAD_HPP
 #define FA_TESTING_ARGUMENTS_THREAD_HPP
 
@@ -51,6 +51,33 @@ inline const Call kThreadCalls[] = {
     {"fa_barrier_wait", [](fa_allocator *, fa_frame *) { INVALID(fa_barrier_wait(nullptr)); }},
     {"fa_barrier_wait_for",
      [](fa_allocator *, fa_frame *) { INVALID(fa_barrier_wait_for(nullptr, 0)); }},
+    {"fa_deferred_free",
+     [](fa_allocator *a, fa_frame *) {
+         int block = 0;
+         INVALID(fa_deferred_free(nullptr, &block));
+         EXPECT_EQ(fa_deferred_free(nullptr, nullptr), FA_OK);
+         EXPECT_EQ(fa_deferred_free(a, nullptr), FA_OK);
+     }},
+    {"fa_deferred_process",
+     [](fa_allocator *a, fa_frame *) {
+         fa_last_error_clear();
+         EXPECT_EQ(fa_deferred_process(nullptr, 1), 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+         EXPECT_EQ(fa_deferred_process(a, 0), 0u);
+         EXPECT_EQ(fa_deferred_process(a, SIZE_MAX), 0u);
+     }},
+    {"fa_deferred_stats_get",
+     [](fa_allocator *a, fa_frame *) {
+         fa_deferred_stats stats;
+         INVALID(fa_deferred_stats_get(nullptr, &stats));
+         INVALID(fa_deferred_stats_get(a, nullptr));
+     }},
+    {"fa_deferred_stats_here",
+     [](fa_allocator *a, fa_frame *) {
+         fa_deferred_stats stats;
+         INVALID(fa_deferred_stats_here(nullptr, &stats));
+         INVALID(fa_deferred_stats_here(a, nullptr));
+     }},
     {"fa_transfer_drop", [](fa_allocator *a, fa_frame *) { UNKNOWN(fa_transfer_drop); }},
     {"fa_transfer_make",
      [](fa_allocator *a, fa_frame *) {

@@ -22,6 +22,11 @@ static __thread unsigned t_exit_rounds; /* how often this thread's exit has been
  * the only one whose tags it can enter and leave. */
 static __thread bool t_tagged_elsewhere;
 
+/* Frees of other threads' objects while this one was not attached. */
+static __thread int32_t t_stray_frees;
+#define STRAY_FREES_MAX 64
+#define STRAY_FREES_RETRY 65536
+
 #define EXIT_ROUNDS_MAX (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN true
@@ -204,7 +209,7 @@ void fai_registry_bury(fa_allocator *allocator) {
 }
 
 /* Takes an idle state, or makes one. No lock held. */
-static fai_thread *obtain_state(fa_allocator *allocator) {
+static fai_thread *obtain_state(fa_allocator *allocator, bool quiet) {
     fai_lock(allocator);
     fai_thread *thread = NULL;
     bool full = allocator->config.thread_count_max != 0 &&
@@ -232,7 +237,8 @@ static fai_thread *obtain_state(fa_allocator *allocator) {
         fai_lock(allocator);
         allocator->thread_count--;
         fai_unlock(allocator);
-        fai_report(allocator, FA_DIAG_FA202, status, allocator->thread_bytes, 0, NULL);
+        if (!quiet)
+            fai_report(allocator, FA_DIAG_FA202, status, allocator->thread_bytes, 0, NULL);
         return NULL;
     }
     thread = (fai_thread *)span.address;
@@ -243,13 +249,13 @@ static fai_thread *obtain_state(fa_allocator *allocator) {
     return thread;
 }
 
-static fai_thread *attach(fa_allocator *allocator) {
+static fai_thread *attach(fa_allocator *allocator, bool quiet) {
     /* Past our last round of thread exit nobody would detach this state again. */
     if (!k_exit_key_works || t_exit_rounds >= EXIT_ROUNDS_MAX) {
         fai_report(allocator, FA_DIAG_FA202, FA_ERROR_UNSUPPORTED, 0, 0, NULL);
         return NULL;
     }
-    fai_thread *thread = obtain_state(allocator);
+    fai_thread *thread = obtain_state(allocator, quiet);
     if (thread == NULL)
         return NULL;
     if (pthread_setspecific(k_exit_key, &fai_slot) != 0) {
@@ -258,7 +264,8 @@ static fai_thread *attach(fa_allocator *allocator) {
         thread->next = allocator->idle;
         allocator->idle = thread;
         fai_unlock(allocator);
-        fai_report(allocator, FA_DIAG_FA202, FA_ERROR_NO_MEMORY, 0, 0, NULL);
+        if (!quiet)
+            fai_report(allocator, FA_DIAG_FA202, FA_ERROR_NO_MEMORY, 0, 0, NULL);
         return NULL;
     }
     bool first = FAI_LOAD_RELAXED(&fai_slot.frame_owner) == FAI_NOBODY;
@@ -296,7 +303,22 @@ fai_thread *fai_thread_search(fa_allocator *allocator, bool may_attach) {
     if (thread != NULL)
         use(thread);
     pthread_mutex_unlock(&k_lock);
-    return thread == NULL && may_attach ? attach(allocator) : thread;
+    return thread == NULL && may_attach ? attach(allocator, false) : thread;
+}
+
+fai_thread *fai_thread_for_free(fa_allocator *allocator) {
+    if (++t_stray_frees < STRAY_FREES_MAX)
+        return NULL;
+    t_stray_frees = 0;
+    const fa_alloc_config *config = &allocator->config;
+    bool may = !allocator->watched && config->thread_count_max == 0 && config->bytes_max == 0 &&
+               config->deferred.gather_count > 1 && config->deferred.count_max == 0 &&
+               !FAI_LOAD_RELAXED(&allocator->spans.sealed) &&
+               !FAI_LOAD_RELAXED(&allocator->budgets.any) && t_exit_rounds == 0 && k_exit_key_works;
+    fai_thread *thread = may ? attach(allocator, true) : NULL;
+    if (may && thread == NULL)
+        t_stray_frees = -STRAY_FREES_RETRY;
+    return thread;
 }
 
 uint32_t fai_tag_now(fa_allocator *allocator) {

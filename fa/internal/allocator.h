@@ -2,7 +2,7 @@
 #ifndef FAI_ALLOCATOR_H
 #define FAI_ALLOCATOR_H
 
-#include "fa/allocator.h"
+#include "fa/deferred.h"
 #include "fa/internal/account.h"
 #include "fa/internal/atomic.h"
 #include "fa/internal/check.h"
@@ -71,13 +71,14 @@ struct fa_allocator {
     char spec[FAI_SPEC_BYTES];
     fai_span self;
     fai_spans spans;
-    uint32_t checks;      /* fa_check bits in force */
-    bool watched;         /* somebody must see each allocation: the fast paths stay closed */
-    uint32_t references;  /* atomic */
-    pthread_mutex_t lock; /* threads, pools; the order is registry, owned, this, heap, store */
-    fai_thread *threads;  /* attached */
-    fai_thread *idle;     /* states to be used again; never given back before destroy */
-    fai_thread *frozen;   /* of threads that did not survive a fork */
+    uint32_t checks;         /* fa_check bits in force */
+    bool watched;            /* somebody must see each allocation: the fast paths stay closed */
+    bool frames_look_closer; /* each begin and end takes its slow path */
+    uint32_t references;     /* atomic */
+    pthread_mutex_t lock;    /* threads, pools; the order is registry, owned, this, heap, store */
+    fai_thread *threads;     /* attached */
+    fai_thread *idle;        /* states to be used again; never given back before destroy */
+    fai_thread *frozen;      /* of threads that did not survive a fork */
     size_t thread_count;
     uint64_t attach_count;
     size_t thread_bytes; /* size of a state with its magazines */
@@ -95,6 +96,7 @@ struct fa_allocator {
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */
     uint64_t frame_count, frame_alloc_count, frame_bytes;
+    fa_deferred_stats deferred_gone; /* of threads that are gone; guarded by lock */
     /* Rare events of frames, by any thread; atomic, but for the site, guarded by lock. */
     size_t frame_bytes_peak, frame_overflow_size;
     uint64_t frame_overflow_count, frame_full_count, frame_spill_count;

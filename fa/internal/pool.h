@@ -41,7 +41,6 @@ fai_pool *fai_pool_make(fai_thread *thread);
 void fai_pool_free_all(fai_thread *thread); /* those beside the thread's state */
 void fai_pool_open(fai_thread *thread);   /* the untagged fast paths; under the allocator's lock */
 void fai_pool_detach(fai_thread *thread); /* under the allocator's lock */
-void fai_pool_drain(fai_thread *thread);  /* takes the deferred queue in */
 /* Gives ready objects, empty slabs and segments back: all, or those of classes that had no refill
  * since the last call. Returns the bytes given to the backend. */
 size_t fai_pool_trim(fai_thread *thread, bool idle_only);
@@ -53,10 +52,6 @@ void fai_pool_flush(fai_pool *pool, fai_magazine *magazine, uint32_t count);
 fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **object);
 /* Puts one back, under the lock. owner: of the slab, or NULL. */
 void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *slab, void *object);
-/* Frees an object of a slab that the calling thread does not own. Returns false for a double free
- * that shows at once. */
-bool fai_pool_free_remote(fa_allocator *allocator, fai_slab *slab, void *object);
-
 /* Once an object that fai_pool_refill or fai_pool_take_watched provided is the caller's: notes what
  * was charged. Calls the event hook, which may empty magazines. */
 void fai_pool_note(fai_pool *pool);

@@ -17,16 +17,22 @@ typedef struct fai_queue {
 /* By the owner, before others hear of it. They read what they find only to hand it back. */
 static inline void fai_queue_open(fai_queue *queue) { FAI_STORE_RELAXED(&queue->newest, NULL); }
 
-/* Any thread. What it did to the object before is seen by whoever takes it. False when the queue is
- * closed: the object is still the caller's. */
-static inline bool fai_queue_push(fai_queue *queue, void *object) {
+/* Pushes objects that are linked already, from first to last; the link of last is written here. Any
+ * thread. What it did to the objects before, and their links, is seen by whoever takes them: they
+ * come with the one release. False when the queue is closed: the objects are still the caller's. */
+static inline bool fai_queue_push_chain(fai_queue *queue, void *first, void *last) {
     void *newest = FAI_LOAD_RELAXED(&queue->newest);
     do {
         if (newest == FAI_QUEUE_CLOSED)
             return false;
-        fai_link_write(object, newest);
-    } while (!FAI_CAS_RELEASE(&queue->newest, &newest, object));
+        fai_link_write(last, newest);
+    } while (!FAI_CAS_RELEASE(&queue->newest, &newest, first));
     return true;
+}
+
+/* The same for one object. */
+static inline bool fai_queue_push(fai_queue *queue, void *object) {
+    return fai_queue_push_chain(queue, object, object);
 }
 
 /* By the owner. */

@@ -62,6 +62,16 @@ typedef struct fai_hold {
     uint64_t since; /* serial of the newest mark then */
 } fai_hold;
 
+/* Objects of another thread that were freed here, and not handed over yet: deferred.h. Written by
+ * the owner of the state; tag, count and bytes are read by anybody. */
+typedef struct fai_gathered {
+    fai_thread *owner; /* of their slabs, when they came */
+    uintptr_t segment; /* of the newest */
+    uint32_t tag;
+    size_t count, bytes;
+    void *object[FA_DEFERRED_GATHER_MAX];
+} fai_gathered;
+
 struct fai_thread {
     fai_thread_head head; /* must be first */
     fa_allocator *allocator;
@@ -98,10 +108,19 @@ struct fai_thread {
     fai_thread_budget budget;
     struct fai_lane *lane; /* transfers that it made; of the state, whoever uses it */
 
+    /* Frees across threads; see deferred.c for amounts. */
+    fai_gathered gathered;
+    void *deferred_taken;        /* nodes from the queue that were not looked at yet */
+    uint64_t deferred_processed; /* amount; read by anybody, as are the next two */
+    uint64_t deferred_processed_count;
+    size_t deferred_peak; /* objects in the queue at once */
     /* Objects that other threads freed; closed when the thread is gone. On a line of its own: other
      * threads write it. */
     fai_queue deferred __attribute__((aligned(64)));
-    char padding[64 - sizeof(fai_queue)];
+    uint64_t deferred_queued;     /* amount */
+    uint64_t deferred_full_count; /* frees that found it full */
+    bool deferred_warned;         /* that much waits, since some was processed */
+    char padding[64 - sizeof(fai_queue) - 2 * sizeof(uint64_t) - sizeof(bool)];
 };
 
 /* Where cursor and limit of a thread without an open frame point. */
@@ -150,6 +169,11 @@ static inline fai_thread *fai_thread_find(fa_allocator *allocator) {
         return (fai_thread *)fai_slot.head;
     return fai_thread_search(allocator, false);
 }
+
+/* For a thread that is not attached and frees an object of another: NULL, but from the 64th such
+ * free on it is attached, where nothing is limited, so that it gathers what it frees (deferred.h).
+ * Nothing is reported when it can't be. No lock may be held. */
+fai_thread *fai_thread_for_free(fa_allocator *allocator);
 
 /* Puts an allocator on the list of all, and takes it off; then every thread forgets it. */
 void fai_registry_add(fa_allocator *allocator);

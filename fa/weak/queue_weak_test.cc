@@ -12,10 +12,12 @@ struct Block : weak::Object {
 
 // Pushers free one block each, or two, while the owner takes, and perhaps closes. Each block comes
 // back exactly once: to the owner, or to its pusher, who puts it down under the lock.
-template <int kThreads, int kEach, bool kCloses>
-struct Free : rl::test_suite<Free<kThreads, kEach, kCloses>, kThreads> {
-    static constexpr const char *kName =
-        kCloses ? "pushes while the owner takes and closes" : "pushes while the owner takes";
+template <int kThreads, int kEach, bool kCloses, bool kChains = false>
+struct Free : rl::test_suite<Free<kThreads, kEach, kCloses, kChains>, kThreads> {
+    static constexpr const char *kName = kChains
+                                             ? "pushes of chains while the owner takes and closes"
+                                         : kCloses ? "pushes while the owner takes and closes"
+                                                   : "pushes while the owner takes";
     static constexpr bool kIsFull = (kThreads - 1) * kEach <= 2;
     static constexpr int kBlocks = (kThreads - 1) * kEach;
 
@@ -42,6 +44,14 @@ struct Free : rl::test_suite<Free<kThreads, kEach, kCloses>, kThreads> {
         }
     }
 
+    void PutDown(int first, int last) {
+        RL_ASSERT(kCloses);
+        lock.Take();
+        for (int i = first; i <= last; i++)
+            FAI_WRITE(back[i], FAI_READ(back[i]) + 1);
+        lock.Give();
+    }
+
     void thread(unsigned index) {
         if (index == 0) {
             if (!fai_queue_is_empty(&queue))
@@ -51,14 +61,22 @@ struct Free : rl::test_suite<Free<kThreads, kEach, kCloses>, kThreads> {
             lock.Give();
             return;
         }
-        for (int i = (int(index) - 1) * kEach; i < int(index) * kEach; i++) {
+        int first = (int(index) - 1) * kEach, last = first + kEach - 1;
+        if (kChains) {
+            for (int i = first; i <= last; i++) {
+                FAI_WRITE(block[i].content, i);
+                if (i < last)
+                    fai_link_write(&block[i], static_cast<weak::Object *>(&block[i + 1]));
+            }
+            if (!fai_queue_push_chain(&queue, &block[first], &block[last]))
+                PutDown(first, last);
+            return;
+        }
+        for (int i = first; i <= last; i++) {
             FAI_WRITE(block[i].content, i);
             if (fai_queue_push(&queue, &block[i]))
                 continue;
-            RL_ASSERT(kCloses);
-            lock.Take();
-            FAI_WRITE(back[i], FAI_READ(back[i]) + 1);
-            lock.Give();
+            PutDown(i, i);
         }
     }
 
@@ -118,15 +136,17 @@ struct Again : rl::test_suite<Again, 3> {
 };
 
 TEST(QueueWeak, HoldsInFull) {
-    weak::HoldsInFull<Free<2, 2, true>, Free<2, 2, false>, Free<3, 1, true>, Free<3, 1, false>>();
+    weak::HoldsInFull<Free<2, 2, true>, Free<2, 2, false>, Free<3, 1, true>, Free<3, 1, false>,
+                      Free<2, 2, true, true>, Free<2, 2, false, true>>();
 }
 
 TEST(QueueWeak, HoldsAtRandom) {
-    weak::HoldsAtRandom<Free<3, 2, true>, Free<3, 2, false>, Free<4, 1, true>, Again>(100000);
+    weak::HoldsAtRandom<Free<3, 2, true>, Free<3, 2, false>, Free<4, 1, true>,
+                        Free<3, 2, true, true>, Free<3, 2, false, true>, Again>(100000);
 }
 
 TEST(QueueWeak, EachOrderMatters) {
-    weak::EachOrderMatters<Free<2, 1, true>, Free<2, 1, false>>({}, 0);
+    weak::EachOrderMatters<Free<2, 1, true>, Free<2, 1, false>, Free<2, 2, true, true>>({}, 0);
 }
 
 } // namespace

@@ -1,0 +1,497 @@
+#define _GNU_SOURCE /* nanosleep */
+#include "fa/deferred.h"
+
+#include "fa/internal/clock.h"
+#include "fa/internal/deferred.h"
+
+#include <string.h>
+#include <time.h>
+
+#define WAIT_NANOSECONDS 20000 /* between looks at a queue that is full */
+
+/* ---- how much waits ---- */
+
+/* An amount of objects: how many in the low half, their bytes over 16 in the high one. What was
+ * queued, less what was processed, is exact although both wrap. */
+static uint64_t amount_of(size_t count, size_t bytes) {
+    return (uint64_t)(bytes / FA_ALIGN_MIN) << 32 | count;
+}
+static size_t count_in(uint64_t amount) { return (uint32_t)amount; }
+static size_t bytes_in(uint64_t amount) { return (size_t)(amount >> 32) * FA_ALIGN_MIN; }
+
+/* What waits for a thread. Any thread: what was processed is read first, and with it comes that it
+ * was queued before. */
+static uint64_t waiting(const fai_thread *thread) {
+    uint64_t processed = FAI_LOAD_ACQUIRE(&thread->deferred_processed);
+    return FAI_LOAD_RELAXED(&thread->deferred_queued) - processed;
+}
+
+void fai_deferred_count(fa_allocator *allocator, uint32_t tag, uint64_t count, size_t bytes) {
+    FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_count, count);
+    FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_bytes, bytes);
+}
+
+/* ---- to the owner ---- */
+
+/* How many more addresses an object can hold beside the link. */
+static size_t room_in(uint32_t class_bytes) { return class_bytes / sizeof(void *) - 1; }
+
+static void *word_of(void *object, size_t index) { return (char *)object + index * sizeof(void *); }
+
+/* Pushes nodes with so many objects. False: the owner is gone. */
+static bool push(fai_thread *owner, void *first, void *last, uint64_t amount) {
+    FAI_ADD_RELAXED(&owner->deferred_queued, amount); /* before anybody can process them */
+    if (fai_queue_push_chain(&owner->deferred, first, last))
+        return true;
+    FAI_SUB_RELAXED(&owner->deferred_queued, amount);
+    return false;
+}
+
+static bool push_one(fai_thread *owner, void *object, uint32_t class_bytes) {
+    fai_link_write(word_of(object, 1), NULL);
+    return push(owner, object, object, amount_of(1, class_bytes));
+}
+
+/* Frees one object, whoever owns its slab by now. Returns false for a double free that shows at
+ * once. Owners change under the lock only. */
+static bool free_one(fa_allocator *allocator, fai_slab *slab, void *object) {
+    uint32_t class_bytes = slab->class_bytes;
+    fai_thread *owner = (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
+    if (owner != NULL && push_one(owner, object, class_bytes))
+        return true;
+    bool done = true;
+    fai_lock(allocator);
+    owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+    if (owner == NULL)
+        done = fai_pool_put_abandoned(allocator, slab, object);
+    else
+        push_one(owner, object, class_bytes); /* it can't close its queue while we hold the lock */
+    fai_unlock(allocator);
+    return done;
+}
+
+/* Writes what was gathered into nodes. Returns the first, *last the last. */
+static void *link_gathered(const fai_thread *thread, void **last) {
+    const fai_gathered *gathered = &thread->gathered;
+    void *first = gathered->object[0];
+    size_t i = 0;
+    do {
+        void *node = gathered->object[i++];
+        size_t room = room_in(fai_slab_of_object(thread->allocator, node)->class_bytes);
+        size_t more = gathered->count - i < room ? gathered->count - i : room;
+        for (size_t n = 0; n < more; n++)
+            fai_link_write(word_of(node, n + 1), gathered->object[i++]);
+        if (more < room)
+            fai_link_write(word_of(node, more + 1), NULL);
+        if (i < gathered->count)
+            fai_link_write(node, gathered->object[i]);
+        *last = node;
+    } while (i < gathered->count);
+    return first;
+}
+
+/* Counts what was gathered as freed: now it is on its way. */
+static void settle_gathered(fai_thread *thread) {
+    fai_gathered *gathered = &thread->gathered;
+    fai_deferred_count(thread->allocator, gathered->tag, gathered->count, gathered->bytes);
+    FAI_STORE_RELAXED(&gathered->count, 0);
+    FAI_STORE_RELAXED(&gathered->bytes, 0);
+}
+
+/* Returns how many objects were there twice. */
+static uint64_t hand_over(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    const fai_gathered *gathered = &thread->gathered;
+    size_t count = gathered->count;
+    uint64_t damaged = 0;
+    void *last;
+    void *first = link_gathered(thread, &last);
+    if (!push(gathered->owner, first, last, amount_of(count, gathered->bytes)))
+        for (size_t i = 0; i < count; i++)
+            damaged += !free_one(allocator, fai_slab_of_object(allocator, gathered->object[i]),
+                                 gathered->object[i]);
+    settle_gathered(thread);
+    return damaged;
+}
+
+/* Says once that much waits, until the owner has processed some. */
+static void warn(fa_allocator *allocator, fai_thread *owner) {
+    size_t limit = allocator->config.deferred.warning_count;
+    if (limit == 0 || count_in(waiting(owner)) < limit || FAI_LOAD_RELAXED(&owner->deferred_warned))
+        return;
+    FAI_STORE_RELAXED(&owner->deferred_warned, true);
+    fai_report(allocator, FA_DIAG_FA306, FA_OK, bytes_in(waiting(owner)), limit, NULL);
+}
+
+void fai_deferred_flush(fai_thread *thread) {
+    if (thread->gathered.count == 0)
+        return;
+    fai_thread *owner = thread->gathered.owner;
+    if (hand_over(thread) != 0)
+        fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, NULL);
+    warn(thread->allocator, owner);
+}
+
+/* What others need back at once is not gathered: while there are budgets, once there is no memory
+ * but what is held, and where few objects may wait. */
+static bool may_gather(const fa_allocator *allocator) {
+    return allocator->config.deferred.gather_count != 0 &&
+           allocator->config.deferred.count_max == 0 &&
+           !FAI_LOAD_RELAXED(&allocator->budgets.any) &&
+           !FAI_LOAD_RELAXED(&allocator->spans.sealed);
+}
+
+static void gather(fai_thread *thread, fai_thread *owner, fai_slab *slab, void *object) {
+    fai_gathered *gathered = &thread->gathered;
+    uint32_t class_bytes = slab->class_bytes;
+    while (gathered->count != 0 && (gathered->owner != owner || gathered->tag != slab->tag))
+        fai_deferred_flush(thread); /* a hook that is called there may free, too */
+    if (gathered->count == 0) {
+        gathered->owner = owner;
+        FAI_STORE_RELAXED(&gathered->tag, slab->tag);
+        fai_frame_look_closer(thread);
+    }
+    gathered->segment = (uintptr_t)fai_slab_segment(thread->allocator, slab);
+    gathered->object[gathered->count] = object;
+    FAI_BUMP(&gathered->bytes, class_bytes);
+    FAI_BUMP(&gathered->count, 1);
+    if (fai_deferred_is_enough(thread))
+        fai_deferred_flush(thread);
+}
+
+/* ---- a queue with an end ---- */
+
+/* Reserves a place for one object. */
+static bool reserve(fai_thread *owner, size_t count_max, uint64_t amount) {
+    uint64_t queued = FAI_LOAD_RELAXED(&owner->deferred_queued);
+    do
+        /* Acquire: at least what was processed was queued, so the difference is a number of
+         * objects. One that is too old is too high only. */
+        if (count_in(queued - FAI_LOAD_ACQUIRE(&owner->deferred_processed)) >= count_max)
+            return false;
+    while (!FAI_CAS_RELAXED(&owner->deferred_queued, &queued, queued + amount));
+    return true;
+}
+
+/* Pushes an object where only so many may wait. False: there is no owner any more. */
+static bool push_bounded(fa_allocator *allocator, fai_thread *owner, void *object,
+                         uint32_t class_bytes, fa_status *status) {
+    const fa_deferred_config *config = &allocator->config.deferred;
+    uint64_t amount = amount_of(1, class_bytes);
+    bool reserved = reserve(owner, config->count_max, amount);
+    if (!reserved) {
+        FAI_ADD_RELAXED(&owner->deferred_full_count, 1);
+        if (config->full == FA_DEFERRED_FULL_FAIL) {
+            *status = FA_ERROR_FULL;
+            return true;
+        }
+        if (config->full == FA_DEFERRED_FULL_WAIT) {
+            uint64_t until = fai_clock() + config->wait_nanoseconds;
+            struct timespec nap = {0, WAIT_NANOSECONDS};
+            do
+                nanosleep(&nap, NULL);
+            while (!(reserved = reserve(owner, config->count_max, amount)) && fai_clock() < until);
+        }
+    }
+    if (!reserved)
+        FAI_ADD_RELAXED(&owner->deferred_queued, amount);
+    fai_link_write(word_of(object, 1), NULL);
+    if (fai_queue_push(&owner->deferred, object))
+        return true;
+    FAI_SUB_RELAXED(&owner->deferred_queued, amount);
+    return false;
+}
+
+fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
+                            void *object) {
+    fai_thread *owner = (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
+    if (FA_LIKELY(thread != NULL && owner != NULL && may_gather(allocator))) {
+        gather(thread, owner, slab, object);
+        return FA_OK;
+    }
+    uint32_t class_bytes = slab->class_bytes, tag = slab->tag;
+    fa_status status = FA_OK;
+    bool pushed = owner != NULL && allocator->config.deferred.count_max != 0 &&
+                  push_bounded(allocator, owner, object, class_bytes, &status);
+    if (status != FA_OK)
+        return status;
+    if (!pushed && !free_one(allocator, slab, object)) {
+        fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, object);
+        return FA_OK;
+    }
+    fai_deferred_count(allocator, tag, 1, class_bytes);
+    if (owner != NULL)
+        warn(allocator, owner);
+    return FA_OK;
+}
+
+/* ---- by the owner ---- */
+
+/* What was processed, on its way to slabs and accounts. */
+typedef struct intake {
+    fai_slab *released;
+    fai_returned returned;
+    uint64_t amount;
+    uint64_t damaged;
+    void *twice;
+    /* Objects that were put into a magazine and are not counted there yet. */
+    fai_magazine *magazine;
+    size_t added, room;
+    void **slots;
+    /* Objects of one pool that found no room, on their way to bitmaps. */
+    fai_pool *pool;
+    uint32_t over_count;
+    void *over[FA_DEFERRED_GATHER_MAX];
+} intake;
+
+static void count_added(intake *taken) {
+    fai_magazine *magazine = taken->magazine;
+    if (taken->added == 0)
+        return;
+    FAI_BUMP(&magazine->state, taken->added);
+    FAI_BUMP(&magazine->loaded_count, taken->added);
+    taken->amount += amount_of(taken->added, taken->added * magazine->class_bytes);
+    taken->added = 0;
+}
+
+/* Objects side by side in a slab are put there together. */
+static void put_over(intake *taken) {
+    for (uint32_t i = 0, put; i < taken->over_count; i += put) {
+        fai_slab *slab = fai_slab_of_object(taken->pool->thread->allocator, taken->over[i]);
+        put = fai_pool_put_owned(taken->pool, slab, taken->over + i, taken->over_count - i,
+                                 &taken->released, &taken->returned);
+        if (put == 0) {
+            taken->twice = taken->over[i];
+            taken->damaged++;
+            put = 1;
+        }
+    }
+    taken->over_count = 0;
+}
+
+/* An object from the thread's queue goes to its magazine, or its bitmap; the slab of one that was
+ * queued for a former user of this state may belong to somebody else by now. */
+static bool accept(fai_thread *thread, fai_slab *slab, void *object, intake *taken) {
+    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
+        return free_one(thread->allocator, slab, object);
+    fai_pool *pool = fai_thread_pool_of(thread, slab->tag);
+    if (pool != taken->pool || taken->over_count == FA_DEFERRED_GATHER_MAX) {
+        put_over(taken);
+        taken->pool = pool;
+    }
+    taken->over[taken->over_count++] = object;
+    return true;
+}
+
+/* Most objects come in rows of one class, and find room in its magazine: these are counted
+ * together. */
+static inline bool put_ready(fai_thread *thread, const fai_slab *slab, void *object,
+                             intake *taken) {
+    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
+        return false;
+    fai_magazine *magazine = FAI_LOAD_RELAXED(&slab->head.magazine);
+    if (magazine == NULL)
+        return false;
+    if (magazine != taken->magazine) {
+        count_added(taken);
+        taken->magazine = magazine;
+        taken->room = magazine->capacity - fai_ready(magazine);
+        taken->slots = FAI_MAGAZINE_SLOTS(magazine) + fai_ready(magazine);
+    }
+    if (taken->added == taken->room)
+        return false;
+    taken->slots[taken->added++] = object;
+    return true;
+}
+
+/* The same when the thread ends, under the lock: whatever it has goes to bitmaps. */
+static bool accept_last(fai_thread *thread, fai_slab *slab, void *object, intake *taken) {
+    fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+    if (owner == NULL)
+        return fai_pool_put_abandoned(thread->allocator, slab, object);
+    if (owner == thread)
+        return fai_pool_put_owned(fai_thread_pool_of(thread, slab->tag), slab, &object, 1,
+                                  &taken->released, &taken->returned) != 0;
+    push_one(owner, object, slab->class_bytes); /* as it can't detach meanwhile */
+    return true;
+}
+
+/* Takes in the objects of a node, itself the last: until then its words are looked at. */
+static void take_node(fai_thread *thread, void *node, bool is_last, intake *taken) {
+    const fa_allocator *allocator = thread->allocator;
+    size_t room = room_in(fai_slab_of_object(allocator, node)->class_bytes);
+    void *object = node;
+    for (size_t i = 0; object != NULL; i++) {
+        object = i < room ? fai_link_read(word_of(node, i + 1)) : NULL;
+        void *here = object != NULL ? object : node;
+        fai_slab *slab = fai_slab_of_object(allocator, here);
+        if (!is_last && put_ready(thread, slab, here, taken))
+            continue;
+        taken->amount += amount_of(1, slab->class_bytes);
+        if (!(is_last ? accept_last : accept)(thread, slab, here, taken)) {
+            taken->damaged++;
+            taken->twice = here;
+        }
+    }
+}
+
+static void add_up(fai_thread *thread, const intake *taken) {
+    FAI_STORE_RELEASE(&thread->deferred_processed, thread->deferred_processed + taken->amount);
+    FAI_BUMP(&thread->deferred_processed_count, count_in(taken->amount));
+}
+
+static void note_peak(fai_thread *thread) {
+    size_t count = count_in(waiting(thread));
+    if (count > thread->deferred_peak)
+        FAI_STORE_RELAXED(&thread->deferred_peak, count);
+}
+
+/* Takes objects in until there are count, or none any more. */
+static size_t process(fai_thread *thread, size_t count) {
+    intake taken;
+    memset(&taken, 0, offsetof(intake, over));
+    if (thread->deferred_taken == NULL && fai_queue_is_empty(&thread->deferred))
+        return 0;
+    note_peak(thread);
+    while (count_in(taken.amount) + taken.added < count) {
+        if (thread->deferred_taken == NULL && !fai_queue_is_empty(&thread->deferred))
+            thread->deferred_taken = fai_queue_take(&thread->deferred);
+        void *node = thread->deferred_taken;
+        if (node == NULL)
+            break;
+        thread->deferred_taken = fai_link_read(node);
+        __builtin_prefetch(thread->deferred_taken);
+        take_node(thread, node, false, &taken);
+    }
+    count_added(&taken);
+    put_over(&taken);
+    add_up(thread, &taken);
+    if (FAI_LOAD_RELAXED(&thread->deferred_warned))
+        FAI_STORE_RELAXED(&thread->deferred_warned, false);
+    fai_pool_settle(&taken.returned);
+    fai_pool_release_all(thread->allocator, taken.released);
+    if (taken.damaged != 0)
+        fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, taken.twice);
+    return count_in(taken.amount);
+}
+
+size_t fai_deferred_process_all(fai_thread *thread) {
+    fai_deferred_flush(thread);
+    return process(thread, SIZE_MAX);
+}
+
+void fai_deferred_begin(fai_thread *thread) {
+    fai_deferred_flush(thread);
+    if (thread->allocator->config.deferred.when == FA_DEFERRED_BEGIN)
+        process(thread, SIZE_MAX);
+}
+
+void fai_deferred_end(fai_thread *thread) {
+    fai_deferred_flush(thread);
+    if (thread->allocator->config.deferred.when == FA_DEFERRED_END)
+        process(thread, SIZE_MAX);
+}
+
+void fai_deferred_refill(fai_thread *thread) {
+    const fa_deferred_config *config = &thread->allocator->config.deferred;
+    fai_deferred_flush(thread);
+    if (config->when != FA_DEFERRED_CALL)
+        process(thread, config->when == FA_DEFERRED_STEPS ? config->step_count : SIZE_MAX);
+}
+
+void fai_deferred_trim(fai_thread *thread, bool idle_only) {
+    fai_deferred_flush(thread);
+    if (!idle_only || thread->allocator->config.deferred.when <= FA_DEFERRED_END)
+        process(thread, SIZE_MAX);
+}
+
+/* ---- beginning and end of a thread ---- */
+
+void fai_deferred_open(fai_thread *thread) {
+    memset(&thread->gathered, 0, sizeof thread->gathered);
+    FAI_STORE_RELAXED(&thread->deferred_peak, 0);
+    FAI_STORE_RELAXED(&thread->deferred_full_count, 0);
+    FAI_STORE_RELAXED(&thread->deferred_processed_count, 0);
+    FAI_STORE_RELAXED(&thread->deferred_warned, false);
+    fai_queue_open(&thread->deferred);
+}
+
+uint64_t fai_deferred_close(fai_thread *thread) {
+    fa_allocator *allocator = thread->allocator;
+    intake taken;
+    memset(&taken, 0, offsetof(intake, over));
+    note_peak(thread);
+    void *lists[] = {thread->deferred_taken, fai_queue_close(&thread->deferred)}, *next;
+    thread->deferred_taken = NULL;
+    for (size_t i = 0; i < 2; i++)
+        for (void *node = lists[i]; node; node = next) {
+            next = fai_link_read(node);
+            take_node(thread, node, true, &taken);
+        }
+    add_up(thread, &taken);
+    for (size_t i = 0; i < thread->gathered.count; i++) {
+        void *object = thread->gathered.object[i];
+        taken.damaged +=
+            !accept_last(thread, fai_slab_of_object(allocator, object), object, &taken);
+    }
+    settle_gathered(thread);
+    fai_pool_settle(&taken.returned);
+    fai_pool_release_each(allocator, taken.released);
+    fa_deferred_stats *gone = &allocator->deferred_gone;
+    gone->processed_count += thread->deferred_processed_count;
+    gone->full_count += FAI_LOAD_RELAXED(&thread->deferred_full_count);
+    if (thread->deferred_peak > gone->peak_count)
+        gone->peak_count = thread->deferred_peak;
+    return taken.damaged;
+}
+
+/* ---- calls ---- */
+
+size_t fa_deferred_process(fa_allocator *allocator, size_t count) {
+    fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
+    if (allocator == NULL)
+        fai_fail(FA_ERROR_INVALID, 0);
+    if (thread == NULL)
+        return 0;
+    fai_deferred_flush(thread);
+    return process(thread, count);
+}
+
+static void add(const fai_thread *thread, fa_deferred_stats *stats) {
+    uint64_t here = waiting(thread);
+    size_t count = count_in(here), peak = FAI_LOAD_RELAXED(&thread->deferred_peak);
+    peak = count > peak ? count : peak;
+    stats->waiting_count += count;
+    stats->waiting_bytes += bytes_in(here);
+    stats->gathered_count += FAI_LOAD_RELAXED(&thread->gathered.count);
+    stats->gathered_bytes += FAI_LOAD_RELAXED(&thread->gathered.bytes);
+    stats->processed_count += FAI_LOAD_RELAXED(&thread->deferred_processed_count);
+    stats->full_count += FAI_LOAD_RELAXED(&thread->deferred_full_count);
+    stats->peak_count = peak > stats->peak_count ? peak : stats->peak_count;
+}
+
+fa_status fa_deferred_stats_get(fa_allocator *allocator, fa_deferred_stats *stats) {
+    if (stats != NULL)
+        memset(stats, 0, sizeof *stats);
+    if (allocator == NULL || stats == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    fai_lock(allocator);
+    *stats = allocator->deferred_gone;
+    for (const fai_thread *thread = allocator->threads; thread; thread = thread->next)
+        add(thread, stats);
+    for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
+        add(thread, stats);
+    fai_unlock(allocator);
+    return FA_OK;
+}
+
+fa_status fa_deferred_stats_here(fa_allocator *allocator, fa_deferred_stats *stats) {
+    if (stats != NULL)
+        memset(stats, 0, sizeof *stats);
+    if (allocator == NULL || stats == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    const fai_thread *thread = fai_thread_find(allocator);
+    if (thread != NULL)
+        add(thread, stats);
+    return FA_OK;
+}
