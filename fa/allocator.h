@@ -17,6 +17,12 @@ FA_API fa_status fa_allocator_create(const fa_alloc_config *config, fa_allocator
 
 /* Ends an allocator and gives all its memory back, also what is still in use; each pool and heap
  * block still alive is reported first (FA605, the first 16 one by one).
+ * Order: first all callbacks, newest owner first: clean-ups of open frames; then destructors of
+ * groups, of typed pools and of object caches, evict callbacks of streams, clean-ups of transfers.
+ * All of that is still there then, and may be called, but typed pools and caches are empty from
+ * their own turn on: they give nothing out (FA_ERROR_FULL), and have no object that could be
+ * released (FA640). It is repeated while callbacks make more, up to eight times. Only then is
+ * anything destroyed.
  * No other thread may be inside of a call on it; threads that merely used it before may live on,
  * exit, and use other allocators at any time.
  * Returns how many pool and heap blocks were alive. NULL is ignored and gives 0. When further

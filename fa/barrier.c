@@ -346,7 +346,8 @@ static void unlock_owned(fai_owned *owned) {
     pthread_mutex_unlock(&barrier->lock);
 }
 
-static const fai_owned_kind k_barriers = {destroy_owned, validate_owned, lock_owned, unlock_owned};
+static const fai_owned_kind k_barriers = {destroy_owned, validate_owned, lock_owned, unlock_owned,
+                                          NULL};
 
 static uint32_t count_cores(void) {
     cpu_set_t cores;

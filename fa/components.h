@@ -7,11 +7,16 @@
  * what each returns.
  *
  *     fa_status name_create(allocator, config, set)  config: NULL, or what is not left at 0; size
- * and alignment are those of the type size_t name_destroy(set) fa_status name_insert(set, id,
- * object)    *object gets a new one; FA_ERROR_EXISTS: the old one type *name_get(set, id) NULL: it
- * has none bool name_remove(set, id)                 false: it has none void name_clear(set) size_t
- * name_count(set) bool name_next_run(set, run)              objects side by side: fields items, ids
- * and count of the name_run; false: no more
+ *                                                    and alignment are those of the type
+ *     size_t name_destroy(set)                       how many objects there were
+ *     fa_status name_insert(set, id, object)         *object gets a new one; FA_ERROR_EXISTS: the
+ *                                                    old one
+ *     type *name_get(set, id)                        NULL: it has none
+ *     bool name_remove(set, id)                      false: it has none
+ *     void name_clear(set)
+ *     size_t name_count(set)
+ *     bool name_next_run(set, run)                   objects side by side: fields items, ids and
+ *                                                    count of the name_run; false: no more
  *
  *     FA_COMPONENTS_EACH(id, object, set) { ... }    each, in memory order; break and continue as
  *                                                    in any loop
@@ -31,10 +36,10 @@
  *
  * Ids are any numbers of 32 bits, such as the index of an entity or of a handle. Pages of 512 ids
  * are made where there are any: 2 KiB for each, so that ids next to each other are cheap, and a
- * large one is no dearer than a small one. Objects lie in blocks of about 8 KiB. All are heap
- * blocks charged to the tag that the thread was in when it made the set; what becomes empty is
- * given back, but for one block and one page. Contents of a new object are undefined (0xAB with
- * FA_CHECK_FILL).
+ * large one is no dearer than a small one. Objects lie in blocks of 2 KiB and more, up to 64 KiB.
+ * All are heap blocks charged to the tag that the thread was in when it made the set; what becomes
+ * empty is given back, but for one block and one page. Contents of a new object are undefined (0xAB
+ * with FA_CHECK_FILL).
  *
  * Threads: one at a time; several may get and go through while nobody changes anything.
  *
@@ -69,8 +74,9 @@ FA_API size_t fa_components_destroy(fa_components *set);
 
 /* Gives an id an object.
  * object: gets it, aligned as configured; of an id that has one, that one; else NULL. Not NULL.
- * Returns FA_OK; FA_ERROR_EXISTS and FA_ERROR_FULL (count_max), which are no events;
- * FA_ERROR_INVALID (NULL), FA_ERROR_NO_MEMORY, FA_ERROR_LIMIT, FA_ERROR_SEALED: nothing changed.
+ * Returns FA_OK; FA_ERROR_EXISTS and FA_ERROR_FULL (count_max), which are answers: no events, and
+ * fa_last_error stays as it is; FA_ERROR_INVALID (NULL), FA_ERROR_NO_MEMORY, FA_ERROR_LIMIT,
+ * FA_ERROR_SEALED: nothing changed.
  * O(1), but where memory is taken. */
 FA_API fa_status fa_components_insert(fa_components *set, uint32_t id, void **object);
 

@@ -27,12 +27,18 @@ static fai_group *record_of(fa_group group) { return (fai_group *)(void *)group.
 
 /* ---- making and freeing ---- */
 
-/* Of a group that no handle names any more. Newer destructors can't come. */
-static void bury(fa_allocator *allocator, fai_group *record) {
-    for (destructor *newest; (newest = record->newest) != NULL;) {
+static bool run_destructors(fai_group *record) {
+    bool any = false;
+    for (destructor *newest; (newest = record->newest) != NULL; any = true) {
         record->newest = newest->older;
         newest->function(newest->object);
     }
+    return any;
+}
+
+/* Of a group that no handle names any more. Newer destructors can't come. */
+static void bury(fa_allocator *allocator, fai_group *record) {
+    run_destructors(record);
     fai_bump_release(&record->named.bump);
     fai_roster_give(&allocator->groups, &record->named);
 }
@@ -46,7 +52,14 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
         bury(allocator, record);
 }
 
-static const fai_owned_kind k_groups = {destroy, NULL, NULL, NULL};
+/* Its objects' memory stays readable until the group is destroyed. */
+static bool clear(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    fai_group *record = (fai_group *)(void *)((char *)owned - offsetof(fai_group, owned));
+    return fai_named_is_whole(&record->named) && run_destructors(record);
+}
+
+static const fai_owned_kind k_groups = {destroy, NULL, NULL, NULL, clear};
 
 fa_group(fa_group_create)(fa_allocator *allocator, const char *name) {
     fa_group group = {NULL, 0};

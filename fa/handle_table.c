@@ -296,7 +296,7 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
     return wrong;
 }
 
-static const fai_owned_kind k_kind = {destroy_owned, validate, lock_owned, unlock_owned};
+static const fai_owned_kind k_kind = {destroy_owned, validate, lock_owned, unlock_owned, NULL};
 
 /* ---- create ---- */
 

@@ -161,6 +161,11 @@ static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {
     end(cache_of(owned));
 }
 
+static bool clear_owned(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    return empty(cache_of(owned));
+}
+
 static const void *validate_owned(fa_allocator *allocator, fai_owned *owned) {
     (void)allocator;
     fa_object_cache *cache = cache_of(owned);
@@ -180,7 +185,7 @@ static const void *validate_owned(fa_allocator *allocator, fai_owned *owned) {
 }
 
 static const fai_owned_kind k_object_caches = {destroy_owned, validate_owned, fai_typed_fork_lock,
-                                               fai_typed_fork_unlock};
+                                               fai_typed_fork_unlock, clear_owned};
 
 fa_status(fa_object_cache_create)(fa_allocator *allocator, const fa_object_cache_config *config,
                                   fa_object_cache **cache) {

@@ -2,8 +2,12 @@
 
 #include "fa/internal/allocator.h"
 
+/* Callbacks that go on making things for each other are left to destroy after so many. */
+#define CLEAR_ROUNDS 8
+
 bool fai_owned_create(fai_owned_list *list) {
     list->newest = NULL;
+    list->change_count = 0;
     return pthread_mutex_init(&list->lock, NULL) == 0;
 }
 
@@ -11,7 +15,9 @@ void fai_owned_add(fa_allocator *allocator, fai_owned *owned, const fai_owned_ki
     fai_owned_list *list = &allocator->owned;
     owned->kind = kind;
     owned->prev = NULL;
+    owned->round = 0;
     pthread_mutex_lock(&list->lock);
+    list->change_count++;
     owned->next = list->newest;
     if (owned->next != NULL)
         owned->next->prev = owned;
@@ -20,6 +26,7 @@ void fai_owned_add(fa_allocator *allocator, fai_owned *owned, const fai_owned_ki
 }
 
 static void unlink_locked(fai_owned_list *list, fai_owned *owned) {
+    list->change_count++;
     if (owned->prev != NULL)
         owned->prev->next = owned->next;
     else
@@ -34,8 +41,34 @@ void fai_owned_remove(fa_allocator *allocator, fai_owned *owned) {
     pthread_mutex_unlock(&allocator->owned.lock);
 }
 
+/* Clears each one once. Returns whether callbacks ran. */
+static bool clear_all(fa_allocator *allocator, uint32_t round) {
+    fai_owned_list *list = &allocator->owned;
+    bool any = false;
+    pthread_mutex_lock(&list->lock);
+    for (fai_owned *owned = list->newest; owned != NULL;) {
+        bool due = owned->round != round && owned->kind->clear != NULL;
+        owned->round = round;
+        if (due) {
+            uint64_t changes = list->change_count;
+            pthread_mutex_unlock(&list->lock);
+            any |= owned->kind->clear(allocator, owned);
+            pthread_mutex_lock(&list->lock);
+            if (list->change_count != changes) { /* it may be gone, and what came is newer */
+                owned = list->newest;
+                continue;
+            }
+        }
+        owned = owned->next;
+    }
+    pthread_mutex_unlock(&list->lock);
+    return any;
+}
+
 void fai_owned_destroy(fa_allocator *allocator) {
     fai_owned_list *list = &allocator->owned;
+    for (uint32_t round = 1; round <= CLEAR_ROUNDS && clear_all(allocator, round);)
+        round++;
     for (;;) {
         pthread_mutex_lock(&list->lock);
         fai_owned *owned = list->newest;

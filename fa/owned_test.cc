@@ -37,13 +37,13 @@ const void *Validate(fa_allocator *, fai_owned *owned) {
     return thing->is_broken ? thing : nullptr;
 }
 
-const fai_owned_kind kThings = {
-    Destroy, Validate,
-    [](fai_owned *owned) {
-        reinterpret_cast<Thing *>(owned)->locks++;
-        g_lock_count++;
-    },
-    [](fai_owned *owned) { reinterpret_cast<Thing *>(owned)->locks--; }};
+const fai_owned_kind kThings = {Destroy, Validate,
+                                [](fai_owned *owned) {
+                                    reinterpret_cast<Thing *>(owned)->locks++;
+                                    g_lock_count++;
+                                },
+                                [](fai_owned *owned) { reinterpret_cast<Thing *>(owned)->locks--; },
+                                nullptr};
 
 class Owned : public testing::Test {
   protected:

@@ -20,6 +20,18 @@ static const fa_retained k_none;
 
 /* ---- the table ---- */
 
+/* A span that is not needed; kept until the end when the allocator was sealed meanwhile. */
+static void give_or_keep(fa_allocator *allocator, fai_retention *table, const fai_span *span) {
+    if (fai_span_free(&allocator->spans, span))
+        return;
+    fai_retention_surplus *surplus = (fai_retention_surplus *)span->address;
+    surplus->span = *span;
+    pthread_mutex_lock(&table->lock);
+    surplus->next = table->surplus;
+    table->surplus = surplus;
+    pthread_mutex_unlock(&table->lock);
+}
+
 /* Adds a block of entries. False with the reason reported. No lock held. */
 static bool grow(fa_allocator *allocator, fai_retention *table) {
     pthread_mutex_lock(&table->lock);
@@ -49,7 +61,7 @@ static bool grow(fa_allocator *allocator, fai_retention *table) {
     }
     pthread_mutex_unlock(&table->lock);
     if (!used)
-        fai_span_free(&allocator->spans, &span);
+        give_or_keep(allocator, table, &span);
     return true;
 }
 
@@ -72,6 +84,11 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
         }
     for (uint32_t number = 0; number < table->block_count; number++)
         fai_span_free(&allocator->spans, &table->block_span[number]);
+    for (fai_retention_surplus *surplus = table->surplus; surplus;) {
+        fai_span span = surplus->span;
+        surplus = surplus->next;
+        fai_span_free(&allocator->spans, &span);
+    }
     pthread_mutex_destroy(&table->lock);
     fai_span span = table->self;
     fai_span_free(&allocator->spans, &span);
@@ -111,7 +128,7 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
 static void lock(fai_owned *owned) { pthread_mutex_lock(&((fai_retention *)owned)->lock); }
 static void unlock(fai_owned *owned) { pthread_mutex_unlock(&((fai_retention *)owned)->lock); }
 
-static const fai_owned_kind k_kind = {destroy, validate, lock, unlock};
+static const fai_owned_kind k_kind = {destroy, validate, lock, unlock, NULL};
 
 /* The allocator's table, made where there is none yet. NULL with the reason reported. */
 static fai_retention *obtain(fa_allocator *allocator) {
@@ -135,7 +152,7 @@ static fai_retention *obtain(fa_allocator *allocator) {
         if (none != NULL) { /* somebody was faster */
             fai_owned_remove(allocator, &table->owned);
             pthread_mutex_destroy(&table->lock);
-            fai_span_free(&allocator->spans, &span);
+            give_or_keep(allocator, none, &span);
             return none;
         }
     return table;

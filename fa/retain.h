@@ -109,7 +109,8 @@ FA_API fa_retained fa_frame_retain_copy_in(fa_frame *frame, const void *source, 
                                            size_t align, fa_retention retention);
 
 /* Retains a block of the open frame, or a part of one, that was allocated before. align: that of
- * the copy. What is retained is this place: a block that is grown (fa_frame_grow) may leave it.
+ * the copy. What is retained is this place: a block that is grown (fa_frame_grow) may leave it,
+ * and of one that is shrunk as many bytes are kept as before, those at its end undefined.
  * Retained twice, it is kept twice.
  * Errors as above; FA_ERROR_FOREIGN (FA002) when the bytes do not lie in the frame. O(chunks). */
 FA_API fa_retained fa_frame_retain_block(fa_allocator *allocator, void *block, size_t size,
@@ -178,7 +179,9 @@ typedef struct fa_retained_info {
     size_t align;
     fa_tag tag;          /* that the thread was in, and that it is accounted to */
     const char *type;    /* as given, or NULL */
-    const char *scratch; /* as given, with FA_RETAIN_SCRATCH */
+    const char *scratch; /* as given, with FA_RETAIN_SCRATCH. Both only while the names must be
+                          * there: until the frame has ended, and on its thread until the next one
+                          * begins; NULL after that */
 } fa_retained_info;
 
 /* Where the object is: frame memory while its frame is open, else where it was moved to. NULL, with
@@ -237,7 +240,8 @@ typedef struct fa_frame_summary {
     uint64_t frame_index; /* counts the thread's frames from 1 */
     uint64_t alloc_count; /* allocations, rewound ones too; 0 with FA_MINIMAL */
     size_t frame_bytes;   /* frame memory that it held at its end, rounded up to 16 a block */
-    size_t plain_bytes;   /* of these, all but retained objects: gone without being asked about */
+    size_t plain_bytes; /* of these, all but retained objects: gone without being asked about; with
+                         * FA_CHECK_GUARD the guards of retained objects, too */
     fa_retain_sums sums;
     fa_retain_sum failed_by_reason[FA_RETAIN_REASON_COUNT];
 } fa_frame_summary;

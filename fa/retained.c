@@ -82,11 +82,19 @@ fa_status fa_retained_describe(fa_allocator *allocator, fa_retained retained,
         memset(info, 0, sizeof *info);
     if (allocator == NULL || info == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
+    const fai_thread *thread = fai_thread_find(allocator);
     fai_retained *object;
     fai_retention *table = look_up(allocator, retained, &object);
     bool known = object != NULL && !fai_retained_is_lost(object);
-    if (known)
+    if (known) {
         fai_retain_inform(object, info);
+        /* Names belong to the program, and need not be there once the next frame begins. Only the
+         * frame's thread knows whether it has. */
+        bool open = object->kind == FA_RETAINED_OPEN;
+        bool ours = thread != NULL && object->thread == thread;
+        if (!open && !(ours && fai_retain_has_summary(thread)))
+            info->type = info->scratch = NULL;
+    }
     leave(table);
     return known ? FA_OK : fai_fail(FA_ERROR_FOREIGN, 0);
 }

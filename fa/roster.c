@@ -52,7 +52,7 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
 static void lock(fai_owned *owned) { pthread_mutex_lock(&((fai_roster *)owned)->lock); }
 static void unlock(fai_owned *owned) { pthread_mutex_unlock(&((fai_roster *)owned)->lock); }
 
-static const fai_owned_kind k_rosters = {destroy, validate, lock, unlock};
+static const fai_owned_kind k_rosters = {destroy, validate, lock, unlock, NULL};
 
 bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes) {
     roster->record_bytes = fai_round_up(record_bytes, FA_ALIGN_MIN);

@@ -27,6 +27,8 @@ typedef struct fai_shared {
 } fai_shared;
 _Static_assert(sizeof(fai_shared) % FA_ALIGN_MIN == 0, "the object behind it is aligned");
 
+#define PAGE_BYTES_MIN ((uintptr_t)4096) /* of any machine */
+
 _Static_assert(FAI_COUNT_MAX == FA_SHARED_COUNT_MAX, "both say how many can be counted");
 
 /* No two objects of a program have the same. */
@@ -38,20 +40,48 @@ static uint32_t magic_of(const fa_allocator *allocator, const void *object) {
 
 /* ---- finding ---- */
 
-/* Whether an address lies in a live block. Of a watched allocator. */
-static bool is_in_block(fa_allocator *allocator, const void *object) {
+/* The same in a slab; that it lives is known of a watched allocator only. Under the lock. */
+static bool is_in_slab(fa_allocator *allocator, const fai_slab *slab, const char *object) {
+    if (slab->state == FAI_SLAB_FREE)
+        return false;
+    const char *first = fai_slab_objects(fai_slab_segment(allocator, slab), slab);
+    size_t offset = object > first ? (size_t)(object - first) : 0;
+    if (offset % slab->class_bytes < sizeof(fai_shared))
+        return false;
+    if (!allocator->watched)
+        return true;
+    const char *block = first + offset / slab->class_bytes * slab->class_bytes;
+    fa_diag diag = fai_watch_free(allocator, slab, block, SIZE_MAX);
+    return diag == FA_DIAG_NONE || diag == FA_DIAG_FA604; /* that is reported by its free */
+}
+
+/* Whether a live block of the heap begins where that of a shared object would. */
+static bool is_in_heap(fa_allocator *allocator, uintptr_t object) {
+    size_t offset = sizeof(fai_shared);
+    do {
+        if (object <= offset)
+            return false;
+        if (fai_heap_size(allocator, (const void *)(object - offset)) > offset)
+            return true;
+        offset = offset < FA_CACHE_LINE ? FA_CACHE_LINE : offset * 2;
+    } while (offset <= FA_ALIGN_MAX && object % offset == 0);
+    return false;
+}
+
+/* Whether an address lies in a live block, behind what stands before a shared object, so that this
+ * may be read. */
+FA_COLD static bool is_in_block(fa_allocator *allocator, const void *object) {
     fai_lock(allocator);
     const fai_slab *slab = fai_slab_lookup(allocator, object);
-    bool lives = false;
-    if (slab != NULL && slab->state != FAI_SLAB_FREE) {
-        const char *first = fai_slab_objects(fai_slab_segment(allocator, slab), slab);
-        size_t offset = (size_t)((const char *)object - first);
-        const char *block = first + offset / slab->class_bytes * slab->class_bytes;
-        fa_diag diag = fai_watch_free(allocator, slab, block, SIZE_MAX);
-        lives = diag == FA_DIAG_NONE || diag == FA_DIAG_FA604; /* that is reported by its free */
-    }
+    bool lives = slab != NULL && is_in_slab(allocator, slab, (const char *)object);
     fai_unlock(allocator);
-    return slab != NULL ? lives : fai_heap_owns(allocator, object);
+    return slab != NULL ? lives : is_in_heap(allocator, (uintptr_t)object);
+}
+
+/* Whether what stands before a live block, of whatever kind, may be anything, even missing: it
+ * begins on another page. */
+static inline bool is_first_of_page(const void *object) {
+    return ((uintptr_t)object & (PAGE_BYTES_MIN - 1)) < sizeof(fai_shared);
 }
 
 FA_COLD static fa_status refuse(fa_allocator *allocator, const void *object) {
@@ -64,10 +94,12 @@ static inline fai_shared *find(fa_allocator *allocator, const void *object) {
         fai_fail(FA_ERROR_INVALID, 0);
         return NULL;
     }
-    fai_shared *shared = (fai_shared *)(uintptr_t)object - 1;
-    bool known = (allocator->checks & FA_CHECK_FREE) == 0 || is_in_block(allocator, object);
-    if (FA_LIKELY(known && FAI_LOAD_RELAXED(&shared->magic) == magic_of(allocator, object)))
-        return shared;
+    if (FA_LIKELY((!is_first_of_page(object) && (allocator->checks & FA_CHECK_FREE) == 0) ||
+                  is_in_block(allocator, object))) {
+        fai_shared *shared = (fai_shared *)(uintptr_t)object - 1;
+        if (FA_LIKELY(FAI_LOAD_RELAXED(&shared->magic) == magic_of(allocator, object)))
+            return shared;
+    }
     (void)refuse(allocator, object);
     return NULL;
 }

@@ -168,7 +168,6 @@ TEST_P(SharedObjectTest, MisuseAfterTheEnd) {
     Tracked tracked(config), other(config);
     for (size_t size : {size_t{16}, size_t{100000}}) { // in a pool, in the heap
         events.all.clear();
-        void *kept = fa_heap_alloc(tracked, 100); // so that the memory stays mapped
         void *object = fa_shared_alloc(tracked, size, 16, nullptr);
         fa_weak weak = fa_weak_make(tracked, object);
         EXPECT_EQ(fa_weak_release(tracked, weak), FA_OK);
@@ -186,13 +185,42 @@ TEST_P(SharedObjectTest, MisuseAfterTheEnd) {
         EXPECT_EQ(fa_weak_release(tracked, weak), FA_ERROR_FOREIGN);
         EXPECT_EQ(fa_weak_hold(tracked, weak), FA_ERROR_FOREIGN);
         EXPECT_EQ(events.Count(FA_DIAG_FA650), 5u);
-        fa_heap_free(tracked, kept);
         tracked.Check();
     }
     EXPECT_LE(tracked.Live(), 1u);
     if (tracked.Live() != 0) {
         EXPECT_EQ(tracked.Destroy(), 1u);
     }
+}
+
+// Live blocks that are not shared objects: what would stand before them may not even be mapped.
+TEST_P(SharedObjectTest, PlainBlocksAreNone) {
+    if (kAsan && GetParam() == 0)
+        GTEST_SKIP() << "the sanitizer reports it first";
+    Tracked tracked(config);
+    const size_t sizes[] = {16, 64, 100, 4096, 5000, 100000, 1 << 20, 4 << 20};
+    for (size_t size : sizes)
+        for (size_t align : {size_t{16}, size_t{64}, size_t{4096}})
+            for (bool heap : {false, true}) {
+                void *block = heap ? fa_heap_alloc_aligned(tracked, size, align)
+                                   : fa_pool_alloc_aligned(tracked, size, align);
+                ASSERT_NE(block, nullptr);
+                memset(block, 0, size);
+                EXPECT_EQ(fa_shared_hold(tracked, block), FA_ERROR_FOREIGN) << size;
+                EXPECT_EQ(fa_shared_release(tracked, block), FA_ERROR_FOREIGN) << size;
+                EXPECT_EQ(fa_shared_count(tracked, block), 0u) << size;
+                heap ? fa_heap_free(tracked, block) : fa_pool_free(tracked, block);
+            }
+    // And those that are, wherever they begin.
+    for (size_t size : sizes)
+        for (size_t align = 16; align <= FA_ALIGN_MAX; align *= 2) {
+            void *object = fa_shared_alloc(tracked, size, align, nullptr);
+            ASSERT_NE(object, nullptr);
+            EXPECT_EQ(fa_shared_hold(tracked, object), FA_OK) << size << " " << align;
+            EXPECT_EQ(fa_shared_count(tracked, object), 2u);
+            EXPECT_EQ(fa_shared_release(tracked, object), FA_OK);
+            EXPECT_EQ(fa_shared_release(tracked, object), FA_OK);
+        }
 }
 
 struct Vain { // holds itself in its destructor, which is too late

@@ -207,17 +207,23 @@ static bool end_slot(fa_streams *streams, uint32_t index) {
     return is_busy;
 }
 
-/* Off the allocator's list already. */
-static size_t end(fa_streams *streams) {
-    fa_allocator *allocator = streams->allocator;
-    if (streams->config.is_reclaimer)
-        fa_reclaimer_remove(allocator, fai_streams_reclaim, streams);
+/* Returns how many were loading or pinned. */
+static size_t end_all(fa_streams *streams) {
     lock(streams);
     streams->count_max = 0; /* who is told can't reserve any more */
     unlock(streams);
     size_t busy = 0;
     for (uint32_t i = 0; i < streams->slot_count; i++)
         busy += end_slot(streams, i);
+    return busy;
+}
+
+/* Off the allocator's list already. */
+static size_t end(fa_streams *streams) {
+    fa_allocator *allocator = streams->allocator;
+    if (streams->config.is_reclaimer)
+        fa_reclaimer_remove(allocator, fai_streams_reclaim, streams);
+    size_t busy = end_all(streams);
     for (size_t i = 0; i < FAI_STREAM_BLOCK_COUNT && streams->blocks[i] != NULL; i++)
         fai_heap_give(allocator, streams->blocks[i], SIZE_MAX);
     pthread_mutex_destroy(&streams->lock);
@@ -230,10 +236,23 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
     end((fa_streams *)at_of(owned));
 }
 
+static bool clear(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    fa_streams *streams = (fa_streams *)at_of(owned);
+    lock(streams);
+    uint64_t before = streams->release_count + streams->evict_count;
+    unlock(streams);
+    end_all(streams);
+    lock(streams);
+    bool any = streams->release_count + streams->evict_count != before;
+    unlock(streams);
+    return any;
+}
+
 static void lock_owned(fai_owned *owned) { lock((fa_streams *)at_of(owned)); }
 static void unlock_owned(fai_owned *owned) { unlock((fa_streams *)at_of(owned)); }
 
-static const fai_owned_kind k_kind = {destroy, validate, lock_owned, unlock_owned};
+static const fai_owned_kind k_kind = {destroy, validate, lock_owned, unlock_owned, clear};
 
 static bool is_legal(fa_allocator *allocator, const fa_streams_config *config) {
     bool has_tag = config->tag == FA_TAG_NONE || config->tag < fa_tag_count(allocator);

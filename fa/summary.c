@@ -2,6 +2,7 @@
 #include "fa/heap.h"
 #include "fa/internal/frame.h"
 #include "fa/internal/heap.h"
+#include "fa/internal/poison.h"
 #include "fa/internal/slab.h"
 #include "fa/phase.h"
 #include "fa/pool.h"
@@ -73,6 +74,25 @@ static void *fail_scratch(fai_retained *object, fa_retain_reason reason, fa_stat
     return NULL;
 }
 
+#define SCRATCH_TRIES 4
+
+/* Memory of a scratch pool, and how often that had been reset when it was taken. Others may reset
+ * it at any time, so that the number is read before and after; what was taken in between is dead
+ * or will be with the next reset. stats: as read before. */
+static void *take_of_pool(fai_retained *object, fa_scratch_pool pool,
+                          fa_scratch_pool_stats *stats) {
+    for (int i = 0; i < SCRATCH_TRIES; i++) {
+        void *place = (fa_scratch_pool_alloc_aligned)(pool, object->size, object->align);
+        fa_scratch_pool_stats after;
+        if (place == NULL || fa_scratch_pool_stats_get(pool, &after) != FA_OK)
+            return NULL;
+        if (after.reset_count == stats->reset_count)
+            return place;
+        *stats = after;
+    }
+    return fail_scratch(object, FA_RETAIN_REASON_SCRATCH_BUSY, FA_ERROR_FOREIGN);
+}
+
 /* Notes the reason too. */
 static void *take_scratch(fai_thread *thread, fai_retained *object) {
     fa_allocator *allocator = thread->allocator;
@@ -85,7 +105,7 @@ static void *take_scratch(fai_thread *thread, fai_retained *object) {
     bool entered = fai_tally_now(&thread->tallies)->tag != object->tag;
     if (entered && (fa_tag_enter)(allocator, object->tag) != FA_OK)
         return NULL;
-    void *place = (fa_scratch_pool_alloc_aligned)(pool, object->size, object->align);
+    void *place = take_of_pool(object, pool, &stats);
     if (entered)
         (void)(fa_tag_leave)(allocator);
     if (place != NULL) {
@@ -162,9 +182,11 @@ void fai_retain_keep(fai_thread *thread) {
         fai_slot.site = object->site;
         object->place = take_place(thread, object);
         fai_slot.site = NULL;
-        if (object->place != NULL)
+        if (object->place != NULL) {
+            if (thread->allocator->watched) /* it may have been cut off, and be guarded, since */
+                fai_unpoison_defined(object->address, object->size);
             memcpy(object->place, object->address, object->size);
-        else if (object->outcome == FA_RETAINED_FAILED) {
+        } else if (object->outcome == FA_RETAINED_FAILED) {
             report_failure(thread, object);
             add(&own->summary.failed_by_reason[object->reason], object);
         }

@@ -56,7 +56,7 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
         bury(allocator, record);
 }
 
-static const fai_owned_kind k_tasks = {destroy, NULL, NULL, NULL};
+static const fai_owned_kind k_tasks = {destroy, NULL, NULL, NULL, NULL};
 
 fa_task(fa_task_begin)(fa_allocator *allocator, const char *name) {
     fa_task task = {NULL, 0};

@@ -498,7 +498,7 @@ static const void *validate_owned(fa_allocator *allocator, fai_owned *owned) {
 }
 
 /* Drops what is in flight; names the first, and counts the rest. */
-static void drop_all(fa_allocator *allocator, fai_transfers *transfers) {
+static bool drop_all(fa_allocator *allocator, fai_transfers *transfers) {
     size_t named = 0, more = 0;
     for (size_t i = 0; i < transfers->chunk_count; i++) { /* clean-ups may add some */
         chunk *in = chunk_at(transfers, i);
@@ -518,11 +518,12 @@ static void drop_all(fa_allocator *allocator, fai_transfers *transfers) {
     }
     if (more != 0)
         fai_report_at(allocator, FA_DIAG_FA207, FA_OK, 0, more, NULL, (fa_site){NULL, NULL, 0});
+    return named != 0;
 }
 
 static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {
     fai_transfers *transfers = (fai_transfers *)owned;
-    drop_all(allocator, transfers);
+    (void)drop_all(allocator, transfers);
     FAI_STORE_RELEASE(&allocator->transfers, NULL);
     for (fai_lane *lane = transfers->lanes, *next; lane; lane = next) {
         next = lane->next;
@@ -547,10 +548,15 @@ static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {
     (fa_heap_free)(allocator, transfers);
 }
 
+static bool clear_owned(fa_allocator *allocator, fai_owned *owned) {
+    return drop_all(allocator, (fai_transfers *)owned);
+}
+
 static void lock_owned(fai_owned *owned) { pthread_mutex_lock(&((fai_transfers *)owned)->lock); }
 
 static void unlock_owned(fai_owned *owned) {
     pthread_mutex_unlock(&((fai_transfers *)owned)->lock);
 }
 
-static const fai_owned_kind k_transfers = {destroy_owned, validate_owned, lock_owned, unlock_owned};
+static const fai_owned_kind k_transfers = {destroy_owned, validate_owned, lock_owned, unlock_owned,
+                                           clear_owned};

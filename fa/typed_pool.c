@@ -516,6 +516,11 @@ static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {
     fai_typed_end((fa_typed_pool *)owned);
 }
 
+static bool clear_owned(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    return fai_typed_empty((fa_typed_pool *)owned);
+}
+
 static const void *validate_owned(fa_allocator *allocator, fai_owned *owned) {
     (void)allocator;
     fa_typed_pool *pool = (fa_typed_pool *)owned;
@@ -529,7 +534,7 @@ void fai_typed_fork_lock(fai_owned *owned) { fai_typed_lock((fa_typed_pool *)own
 void fai_typed_fork_unlock(fai_owned *owned) { fai_typed_unlock((fa_typed_pool *)owned); }
 
 static const fai_owned_kind k_typed_pools = {destroy_owned, validate_owned, fai_typed_fork_lock,
-                                             fai_typed_fork_unlock};
+                                             fai_typed_fork_unlock, clear_owned};
 
 fa_status(fa_typed_pool_create)(fa_allocator *allocator, const fa_typed_pool_config *config,
                                 fa_typed_pool **pool) {

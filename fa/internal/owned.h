@@ -20,12 +20,17 @@ typedef struct fai_owned_kind {
     /* Around a fork: holds its lock, so that the child finds it in order. NULL: it has none. */
     void (*lock)(fai_owned *owned);
     void (*unlock)(fai_owned *owned);
+    /* Before anything is destroyed with the allocator: runs all destructors and callbacks of what
+     * it holds, and leaves something empty that calls on it still find in order. No lock is held.
+     * Returns whether there was anything to run. NULL: it calls nobody. */
+    bool (*clear)(fa_allocator *allocator, fai_owned *owned);
 } fai_owned_kind;
 
 /* Stands in what is owned. */
 struct fai_owned {
     const fai_owned_kind *kind;
     fai_owned *next, *prev;
+    uint32_t round; /* of clearing that it was in last */
 };
 
 /* All of them, newest first. The lock comes after the registry's, before those of what is owned,
@@ -33,6 +38,7 @@ struct fai_owned {
 typedef struct fai_owned_list {
     pthread_mutex_t lock;
     fai_owned *newest;
+    uint64_t change_count;
 } fai_owned_list;
 
 bool fai_owned_create(fai_owned_list *list);
@@ -41,7 +47,8 @@ bool fai_owned_create(fai_owned_list *list);
 void fai_owned_add(fa_allocator *allocator, fai_owned *owned, const fai_owned_kind *kind);
 void fai_owned_remove(fa_allocator *allocator, fai_owned *owned);
 
-/* Destroys all, newest first, also those that are made meanwhile. */
+/* Clears all, newest first, until callbacks make nothing more; then destroys all, newest first,
+ * also those that are made meanwhile. */
 void fai_owned_destroy(fa_allocator *allocator);
 
 const void *fai_owned_validate(fa_allocator *allocator);

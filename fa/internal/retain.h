@@ -55,6 +55,12 @@ _Static_assert(sizeof(fai_retained) == 128, "two cache lines");
 #define FAI_RETAINED_FIRST 64u /* objects of the first block; each next has twice as many */
 #define FAI_RETAINED_BLOCKS 24u
 
+/* Lies in a span that nobody needs, and that could not be given back. */
+typedef struct fai_retention_surplus {
+    struct fai_retention_surplus *next;
+    fai_span span;
+} fai_retention_surplus;
+
 /* All retained objects of an allocator. Made when the first is retained. */
 typedef struct fai_retention {
     fai_owned owned;
@@ -64,6 +70,7 @@ typedef struct fai_retention {
     uint32_t block_count;
     fai_retained *free;
     fai_retained *scratch; /* those in scratch pools that no thread lists any more */
+    fai_retention_surplus *surplus;
     fai_span self;
 } fai_retention;
 
