@@ -29,7 +29,7 @@ static void end_move(fai_bump *bump, char *cursor) {
     const fai_bump_chunk *chunk = bump->current;
     char *start = chunk ? fai_bump_start(chunk) : k_nowhere;
     size_t before = (chunk ? chunk->before : 0) + bump->alone_bytes;
-    FAI_STORE_RELAXED(&bump->head.cursor, cursor);
+    FAI_STORE_RELEASE(&bump->head.cursor, cursor); /* who sees it sees base 0, or what follows */
     bump->head.limit = bump->allocator->watched || chunk == NULL ? cursor : chunk->end;
     FAI_STORE_RELEASE(&bump->base, (uintptr_t)start - before);
 }
@@ -45,6 +45,7 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
         bump->allocator = allocator;
     bump->current = bump->alone = bump->kept = NULL;
     bump->level = NULL;
+    bump->popped = 0;
     bump->note = NULL;
     bump->alone_bytes = 0;
     bump->plan = bump->floor = fai_round_up(bytes_first, FA_ALIGN_MIN);
@@ -258,15 +259,6 @@ void *fai_bump_take(fai_bump *bump, uint64_t serial, size_t size, size_t align) 
     return block;
 }
 
-bool fai_bump_owns(const fai_bump *bump, const void *pointer) {
-    const fai_bump_chunk *const lists[] = {bump->current, bump->alone};
-    for (size_t i = 0; i < 2; i++)
-        for (const fai_bump_chunk *chunk = lists[i]; chunk; chunk = chunk->next)
-            if ((uintptr_t)pointer - (uintptr_t)fai_bump_start(chunk) < size_of(chunk))
-                return true;
-    return false;
-}
-
 /* What watches see of a block that gets another size where it lies. */
 static void resize_noted(const fai_bump *bump, char *block, size_t size_old, size_t size_new) {
     fai_note *note = fai_note_of(block);
@@ -300,12 +292,49 @@ static bool resize_newest(fai_bump *bump, char *block, size_t size_old, size_t s
     return true;
 }
 
-/* Whether that is the size that the block has; where nobody watches it is taken for granted. */
-static bool is_size(const fai_bump *bump, char *block, size_t size) {
+/* Bytes that are in use from there to the end of what its chunk has; 0: it lies in none. */
+static size_t used_from(const fai_bump *bump, const char *byte) {
+    const char *end = bump->head.cursor;
+    for (const fai_bump_chunk *chunk = bump->current; chunk; chunk = chunk->next) {
+        if (byte >= fai_bump_start(chunk) && byte < end)
+            return (size_t)(end - byte);
+        if (chunk->next != NULL)
+            end = fai_bump_start(chunk->next) + (chunk->before - chunk->next->before);
+    }
+    for (const fai_bump_chunk *chunk = bump->alone; chunk; chunk = chunk->next)
+        if (byte >= fai_bump_start(chunk) && byte < chunk->end)
+            return (size_t)(chunk->end - byte);
+    return 0;
+}
+
+/* Whether it is a block of that size, as far as that shows. */
+static bool is_block(const fai_bump *bump, char *block, size_t size) {
+    if (((uintptr_t)block & (FA_ALIGN_MIN - 1)) != 0 || size == 0 || size > used_from(bump, block))
+        return false;
     if (!bump->allocator->watched)
-        return size - 1 < FA_SIZE_MAX;
+        return true;
     fai_note *note = fai_note_of(block);
-    return fai_bump_owns(bump, note) && fai_guard_matches(note, block, size);
+    return used_from(bump, (const char *)note) > FAI_NOTE_BYTES &&
+           fai_guard_matches(note, block, size);
+}
+
+static size_t place_of(const fai_bump_chunk *chunk, const void *address) {
+    return chunk->before + (size_t)((const char *)address - fai_bump_start(chunk));
+}
+
+/* Serial of the level that a block was made in, 0: in none. It dies when somebody goes back to that
+ * one or to an older one, and with no other. */
+static uint64_t serial_of(const fai_bump *bump, const char *block) {
+    for (const fai_bump_chunk *chunk = bump->alone; chunk; chunk = chunk->next)
+        if (block >= fai_bump_start(chunk) && block < chunk->end)
+            return chunk->serial;
+    const fai_bump_chunk *chunk = bump->current;
+    while (block < fai_bump_start(chunk) || block >= chunk->end)
+        chunk = chunk->next;
+    const fai_bump_level *level = bump->level;
+    while (level != NULL && place_of(level->chunk, level) > place_of(chunk, block))
+        level = level->older;
+    return level ? level->serial : 0;
 }
 
 void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_old,
@@ -316,7 +345,7 @@ void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_ol
         fai_fail(FA_ERROR_INVALID, size_new);
         return NULL;
     }
-    if (!fai_bump_owns(bump, block) || !is_size(bump, (char *)block, size_old)) {
+    if (!is_block(bump, (char *)block, size_old)) {
         fai_fail(FA_ERROR_FOREIGN, size_new);
         return NULL;
     }
@@ -328,11 +357,14 @@ void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_ol
         return block;
     }
     size_t align = (size_t)1 << __builtin_ctzll((uintptr_t)block | FA_CACHE_LINE);
-    uint32_t turn = bump->turn;
+    uint64_t own = serial_of(bump, (const char *)block), before = bump->popped;
+    bump->popped = UINT64_MAX;
     void *moved = fai_bump_take(bump, serial, size_new, align);
+    bool is_dead = bump->popped <= own;
+    bump->popped = before < bump->popped ? before : bump->popped;
     if (moved == NULL)
         return NULL;
-    if (bump->turn != turn) { /* a hook has freed the block */
+    if (is_dead) { /* a hook has freed the block */
         fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size_new, 0, block);
         return NULL;
     }
@@ -365,11 +397,12 @@ void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays) {
     char *cursor = (char *)(stays ? level + 1 : level);
     uint64_t serial = level->serial;
     bump->level = stays ? level : level->older;
-    bump->turn++;
+    bump->popped = serial < bump->popped ? serial : bump->popped;
     begin_move(bump);
     fai_bump_chunk *last = NULL;
     for (; bump->alone && bump->alone->serial >= serial; bump->alone = last->next) {
         last = bump->alone;
+        bury(bump, fai_bump_start(last), last->end);
         bump->alone_bytes -= size_of(last);
         bump->plan = size_of(last) > bump->plan ? size_of(last) : bump->plan;
     }
@@ -455,7 +488,7 @@ static void rest(fai_bump *bump) {
 void fai_bump_reset(fai_bump *bump) {
     fai_bump_note_peak(bump);
     retire(bump, NULL);
-    bump->turn++;
+    bump->popped = 0;
     begin_move(bump);
     bump->level = NULL;
     bump->alone_bytes = 0;
@@ -480,7 +513,7 @@ void fai_bump_reset(fai_bump *bump) {
 void fai_bump_release(fai_bump *bump) {
     fai_bump_note_peak(bump);
     retire(bump, NULL);
-    bump->turn++;
+    bump->popped = 0;
     begin_move(bump);
     bump->level = NULL;
     bump->alone_bytes = 0;

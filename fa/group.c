@@ -142,7 +142,8 @@ size_t fa_group_visit(fa_allocator *allocator,
     }
     size_t count = 0;
     const fai_roster *roster = &allocator->groups;
-    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
         fa_group group = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
         fa_group_stats stats;
         if (group.serial == 0 || !fill(allocator, group, &stats))

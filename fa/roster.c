@@ -24,7 +24,8 @@ static fai_named *record_of(const fai_roster *roster, const fai_roster_block *bl
 /* What is left goes with the allocator; the records' memory went before. */
 static void destroy(fa_allocator *allocator, fai_owned *owned) {
     fai_roster *roster = (fai_roster *)owned;
-    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;)
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;)
         if (at->bump.head.serial != 0 && fai_named_is_whole(at))
             fai_bump_release(&at->bump);
     for (fai_roster_block *block = roster->blocks, *next; block; block = next) {
@@ -41,7 +42,8 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
     const fai_roster *roster = (const fai_roster *)owned;
     const void *wrong = NULL;
     size_t live = 0;
-    for (const fai_named *at = NULL; !wrong && (at = fai_roster_next(roster, at)) != NULL;) {
+    fai_roster_walk walk = {NULL, 0};
+    for (const fai_named *at; !wrong && (at = fai_roster_next(roster, &walk)) != NULL;) {
         live += at->bump.head.serial != 0;
         if (at->bump.head.serial != 0 && fai_named_is_whole(at))
             wrong = fai_bump_validate(&at->bump);
@@ -124,31 +126,39 @@ uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name)
 }
 
 bool fai_roster_close(fai_roster *roster, fai_named *named, uint64_t serial) {
-    uint64_t seen = serial;
-    while (!FAI_CAS_RELAXED(&named->bump.head.serial, &seen, 0))
-        if (seen != serial)
-            return false;
-    FAI_SUB_RELAXED(&roster->count, 1);
-    return true;
+    pthread_mutex_lock(&roster->lock);
+    bool is_open = fai_named_is_open(&named->bump.head, serial);
+    if (is_open) {
+        FAI_STORE_RELAXED(&named->bump.head.serial, 0);
+        FAI_SUB_RELAXED(&roster->count, 1);
+    }
+    pthread_mutex_unlock(&roster->lock);
+    return is_open;
 }
 
-fai_named *fai_roster_next(const fai_roster *roster, const fai_named *after) {
-    const fai_roster_block *block = FAI_LOAD_ACQUIRE(&roster->blocks);
-    if (after == NULL)
-        return block ? record_of(roster, block, 0) : NULL;
-    for (; block != NULL; block = block->next) {
-        const fai_named *last = record_of(roster, block, block->count - 1);
-        if (after < record_of(roster, block, 0) || after > last)
-            continue;
-        if (after != last)
-            return (fai_named *)(uintptr_t)((const char *)after + roster->record_bytes);
-        return block->next ? record_of(roster, block->next, 0) : NULL;
-    }
-    return NULL;
+void fai_roster_fork_child(fai_roster *roster) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;)
+        if (at->bump.user != &fai_slot && fai_named_is_whole(at))
+            FAI_STORE_RELAXED(&at->bump.user, NULL);
+}
+
+fai_named *fai_roster_next(const fai_roster *roster, fai_roster_walk *walk) {
+    const fai_roster_block *block = walk->block;
+    if (block == NULL)
+        block = FAI_LOAD_ACQUIRE(&roster->blocks);
+    else if (walk->index == block->count)
+        block = block->next;
+    if (block == NULL)
+        return NULL;
+    if (walk->block != block)
+        *walk = (fai_roster_walk){block, 0};
+    return record_of(roster, block, walk->index++);
 }
 
 fai_named *fai_roster_find(const fai_roster *roster, const char *name) {
-    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;)
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;)
         if (FAI_LOAD_RELAXED(&at->bump.head.serial) != 0 && strcmp(at->name, name) == 0)
             return at;
     return NULL;

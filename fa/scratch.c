@@ -61,7 +61,7 @@ FA_COLD static fa_status refuse(fa_scratch scratch, size_t size) {
         return fai_fail(FA_ERROR_INVALID, size);
     const fai_scratch_arena *arena = (const fai_scratch_arena *)(const void *)scratch.head;
     fa_allocator *allocator = arena->bump.allocator;
-    const fai_thread_slot *slot = arena->thread->slot;
+    const fai_thread_slot *slot = FAI_LOAD_RELAXED(&arena->thread->slot);
     fa_diag diag = slot == NULL ? FA_DIAG_FA610 : FA_DIAG_FA612;
     if (slot == &fai_slot) {
         const fai_bump_level *level = arena->bump.level;
@@ -76,7 +76,7 @@ FA_COLD static fa_status refuse(fa_scratch scratch, size_t size) {
 /* Whether the calling thread may use the scope now. */
 static inline bool is_usable(fa_scratch scratch) {
     const fai_scratch_arena *arena = (const fai_scratch_arena *)(const void *)scratch.head;
-    return FA_LIKELY(arena != NULL && arena->thread->slot == &fai_slot &&
+    return FA_LIKELY(arena != NULL && FAI_LOAD_RELAXED(&arena->thread->slot) == &fai_slot &&
                      arena->bump.head.serial == scratch.serial && scratch.serial != 0);
 }
 
@@ -87,8 +87,10 @@ fa_status(fa_scratch_end)(fa_scratch scratch) {
     fai_bump_level *level = bump->level, *older = level->older;
     FAI_STORE_RELAXED(&bump->head.serial, older ? older->serial : 0);
     if (FA_LIKELY(fai_bump_pop_inline(bump, level, bump->allocator->watched))) {
-        if (older == NULL && FA_UNLIKELY(--bump->rest_left == 0 || bump->kept != NULL))
-            fai_bump_reset(bump);
+        if (older == NULL && FA_UNLIKELY(bump->rest_left <= 1 || bump->kept != NULL))
+            fai_bump_reset(bump); /* which counts it */
+        else if (older == NULL)
+            bump->rest_left--;
     } else if (older != NULL) {
         fai_bump_pop(bump, level, false);
     } else {

@@ -72,7 +72,9 @@ FA_API fa_status fa_scratch_end(fa_scratch scratch);
  * (but for longjmp):
  *
  *     fa_scratch_scope(memory, own);
- *     fa_scratch_scope_beside(memory, own, &result, 1); */
+ *     fa_scratch_scope_beside(memory, own, &result, 1);
+ *
+ * Who ends it by hand sets name to that of all zero: own = (fa_scratch){NULL, 0}. */
 #define fa_scratch_scope(allocator, name) fa_scratch_scope_beside(allocator, name, NULL, 0)
 #define fa_scratch_scope_beside(allocator, name, conflicts, count)                                 \
     __attribute__((cleanup(fai_scratch_scope_end), unused)) fa_scratch name =                      \
@@ -95,9 +97,10 @@ FA_API FA_RETURNS_BLOCK void *fa_scratch_alloc_zeroed(fa_scratch scratch, size_t
                                                       size_t size);
 
 /* Changes the size of a block of the arena. The newest one grows and shrinks where it lies, O(1),
- * unless it is from before the scope; another one is copied when it grows, its alignment kept up to
- * a cache line. block NULL allocates. size_old: what was asked for. Returns NULL with the block
- * untouched: also FA_ERROR_FOREIGN when it does not lie in the arena. */
+ * unless it is from before the scope, or so large that it has a chunk of its own; another one is
+ * copied when it grows, its alignment kept up to a cache line. block NULL allocates. size_old: what
+ * was asked for. Returns NULL with the block untouched: also FA_ERROR_FOREIGN when it is no block
+ * of the arena, or shows to have another size. */
 FA_API void *fa_scratch_grow(fa_scratch scratch, void *block, size_t size_old, size_t size_new)
     __attribute__((warn_unused_result));
 

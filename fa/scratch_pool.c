@@ -121,7 +121,8 @@ size_t(fa_scratch_pool_reset_all)(fa_allocator *allocator) {
     }
     size_t count = 0;
     const fai_roster *roster = &allocator->scratch_pools;
-    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
         fa_scratch_pool pool = {&at->bump.head, FAI_LOAD_RELAXED(&at->bump.head.serial)};
         count += pool.serial != 0 && (fa_scratch_pool_reset)(pool) == FA_OK;
     }
@@ -179,7 +180,8 @@ size_t fa_scratch_pool_visit(fa_allocator *allocator,
     }
     size_t count = 0;
     const fai_roster *roster = &allocator->scratch_pools;
-    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
         fa_scratch_pool pool = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
         fa_scratch_pool_stats stats;
         if (pool.serial == 0 || !fill(pool, &stats))

@@ -124,9 +124,10 @@ FA_API FA_RETURNS_BLOCK void *fa_scratch_pool_alloc_zeroed(fa_scratch_pool pool,
                                                            size_t size);
 
 /* Changes the size of a block. The newest one grows and shrinks where it lies, O(1), unless a mark
- * was set since; another one is copied when it grows, its alignment kept up to a cache line; the
- * old place stays unused until the reset. block NULL allocates. size_old: what was asked for.
- * Returns NULL with the block untouched: also FA_ERROR_FOREIGN when it does not lie in the pool. */
+ * was set since or it has a chunk of its own, being so large; another one is copied when it grows,
+ * its alignment kept up to a cache line; the old place stays unused until the reset. block NULL
+ * allocates. size_old: what was asked for. Returns NULL with the block untouched: also
+ * FA_ERROR_FOREIGN when it is no block of the pool, or shows to have another size. */
 FA_API void *fa_scratch_pool_grow(fa_scratch_pool pool, void *block, size_t size_old,
                                   size_t size_new) __attribute__((warn_unused_result));
 

@@ -116,6 +116,8 @@ static void fork_child(void) {
         fai_spans_fork_child(&allocator->spans);
         fai_reserve_fork_child(allocator);
         fai_budget_fork_child(allocator);
+        fai_roster_fork_child(&allocator->scratch_pools);
+        fai_roster_fork_child(&allocator->groups);
         allocator->thread_count = 0; /* others may have been about to attach */
         for (fai_thread *thread = allocator->threads, *next; thread; thread = next) {
             next = thread->next;
@@ -276,7 +278,7 @@ static fai_thread *attach(fa_allocator *allocator, bool quiet) {
     pthread_mutex_lock(&k_lock);
     if (first)
         FAI_STORE_RELAXED(&fai_slot.frame_owner, allocator);
-    thread->slot = &fai_slot;
+    FAI_STORE_RELAXED(&thread->slot, &fai_slot);
     thread->on_thread = &t_states;
     thread->next_on_thread = t_states;
     FAI_STORE_RELAXED(&t_states, thread);
@@ -355,7 +357,7 @@ static void detach_locked(fai_thread *thread) {
     allocator->frame_alloc_count += thread->frame_alloc_count;
     allocator->frame_bytes += thread->frame_bytes;
     unlink_state(&allocator->threads, thread);
-    thread->slot = NULL;
+    FAI_STORE_RELAXED(&thread->slot, NULL);
     thread->next = allocator->idle;
     allocator->idle = thread;
     allocator->thread_count--;

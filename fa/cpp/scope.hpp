@@ -64,10 +64,13 @@ class frame_scope : scope {
 
     operator fa_frame *() const noexcept { return frame_; }
     fa_frame *get() const noexcept { return frame_; }
-    /* Ends it now. Returns as fa_frame_end_in; FA_OK when there is nothing to end. */
+    /* Ends it now. Returns as fa_frame_end_in; FA_OK when there is nothing to end. What could not
+     * be ended now, as by one of its clean-ups, is ended later. */
     fa_status end() noexcept {
-        fa_frame *frame = std::exchange(frame_, nullptr);
-        return frame != nullptr ? (fa_frame_end_in)(frame) : FA_OK;
+        fa_status status = frame_ != nullptr ? (fa_frame_end_in)(frame_) : FA_OK;
+        if (status == FA_OK || status == FA_ERROR_NO_FRAME)
+            frame_ = nullptr;
+        return status;
     }
 
   private:
@@ -133,21 +136,24 @@ class mark_scope : scope {
 class scratch_scope : scope {
   public:
     explicit scratch_scope(fa_allocator *allocator) noexcept
-        : scratch_(fa_scratch_begin(allocator, nullptr, 0)) {}
+        : scratch_((fa_scratch_begin)(allocator, nullptr, 0)) {}
     template <class... Scopes>
     scratch_scope(fa_allocator *allocator, fa_scratch conflict, const Scopes &...more) noexcept {
         const fa_scratch conflicts[] = {conflict, more...};
-        scratch_ = fa_scratch_begin(allocator, conflicts, 1 + sizeof...(more));
+        scratch_ = (fa_scratch_begin)(allocator, conflicts, 1 + sizeof...(more));
     }
     ~scratch_scope() { (void)end(); }
 
     operator fa_scratch() const noexcept { return scratch_; }
     fa_scratch get() const noexcept { return scratch_; }
     explicit operator bool() const noexcept { return scratch_.head != nullptr; }
-    /* Ends it now. Returns as fa_scratch_end; FA_OK when there is nothing to end. */
+    /* Ends it now. Returns as fa_scratch_end; FA_OK when there is nothing to end. What could not be
+     * ended now, because a newer scope is open on its arena, is ended later. */
     fa_status end() noexcept {
-        fa_scratch scratch = std::exchange(scratch_, fa_scratch{});
-        return scratch.head != nullptr ? fa_scratch_end(scratch) : FA_OK;
+        fa_status status = scratch_.head != nullptr ? (fa_scratch_end)(scratch_) : FA_OK;
+        if (status == FA_OK || fa_last_error().diag == FA_DIAG_FA610)
+            scratch_ = fa_scratch{};
+        return status;
     }
 
   private:

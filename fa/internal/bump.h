@@ -33,6 +33,7 @@ typedef struct fai_bump {
     fai_bump_level *level;   /* the newest; NULL: none */
     struct fai_note *note;
     uint64_t level_serial; /* of the last level made; never lowered */
+    uint64_t popped;       /* lowest serial of a level that was gone back to, since it was set */
     size_t alone_bytes;    /* in use by blocks that have a chunk of their own */
     size_t held;           /* bytes of all chunks; atomic */
     size_t plan;           /* size that a chunk should have; 0: nothing is known */
@@ -42,7 +43,6 @@ typedef struct fai_bump {
     size_t peak_before;    /* the same for all windows before; atomic */
     const void *user;      /* the thread that is inside of a call; atomic */
     uint32_t rest_left;    /* how often it may be empty until the window ends */
-    uint32_t turn;         /* changes whenever blocks die */
     uint32_t tag;          /* chunks are charged to; FA_TAG_NONE: what the thread is in then */
     bool is_small;         /* chunks come from the pools, the first ones are tiny */
     bool is_planned;       /* the first chunk is of floor bytes, even where that is little */
@@ -57,7 +57,8 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
  * where bytes_max is in the way. No lock may be held. */
 void *fai_bump_take(fai_bump *bump, uint64_t serial, size_t size, size_t align);
 
-/* As fa_frame_grow_in; FA_ERROR_FOREIGN for a block that does not lie in here. */
+/* As fa_frame_grow_in; FA_ERROR_FOREIGN for what is no block in here, or not of that size, as far
+ * as that shows: where nobody watches, size_old bytes that are in use in one chunk will do. */
 void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_old, size_t size_new);
 
 /* Marks the position. NULL as fai_bump_take; does not touch the head's serial. */
@@ -76,8 +77,6 @@ void fai_bump_release(fai_bump *bump);
 
 /* Gives back what is held while nothing is in use. */
 void fai_bump_trim(fai_bump *bump);
-
-bool fai_bump_owns(const fai_bump *bump, const void *pointer);
 
 /* What is wrong, or NULL. */
 const void *fai_bump_validate(const fai_bump *bump);
@@ -123,7 +122,7 @@ static inline bool fai_bump_pop_inline(fai_bump *bump, fai_bump_level *level, bo
     if (FA_UNLIKELY(level->chunk != bump->current || bump->alone != NULL || watched))
         return false;
     fai_bump_note_peak(bump);
-    bump->turn++;
+    bump->popped = level->serial < bump->popped ? level->serial : bump->popped;
     bump->level = level->older;
     FAI_STORE_RELAXED(&bump->head.cursor, (char *)level);
     return true;

@@ -41,14 +41,24 @@ void fai_roster_give(fai_roster *roster, fai_named *named);
  * too long. Under the lock. */
 uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name);
 
-/* Makes all handles with this serial old ones. True for one caller alone. */
+/* Makes all handles with this serial old ones. True for one caller alone. Takes the lock: whoever
+ * finds a record under it has its serial, never 0. */
 bool fai_roster_close(fai_roster *roster, fai_named *named, uint64_t serial);
 
 /* The live one with this name, or NULL. Under the lock. */
 fai_named *fai_roster_find(const fai_roster *roster, const char *name);
 
-/* The record after another one, NULL: the first; those that come meanwhile may be among them. */
-fai_named *fai_roster_next(const fai_roster *roster, const fai_named *after);
+/* How far somebody has come who looks at all records. All zero: at the first. */
+typedef struct fai_roster_walk {
+    const fai_roster_block *block;
+    size_t index;
+} fai_roster_walk;
+
+/* The next record, NULL at the end; those that come meanwhile may be left out. O(1). */
+fai_named *fai_roster_next(const fai_roster *roster, fai_roster_walk *walk);
+
+/* In the child of a fork: the threads that were inside of a record are gone. */
+void fai_roster_fork_child(fai_roster *roster);
 
 /* ---- what both do with a handle ---- */
 

@@ -1,0 +1,230 @@
+// Mistakes that scratch scopes and pools once made.
+#include "fa/testing_threads.hpp"
+
+#include "fa/fa.hpp"
+
+#include <atomic>
+#include <thread>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace fa_testing;
+
+namespace {
+
+struct Hook {
+    fa_allocator *allocator = nullptr;
+    fa_scratch_pool pool = {nullptr, 0};
+    int calls = 0;
+};
+
+class ScratchRegression : public testing::TestWithParam<uint32_t> {
+  protected:
+    void Create(void (*on_event)(void *, const fa_event *) = nullptr) {
+        fa_alloc_config config = Plain();
+        config.checks = GetParam();
+        config.on_event = on_event;
+        config.on_event_user = &hook_;
+        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
+        hook_.allocator = allocator_;
+    }
+    void TearDown() override {
+        ExpectValid(allocator_);
+        EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
+    }
+    Hook hook_;
+    fa_allocator *allocator_ = nullptr;
+};
+
+TEST_P(ScratchRegression, GrowingLooksAtTheSizeThatItIsTold) {
+    Create();
+    const fa_scratch scratch = fa_scratch_begin(allocator_, nullptr, 0);
+    auto *block = static_cast<char *>(fa_scratch_alloc(scratch, 16));
+    ASSERT_NE(fa_scratch_alloc(scratch, 16), nullptr);
+    Paint(block, 1, 16);
+    EXPECT_EQ(fa_scratch_grow(scratch, block, 1 << 20, 1 << 19), nullptr);
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
+    EXPECT_EQ(fa_scratch_grow(scratch, block, 64 << 20, 65 << 20), nullptr);
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
+    EXPECT_EQ(fa_scratch_grow(scratch, block, 0, 16), nullptr);
+    EXPECT_EQ(fa_scratch_grow(scratch, block, SIZE_MAX, 16), nullptr);
+    EXPECT_EQ(fa_scratch_grow(scratch, block + 1, 15, 32), nullptr);
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
+    /* Below the current chunk too, and in a chunk of its own. */
+    char *large = static_cast<char *>(fa_scratch_alloc(scratch, 8 << 20));
+    ASSERT_NE(large, nullptr);
+    EXPECT_EQ(fa_scratch_grow(scratch, large, 16 << 20, 15 << 20), nullptr);
+    while (fa_scratch_alloc(scratch, 4096) < large && hook_.calls++ < 200) {
+    }
+    EXPECT_EQ(fa_scratch_grow(scratch, block, 1 << 20, 1 << 19), nullptr);
+    auto *grown = static_cast<char *>(fa_scratch_grow(scratch, block, 16, 5000));
+    ASSERT_NE(grown, nullptr);
+    EXPECT_TRUE(IsPainted(grown, 1, 16));
+    EXPECT_EQ(fa_scratch_end(scratch), FA_OK);
+}
+
+TEST_P(ScratchRegression, AHookMayUseScratchMemoryWhileABlockGrows) {
+    Create([](void *user, const fa_event *) {
+        auto *hook = static_cast<Hook *>(user);
+        hook->calls++;
+        const fa_scratch scratch = fa_scratch_begin(hook->allocator, nullptr, 0);
+        EXPECT_NE(fa_scratch_alloc(scratch, 200), nullptr);
+        EXPECT_EQ(fa_scratch_end(scratch), FA_OK);
+    });
+    fa_budget budget = {};
+    budget.soft_bytes = 100000;
+    ASSERT_EQ(fa_budget_set(allocator_, FA_INTENT_NONE, &budget), FA_OK);
+    const fa_scratch scratch = fa_scratch_begin(allocator_, nullptr, 0);
+    void *block = fa_scratch_alloc(scratch, 1000);
+    Paint(block, 2, 1000);
+    ASSERT_NE(fa_scratch_alloc(scratch, 16), nullptr);
+    void *grown = fa_scratch_grow(scratch, block, 1000, 3000000);
+    ASSERT_NE(grown, nullptr);
+    EXPECT_NE(hook_.calls, 0);
+    EXPECT_TRUE(IsPainted(grown, 2, 1000));
+    EXPECT_EQ(fa_scratch_end(scratch), FA_OK);
+}
+
+/* keeps: goes back to a mark of its own; else to one from before the block. */
+void GrowWithRewindingHook(fa_allocator *allocator, Hook *hook, bool keeps) {
+    fa_budget budget = {};
+    budget.soft_bytes = 100000;
+    ASSERT_EQ(fa_budget_set(allocator, FA_INTENT_NONE, &budget), FA_OK);
+    const fa_scratch_pool pool = fa_scratch_pool_open(allocator, "pool", 0, 0);
+    void *block = fa_scratch_pool_alloc(pool, 1000);
+    Paint(block, 3, 1000);
+    ASSERT_NE(fa_scratch_pool_alloc(pool, 16), nullptr);
+    hook->pool = pool;
+    void *grown = fa_scratch_pool_grow(pool, block, 1000, 3000000);
+    hook->pool.head = nullptr;
+    EXPECT_NE(hook->calls, 0);
+    EXPECT_EQ(grown != nullptr, keeps);
+    if (grown != nullptr) {
+        EXPECT_TRUE(IsPainted(grown, 3, 1000));
+    } else {
+        EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA610);
+    }
+}
+
+TEST_P(ScratchRegression, AHookMayGoBackToAMarkOfItsOwn) {
+    Create([](void *user, const fa_event *) {
+        auto *hook = static_cast<Hook *>(user);
+        if (hook->pool.head == nullptr)
+            return;
+        hook->calls++;
+        const fa_scratch_pool_mark mark = fa_scratch_pool_mark_set(hook->pool);
+        EXPECT_NE(fa_scratch_pool_alloc(hook->pool, 100), nullptr);
+        EXPECT_EQ(fa_scratch_pool_rewind(hook->pool, mark), FA_OK);
+    });
+    GrowWithRewindingHook(allocator_, &hook_, true);
+}
+
+TEST_P(ScratchRegression, AHookThatFreesTheBlockIsFoundOut) {
+    Create([](void *user, const fa_event *) {
+        auto *hook = static_cast<Hook *>(user);
+        if (hook->pool.head == nullptr)
+            return;
+        hook->calls++;
+        EXPECT_EQ(fa_scratch_pool_reset(hook->pool), FA_OK);
+    });
+    GrowWithRewindingHook(allocator_, &hook_, false);
+}
+
+TEST_P(ScratchRegression, WhatIsFoundHasASerial) {
+    Create();
+    std::atomic<bool> over{false};
+    std::thread other([&] {
+        while (!over)
+            (void)fa_scratch_pool_remove(fa_scratch_pool_open(allocator_, "pool", 0, 0));
+        (void)fa_thread_detach(allocator_);
+    });
+    size_t bad = 0;
+    for (int i = 0; i < 20000; i++) {
+        const fa_scratch_pool pool = fa_scratch_pool_find(allocator_, "pool");
+        bad += (pool.head != nullptr) != (pool.serial != 0);
+    }
+    over = true;
+    other.join();
+    EXPECT_EQ(bad, 0u);
+}
+
+TEST_P(ScratchRegression, AScopeObjectThatCouldNotEndEndsLater) {
+    Create();
+    {
+        fa::scratch_scope outer(allocator_);
+        {
+            fa::scratch_scope inner(allocator_);
+            EXPECT_EQ(outer.end(), FA_ERROR_FOREIGN);
+            EXPECT_TRUE(static_cast<bool>(outer));
+        }
+    }
+    fa_scratch_stats stats;
+    ASSERT_EQ(fa_scratch_stats_get(allocator_, &stats), FA_OK);
+    EXPECT_EQ(stats.scope_count, 0u);
+    {
+        fa::frame_scope frame(allocator_);
+        const fa_mark mark = fa_frame_mark_in(frame);
+        ASSERT_EQ(fa_frame_defer_in(
+                      frame,
+                      [](void *scope) {
+                          EXPECT_EQ(static_cast<fa::frame_scope *>(scope)->end(),
+                                    FA_ERROR_FRAME_OPEN);
+                      },
+                      &frame),
+                  FA_OK);
+        EXPECT_EQ(fa_frame_rewind_in(frame, mark), FA_OK);
+    }
+    EXPECT_EQ(fa_frame_current(allocator_), nullptr);
+}
+
+INSTANTIATE_TEST_SUITE_P(Checks, ScratchRegression,
+                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_ALL)));
+
+/* A thread that is inside of a pool, waiting in a reclaimer, does not survive the fork. */
+struct Waiting {
+    std::atomic<bool> inside{false}, go{false};
+};
+
+TEST(ScratchForkRegression, TheChildMayUseAPoolThatAnotherThreadWasInsideOf) {
+    if (kTsan)
+        GTEST_SKIP() << "a child of a process with threads is not supported";
+    fa_alloc_config config = Plain();
+    config.bytes_max = 20 << 20;
+    fa_allocator *allocator;
+    ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+    const fa_scratch_pool pool = fa_scratch_pool_open(allocator, "pool", 0, 0);
+    ASSERT_NE(fa_scratch_pool_alloc(pool, 10), nullptr);
+    Waiting waiting;
+    ASSERT_EQ(fa_reclaimer_add(
+                  allocator, 0,
+                  [](void *user, fa_allocator *, size_t) -> size_t {
+                      auto *at = static_cast<Waiting *>(user);
+                      at->inside = true;
+                      while (!at->go)
+                          std::this_thread::yield();
+                      return 0;
+                  },
+                  &waiting),
+              FA_OK);
+    std::thread other([&] {
+        EXPECT_EQ(fa_scratch_pool_alloc(pool, 50 << 20), nullptr);
+        (void)fa_thread_detach(allocator);
+    });
+    while (!waiting.inside)
+        std::this_thread::yield();
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool fine =
+            fa_scratch_pool_reset(pool) == FA_OK && fa_scratch_pool_remove(pool) == FA_OK;
+        _exit(fine ? 0 : 1);
+    }
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    waiting.go = true;
+    other.join();
+    EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
+}
+
+} // namespace
