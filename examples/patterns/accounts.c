@@ -38,14 +38,15 @@ static size_t reclaim(void *user, fa_allocator *memory, size_t size) {
 }
 
 static void load_images(cache *c) {
-    (void)fa_tag_enter_name(c->memory, "images"); /* below the tag that we are in */
+    fa_tag_scope_name(c->memory, "images", tag); /* below the tag that we are in */
+    if (tag.status != FA_OK)
+        return;
     while (c->count < IMAGE_COUNT) {
         void *image = fa_heap_alloc(c->memory, IMAGE_BYTES);
         if (image == NULL)
             break;
         c->images[c->count++] = image;
     }
-    (void)fa_tag_leave(c->memory);
 }
 
 /* 16 KB of contacts, and 4 KB of keys to sort them by. */

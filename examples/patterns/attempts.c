@@ -43,7 +43,7 @@ static fa_status parse(void *user, fa_frame *frame) {
         found.next = p->walls;
         *kept = found;
         p->walls = kept;
-        while (*line != '\n')
+        while (line[1] != 0 && *line != '\n')
             line++;
     }
     return FA_OK;

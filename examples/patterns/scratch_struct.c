@@ -30,11 +30,13 @@ static scratch scratch_make(fa_frame *frame) {
 
 static bool scratch_add(scratch *s, vec3 position, vec3 velocity) {
     const vec3 gravity = {0, -10, 0};
-    if (velocity.x > 0 && index_vec_push(&s->moving, (uint32_t)s->positions.count) != FA_OK)
+    uint32_t index = (uint32_t)s->positions.count;
+    if (vec3_vec_push(&s->positions, position) != FA_OK ||
+        vec3_vec_push(&s->velocities, velocity) != FA_OK ||
+        vec3_vec_push(&s->forces, gravity) != FA_OK)
         return false;
-    return vec3_vec_push(&s->positions, position) == FA_OK &&
-           vec3_vec_push(&s->velocities, velocity) == FA_OK &&
-           vec3_vec_push(&s->forces, gravity) == FA_OK;
+    /* Last, so that what moves has all that it needs. */
+    return velocity.x <= 0 || index_vec_push(&s->moving, index) == FA_OK;
 }
 
 static void step(scratch *s) {
@@ -61,6 +63,8 @@ int main(void) {
             if (!scratch_add(&s, position, velocity))
                 break; /* out of memory: simulate those that are there */
         }
+        if (s.forces.count < 2)
+            return 1;
         step(&s);
         printf("%zu bodies, %zu move, body 1 is at %.1f %.1f\n", s.positions.count, s.moving.count,
                (double)s.positions.items[1].x, (double)s.positions.items[1].y);
