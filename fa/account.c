@@ -434,6 +434,13 @@ fai_charge fai_account_charge(fa_allocator *allocator, fai_payer payer, fa_inten
                               size_t bytes) {
     if (FA_LIKELY(charge_free(allocator, payer, intent, bytes)))
         return FAI_CHARGE_OK;
+    if (fai_is_quiet()) {
+        size_t calm = fai_account_calm(payer, intent);
+        bool silent = calm == 0 || bytes <= calm; /* 0: it was reported before */
+        return silent && fai_account_charge_quiet(allocator, payer, intent, bytes)
+                   ? FAI_CHARGE_OK
+                   : FAI_CHARGE_REFUSED;
+    }
     attempt request = {.allocator = allocator, .payer = payer, .intent = intent, .bytes = bytes};
     fai_charge charge = FAI_CHARGE_OK;
     while (!try_all(&request))

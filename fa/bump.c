@@ -47,7 +47,7 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
     bump->level = NULL;
     bump->popped = 0;
     bump->note = NULL;
-    bump->alone_bytes = 0;
+    bump->alone_bytes = bump->large = 0;
     bump->plan = bump->floor = fai_round_up(bytes_first, FA_ALIGN_MIN);
     FAI_STORE_RELAXED(&bump->bytes_max, bytes_max);
     bump->rest_left = rests_in_window(allocator);
@@ -108,32 +108,45 @@ static void give_all(fai_bump *bump, fai_bump_chunk *list) {
     }
 }
 
-/* Whether a larger chunk than the one that is needed would be refused for a budget. */
-static bool is_affordable(const fai_bump *bump, size_t bytes) {
-    fa_allocator *allocator = bump->allocator;
-    if (!FAI_LOAD_RELAXED(&allocator->budgets.any))
-        return true;
-    fai_payer payer = {fai_tag_account(allocator, tag_of(bump)), NULL};
-    return fai_account_room(payer, FA_INTENT_HEAP) >= bytes;
-}
-
 static size_t room_below_max(const fai_bump *bump) {
     if (bump->bytes_max == 0)
         return FA_SIZE_MAX * 2;
     return bump->bytes_max > bump->held ? bump->bytes_max - bump->held : 0;
 }
 
+/* Where bytes_max is in the way: gives back what is held without use; true when there was any. */
+static bool make_room(fai_bump *bump) {
+    size_t held = bump->held;
+    if (is_sealed(bump))
+        return false;
+    fai_bump_chunk *kept = bump->kept;
+    bump->kept = NULL;
+    give_all(bump, kept);
+    fai_bump_trim(bump);
+    return bump->held < held;
+}
+
+/* How large the next chunk is to be, if that can be had. */
+static size_t size_wanted(const fai_bump *bump, size_t need, size_t most) {
+    size_t first =
+        bump->is_small ? SMALL_CHUNK_BYTES : bump->allocator->config.frame_chunk_bytes_first;
+    first = bump->is_planned ? bump->floor + CHUNK_HEADER : first;
+    size_t twice = bump->current ? 2 * (size_of(bump->current) + CHUNK_HEADER) : first;
+    size_t wanted = (twice < most ? twice : most) - CHUNK_HEADER, plan = bump->plan;
+    if (need > most && bump->large > plan) /* what is small goes on without it */
+        plan = bump->large;
+    return wanted > plan ? wanted : plan;
+}
+
 /* Takes a chunk with room for need bytes, or more where that is likely to be used; *is_alone: it is
  * too large for anything else to follow. May call hooks, which may change everything. */
 static fai_bump_chunk *chunk_make(fai_bump *bump, size_t need, size_t size_asked, bool *is_alone) {
     const fa_alloc_config *config = &bump->allocator->config;
-    size_t first = bump->is_small ? SMALL_CHUNK_BYTES : config->frame_chunk_bytes_first;
-    first = bump->is_planned ? bump->floor + CHUNK_HEADER : first;
     size_t most = bump->is_small ? config->frame_chunk_bytes_first : config->frame_chunk_bytes_max;
-    size_t twice = bump->current ? 2 * (size_of(bump->current) + CHUNK_HEADER) : first;
-    size_t wanted = (twice < most ? twice : most) - CHUNK_HEADER, room = room_below_max(bump);
-    size_t least = fai_round_up(need, FA_ALIGN_MIN);
-    wanted = wanted > bump->plan ? wanted : bump->plan;
+    size_t least = fai_round_up(need, FA_ALIGN_MIN), room = room_below_max(bump);
+    if (room < least && make_room(bump))
+        room = room_below_max(bump);
+    size_t wanted = size_wanted(bump, need, most);
     *is_alone = least > wanted && least > most;
     wanted = wanted > least && !*is_alone ? wanted : least;
     wanted = wanted < room ? wanted : room & ~(FA_ALIGN_MIN - 1);
@@ -141,13 +154,16 @@ static fai_bump_chunk *chunk_make(fai_bump *bump, size_t need, size_t size_asked
         fai_fail(FA_ERROR_FULL, size_asked);
         return NULL;
     }
-    if (wanted > least && !is_affordable(bump, wanted + CHUNK_HEADER))
+    char *memory = NULL;
+    if (wanted > least) {
+        const fa_site *site = fai_slot.site; /* for what is needed */
+        bool quiet = fai_quiet(true);
+        memory = (char *)obtain(bump, wanted + CHUNK_HEADER);
+        (void)fai_quiet(quiet);
+        fai_slot.site = memory ? NULL : site;
+    }
+    if (memory == NULL) {
         wanted = least;
-    const fa_site *site = fai_slot.site;
-    char *memory = (char *)obtain(bump, wanted + CHUNK_HEADER);
-    if (memory == NULL && wanted > least) {
-        wanted = least;
-        fai_slot.site = site;
         memory = (char *)obtain(bump, wanted + CHUNK_HEADER);
     }
     if (memory == NULL)
@@ -404,7 +420,7 @@ void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays) {
         last = bump->alone;
         bury(bump, fai_bump_start(last), last->end);
         bump->alone_bytes -= size_of(last);
-        bump->plan = size_of(last) > bump->plan ? size_of(last) : bump->plan;
+        bump->large = size_of(last) > bump->large ? size_of(last) : bump->large;
     }
     while (bump->current != target) {
         fai_bump_chunk *chunk = bump->current;
@@ -482,6 +498,7 @@ static void rest(fai_bump *bump) {
         return;
     size_t plan = fai_round_up(2 * peak, FA_ALIGN_MIN);
     bump->plan = plan > bump->floor ? plan : bump->floor;
+    bump->large = 0;
     fai_bump_trim(bump);
 }
 

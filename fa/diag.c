@@ -24,8 +24,24 @@ void fa_last_error_clear(void) { t_last_error = (fa_error){FA_OK, FA_DIAG_NONE, 
 
 void fai_error_restore(fa_error error) { t_last_error = error; }
 
+static __thread bool t_quiet; /* see fai_quiet */
+
+bool fai_quiet(bool quiet) {
+    bool before = t_quiet;
+    t_quiet = quiet;
+    return before;
+}
+
+bool fai_is_quiet(void) { return t_quiet; }
+
+static bool is_no_memory(fa_status status) {
+    return status == FA_ERROR_NO_MEMORY || status == FA_ERROR_LIMIT || status == FA_ERROR_SEALED;
+}
+
 fa_status fai_fail(fa_status status, size_t size) {
     fai_slot.site = NULL; /* the call is over, what comes next stands elsewhere */
+    if (t_quiet && is_no_memory(status))
+        return status;
     t_last_error = (fa_error){status, FA_DIAG_NONE, size};
     return status;
 }
@@ -58,6 +74,8 @@ bool fai_hush(bool hushed) {
 fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status, size_t size,
                         size_t limit, const void *address, fa_site site) {
     const fa_diag_info *info = &k_diags[diag];
+    if (t_quiet && is_no_memory(status))
+        return status;
     if (status != FA_OK)
         t_last_error = (fa_error){status, diag, size};
     FAI_ADD_RELAXED(&allocator->diag_count[diag], 1);
@@ -80,9 +98,11 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
     if (told) {
         /* What the hook does itself must not change what the failed call answers. */
         fa_error error = t_last_error;
+        bool quiet = fai_quiet(false);
         t_in_hook = true;
         allocator->config.on_event(allocator->config.on_event_user, &event);
         t_in_hook = false;
+        t_quiet = quiet;
         t_last_error = error;
     }
     bool fatal = info->severity == FA_SEVERITY_FATAL;

@@ -48,7 +48,7 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
     fai_group *record = (fai_group *)(void *)((char *)owned - offsetof(fai_group, owned));
     uint64_t serial = FAI_LOAD_RELAXED(&record->named.bump.head.serial);
     if (fai_named_is_whole(&record->named) &&
-        fai_roster_close(&allocator->groups, &record->named, serial))
+        fai_roster_remove(&allocator->groups, &record->named, serial))
         bury(allocator, record);
 }
 
@@ -87,7 +87,7 @@ fa_status(fa_group_free)(fa_group group) {
         return fa_last_error().status;
     fa_allocator *allocator = bump->allocator;
     fai_group *record = record_of(group);
-    if (!fai_roster_close(&allocator->groups, &record->named, group.serial))
+    if (!fai_roster_remove(&allocator->groups, &record->named, group.serial))
         return fai_report(allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
     fai_owned_remove(allocator, &record->owned);
     bury(allocator, record);

@@ -196,7 +196,8 @@ size_t fa_own_arena_visit(fa_allocator *allocator,
     }
     size_t count = 0;
     const fai_roster *roster = &allocator->own_arenas;
-    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
         fa_own_arena arena = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
         fa_own_arena_stats stats;
         if (arena.serial == 0 || !fill(allocator, arena, &stats))

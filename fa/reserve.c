@@ -271,7 +271,7 @@ bool fai_relieve_slow(fa_allocator *allocator, fai_relief *relief, fa_status sta
     if (status == FA_OK && relief->reclaimed != 0)
         fai_report_at(allocator, FA_DIAG_FA705, FA_OK, relief->size, relief->reclaimed, NULL,
                       fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0});
-    if (status != FA_ERROR_LIMIT && status != FA_ERROR_NO_MEMORY)
+    if ((status != FA_ERROR_LIMIT && status != FA_ERROR_NO_MEMORY) || fai_is_quiet())
         return false;
     fai_pending_refused();
     switch (relief->step) {

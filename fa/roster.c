@@ -126,14 +126,19 @@ uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name)
 }
 
 bool fai_roster_close(fai_roster *roster, fai_named *named, uint64_t serial) {
+    uint64_t seen = serial;
+    while (!FAI_CAS_RELAXED(&named->bump.head.serial, &seen, 0))
+        if (seen != serial)
+            return false;
+    FAI_SUB_RELAXED(&roster->count, 1);
+    return true;
+}
+
+bool fai_roster_remove(fai_roster *roster, fai_named *named, uint64_t serial) {
     pthread_mutex_lock(&roster->lock);
-    bool is_open = fai_named_is_open(&named->bump.head, serial);
-    if (is_open) {
-        FAI_STORE_RELAXED(&named->bump.head.serial, 0);
-        FAI_SUB_RELAXED(&roster->count, 1);
-    }
+    bool removed = fai_roster_close(roster, named, serial);
     pthread_mutex_unlock(&roster->lock);
-    return is_open;
+    return removed;
 }
 
 void fai_roster_fork_child(fai_roster *roster) {

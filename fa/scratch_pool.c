@@ -88,7 +88,7 @@ fa_status(fa_scratch_pool_remove)(fa_scratch_pool pool) {
         return fa_last_error().status;
     fai_roster *roster = &bump->allocator->scratch_pools;
     fai_named *named = &record_of(pool)->named;
-    if (!fai_roster_close(roster, named, pool.serial)) /* another thread was faster */
+    if (!fai_roster_remove(roster, named, pool.serial)) /* another thread was faster */
         return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
     fai_bump_release(bump);
     fai_roster_give(roster, named);

@@ -308,7 +308,7 @@ static fai_shared_record *record_of_owned(fai_owned *owned) {
 static void destroy(fa_allocator *allocator, fai_owned *owned) {
     fai_shared_record *record = record_of_owned(owned);
     uint64_t serial = FAI_LOAD_RELAXED(&record->named.bump.head.serial);
-    if (fai_roster_close(&allocator->shared_arenas, &record->named, serial))
+    if (fai_roster_remove(&allocator->shared_arenas, &record->named, serial))
         release(allocator, record);
 }
 
@@ -423,7 +423,8 @@ size_t fa_shared_arena_visit(fa_allocator *allocator,
     }
     size_t count = 0;
     const fai_roster *roster = &allocator->shared_arenas;
-    for (fai_named *at = NULL; (at = fai_roster_next(roster, at)) != NULL;) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
         fa_shared_arena arena = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
         fa_shared_arena_stats stats;
         if (arena.serial == 0 || !fill(arena, &stats))

@@ -140,6 +140,12 @@ FA_COLD fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status
  * the same. Returns what it was before. */
 bool fai_hush(bool hushed);
 
+/* From now on the calling thread only tries: where memory can't be had at once, within all limits,
+ * the call fails, and nobody is told, asked or made to give something back. For what would be
+ * better than what is needed. Returns what it was before. */
+bool fai_quiet(bool quiet);
+bool fai_is_quiet(void);
+
 /* Reports why a span could not be had (FA301, FA701, FA702). */
 FA_COLD fa_status fai_report_span(fa_allocator *allocator, fa_status status, size_t size);
 

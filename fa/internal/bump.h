@@ -37,6 +37,7 @@ typedef struct fai_bump {
     size_t alone_bytes;    /* in use by blocks that have a chunk of their own */
     size_t held;           /* bytes of all chunks; atomic */
     size_t plan;           /* size that a chunk should have; 0: nothing is known */
+    size_t large;          /* of the largest chunk for one block that a level gave back */
     size_t floor;          /* trimming leaves a chunk of that size */
     size_t bytes_max;      /* most that may be held; 0: no limit; atomic */
     size_t peak;           /* most bytes in use at once since the trim window began; atomic */

@@ -41,9 +41,10 @@ void fai_roster_give(fai_roster *roster, fai_named *named);
  * too long. Under the lock. */
 uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name);
 
-/* Makes all handles with this serial old ones. True for one caller alone. Takes the lock: whoever
- * finds a record under it has its serial, never 0. */
+/* Makes all handles with this serial old ones. True for one caller alone. Under the lock, so that
+ * whoever finds a record under it has its serial, never 0; remove takes the lock. */
 bool fai_roster_close(fai_roster *roster, fai_named *named, uint64_t serial);
+bool fai_roster_remove(fai_roster *roster, fai_named *named, uint64_t serial);
 
 /* The live one with this name, or NULL. Under the lock. */
 fai_named *fai_roster_find(const fai_roster *roster, const char *name);
