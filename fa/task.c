@@ -52,7 +52,7 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
     fai_task_record *record =
         (fai_task_record *)(void *)((char *)owned - offsetof(fai_task_record, owned));
     uint64_t serial = FAI_LOAD_RELAXED(&record->named.bump.head.serial);
-    if (fai_roster_close(&allocator->tasks, &record->named, serial))
+    if (fai_roster_remove(&allocator->tasks, &record->named, serial))
         bury(allocator, record);
 }
 
@@ -261,7 +261,8 @@ size_t fa_task_visit(fa_allocator *allocator,
         return 0;
     }
     size_t count = 0;
-    for (fai_named *at = NULL; (at = fai_roster_next(&allocator->tasks, at)) != NULL;) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(&allocator->tasks, &walk)) != NULL;) {
         fa_task task = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
         fa_task_stats stats;
         if (task.serial == 0 || !fill(allocator, task, &stats))
