@@ -47,7 +47,8 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
     bump->level = NULL;
     bump->popped = 0;
     bump->note = NULL;
-    bump->alone_bytes = bump->large = 0;
+    bump->alone_bytes = 0;
+    bump->large_kib = 0;
     bump->plan = bump->floor = fai_round_up(bytes_first, FA_ALIGN_MIN);
     FAI_STORE_RELAXED(&bump->bytes_max, bytes_max);
     bump->rest_left = rests_in_window(allocator);
@@ -133,8 +134,9 @@ static size_t size_wanted(const fai_bump *bump, size_t need, size_t most) {
     first = bump->is_planned ? bump->floor + CHUNK_HEADER : first;
     size_t twice = bump->current ? 2 * (size_of(bump->current) + CHUNK_HEADER) : first;
     size_t wanted = (twice < most ? twice : most) - CHUNK_HEADER, plan = bump->plan;
-    if (need > most && bump->large > plan) /* what is small goes on without it */
-        plan = bump->large;
+    size_t large = (size_t)bump->large_kib << 10;
+    if (need > most && large > plan) /* what is small goes on without it */
+        plan = large;
     return wanted > plan ? wanted : plan;
 }
 
@@ -420,7 +422,9 @@ void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays) {
         last = bump->alone;
         bury(bump, fai_bump_start(last), last->end);
         bump->alone_bytes -= size_of(last);
-        bump->large = size_of(last) > bump->large ? size_of(last) : bump->large;
+        size_t kib = (size_of(last) + 1023) >> 10;
+        if (kib > bump->large_kib)
+            bump->large_kib = (uint32_t)(kib < UINT32_MAX ? kib : UINT32_MAX);
     }
     while (bump->current != target) {
         fai_bump_chunk *chunk = bump->current;
@@ -498,7 +502,7 @@ static void rest(fai_bump *bump) {
         return;
     size_t plan = fai_round_up(2 * peak, FA_ALIGN_MIN);
     bump->plan = plan > bump->floor ? plan : bump->floor;
-    bump->large = 0;
+    bump->large_kib = 0;
     fai_bump_trim(bump);
 }
 

@@ -37,7 +37,6 @@ typedef struct fai_bump {
     size_t alone_bytes;    /* in use by blocks that have a chunk of their own */
     size_t held;           /* bytes of all chunks; atomic */
     size_t plan;           /* size that a chunk should have; 0: nothing is known */
-    size_t large;          /* of the largest chunk for one block that a level gave back */
     size_t floor;          /* trimming leaves a chunk of that size */
     size_t bytes_max;      /* most that may be held; 0: no limit; atomic */
     size_t peak;           /* most bytes in use at once since the trim window began; atomic */
@@ -45,6 +44,7 @@ typedef struct fai_bump {
     const void *user;      /* the thread that is inside of a call; atomic */
     uint32_t rest_left;    /* how often it may be empty until the window ends */
     uint32_t tag;          /* chunks are charged to; FA_TAG_NONE: what the thread is in then */
+    uint32_t large_kib;    /* of the largest chunk for one block that a level gave back */
     bool is_small;         /* chunks come from the pools, the first ones are tiny */
     bool is_planned;       /* the first chunk is of floor bytes, even where that is little */
 } fai_bump;
