@@ -156,7 +156,7 @@ TEST_F(StreamThreads, WhatThisFrameUsedStays) {
             }
         });
     std::vector<std::pair<fa_stream, const void *>> used;
-    for (size_t frame = 0, hits = 0; frame < Rounds(200) || hits == 0; frame++) {
+    for (size_t frame = 0, hits = 0; frame < Rounds(200) || hits == 0 || evicted_ == 0; frame++) {
         fa_streams_advance(streams);
         used.clear();
         {
