@@ -130,7 +130,7 @@ typedef struct fai_thread_slot {
     fai_thread_head *head;
     fai_pool_view *view;
     const fa_site *site; /* where the call in progress was written, when it says so (site.h) */
-} fai_thread_slot;
+} __attribute__((aligned(64))) fai_thread_slot; /* see magazine_bytes in magazine.c */
 FA_API extern __thread fai_thread_slot fai_slot __attribute__((tls_model("initial-exec")));
 
 FA_EXTERN_C_END

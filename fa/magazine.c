@@ -27,9 +27,19 @@ void fai_pool_initialise(void) {
 
 /* ---- a thread's pools ---- */
 
+/* Each starts a cache line. So its state, which every allocation and free stores, never has the low
+ * 12 bits of an address in common with owner and view of the thread's slot, which the next one
+ * loads: processors take such a load to depend on the store, and a pair took half as long again. */
 static size_t magazine_bytes(size_t capacity) {
-    return sizeof(fai_magazine) + capacity * sizeof(void *);
+    return fai_round_up(sizeof(fai_magazine) + capacity * sizeof(void *), FA_CACHE_LINE);
 }
+
+/* From the start of a tag's pool to its magazines. */
+#define POOL_BYTES fai_round_up(sizeof(fai_pool), FA_CACHE_LINE)
+_Static_assert(sizeof(fai_thread) % FA_CACHE_LINE == 0, "its magazines come next");
+_Static_assert(offsetof(fai_thread_slot, owner) % FA_CACHE_LINE != 0 &&
+                   offsetof(fai_thread_slot, view) % FA_CACHE_LINE != 0,
+               "neither may stand where states of magazines do");
 
 size_t fai_pool_thread_bytes(const fai_pools *pools) {
     size_t bytes = 0;
@@ -94,7 +104,7 @@ static bool make_pool(fai_thread *thread, fai_tally *tally) {
     fa_allocator *allocator = thread->allocator;
     const fai_pools *pools = &allocator->pools;
     uint32_t capacity[FA_POOL_CLASS_COUNT_MAX];
-    size_t bytes = sizeof(fai_pool);
+    size_t bytes = POOL_BYTES;
     for (uint32_t i = 0; i < pools->class_count; i++) {
         size_t count = TAGGED_BYTES / pools->class_bytes[i];
         count = count < TAGGED_COUNT_MIN   ? TAGGED_COUNT_MIN
@@ -114,7 +124,7 @@ static bool make_pool(fai_thread *thread, fai_tally *tally) {
     fai_pool *pool = (fai_pool *)span.address;
     memset(pool, 0, sizeof *pool);
     pool->span = span;
-    format(pool, thread, tally->tag, capacity, (char *)(pool + 1));
+    format(pool, thread, tally->tag, capacity, (char *)pool + POOL_BYTES);
     tally->pool = pool;
     return true;
 }
