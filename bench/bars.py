@@ -4,7 +4,7 @@ Each is a median of ratios within one round (figures.py). Against "best stock" m
 stock allocator for which the ratio is largest."""
 
 from bench.contenders import LIMIT, STOCK, framealloc_row
-from bench.figures import hardest, median, one_figure, round_ratio
+from bench.figures import easiest, hardest, median, one_figure, round_ratio
 
 AT_MOST, AT_LEAST = "at most", "at least"
 ALLOCATION_BARS = {"contacts": 0.25, "particles": 0.5, "streaming": 0.9}
@@ -131,6 +131,13 @@ def _thread_bars(rounds, us):
                   "per second" if one and two else "")
         yield Bar(f"two threads / one, {text} allocations per second", round_ratio(two, one),
                   AT_LEAST, 1.9, detail)
+    rates = rounds["rate"].get("cross_free/64", {})
+    ratio = easiest(rates.get(us), rates, ["mimalloc", "tcmalloc"])
+    detail = (f"{median(rates[us].values()) / 1e6:.0f} / "
+              f"{median(rates[ratio.name].values()) / 1e6:.0f} million per second ({ratio.name})"
+              if ratio else "")
+    yield Bar("freed by another thread, 64 B, objects per second / better of mimalloc and tcmalloc",
+              ratio, AT_LEAST, 1.2, detail)
 
 
 def check_bars(rounds, points):

@@ -71,6 +71,12 @@ def hardest(ours, rows, names):
     return max(filter(None, found), key=lambda ratio: ratio.value, default=None)
 
 
+def easiest(ours, rows, names):
+    """The same for figures of which more is better: the smallest Ratio."""
+    found = [round_ratio(ours, rows[name], name) for name in names if name in rows]
+    return min(filter(None, found), key=lambda ratio: ratio.value, default=None)
+
+
 def one_figure(rows, figure):
     """{row: {figure: x}} as {row: x}, without rows that lack it."""
     return {name: row[figure] for name, row in rows.items() if figure in row}

@@ -160,7 +160,8 @@ def caveats(document, options):
         lines.append("A quick run: few frames, so that p99.9 is nearly the worst one; see --full.")
     if document["settings"]["extra"]:
         lines.append("Scenario sizes beside those that bars are for run in every third round, with "
-                     "a quarter of the frames.")
+                     "a quarter of the frames; so do, with all of it, frames of 10 to 1,000,000 "
+                     "allocations and crews of 1 to 64 threads.")
     lines += [
         "Allocation time replays the recorded calls alone, in one thread, and writes "
         + {"page": "one byte in each page of each block, so that page faults count.",

@@ -148,7 +148,7 @@ def _micro_groups(rows, settings, cpus):
                                 [f"--benchmark_filter=^({'|'.join(chosen)})$",
                                  f"--benchmark_min_time={settings['micro_seconds']}"],
                                 cpus if micros.is_threaded(batch[0]) else cpus[:1]))
-        yield Group(jobs)
+        yield Group(jobs, settings["extra_every"] if micros.is_growth(batch[0]) else 1)
 
 
 class Group:

@@ -15,8 +15,11 @@
 #include <benchmark/benchmark.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstring>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -83,6 +86,25 @@ void frame_loop(benchmark::State &state, Frame frame) {
     set_operations(state, count);
 }
 
+/* Frames of so many small blocks, all written: how the cost of one grows with them. */
+constexpr size_t kFrameOfMax = 1000000;
+template <class Frame> void frame_of_loop(benchmark::State &state, Frame frame, size_t count) {
+    constexpr size_t size = 16;
+    for (auto _ : state) {
+        void *block = nullptr;
+        frame.begin();
+        for (size_t i = 0; i < count; i++) {
+            block = frame.template alloc<size>();
+            if (block == nullptr)
+                return state.SkipWithError("out of memory");
+            memset(block, 1, size);
+            keep(block);
+        }
+        frame.end();
+    }
+    set_operations(state, count);
+}
+
 template <class Frame> void begin_end_loop(benchmark::State &state, Frame frame) {
     constexpr size_t count = 100;
     for (auto _ : state) {
@@ -93,6 +115,97 @@ template <class Frame> void begin_end_loop(benchmark::State &state, Frame frame)
         }
     }
     set_operations(state, count);
+}
+
+/* Threads that do a round of the same work together, each when it is told to. */
+class Crew {
+  public:
+    Crew(size_t threads, std::function<void()> work) : work_(std::move(work)) {
+        for (size_t i = 0; i < threads; i++)
+            threads_.emplace_back([this] { run(); });
+    }
+    ~Crew() {
+        begin_round(true);
+        for (std::thread &thread : threads_)
+            thread.join();
+    }
+    Crew(const Crew &) = delete;
+    Crew &operator=(const Crew &) = delete;
+    /* Returns when all threads have done their part. */
+    void round() {
+        begin_round(false);
+        std::unique_lock<std::mutex> lock(mutex_);
+        done_.wait(lock, [this] { return working_ == 0; });
+    }
+
+  private:
+    void begin_round(bool last) {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            round_++;
+            working_ = threads_.size();
+            last_ = last;
+        }
+        begin_.notify_all();
+    }
+    void run() {
+        for (uint64_t seen = 0;;) {
+            {
+                std::unique_lock<std::mutex> lock(mutex_);
+                begin_.wait(lock, [&] { return round_ != seen; });
+                seen = round_;
+                if (last_)
+                    return;
+            }
+            work_();
+            std::lock_guard<std::mutex> lock(mutex_);
+            if (--working_ == 0)
+                done_.notify_one();
+        }
+    }
+
+    std::function<void()> work_;
+    std::mutex mutex_;
+    std::condition_variable begin_, done_;
+    uint64_t round_ = 0;
+    size_t working_ = 0;
+    bool last_ = false;
+    std::vector<std::thread> threads_;
+};
+
+/* The same amount of work divided among threads; measured is how long all of it takes, by the wall
+ * clock, waking the threads included. */
+constexpr size_t kCrewMax = 64, kCrewRounds = 6400, kCrewCount = 1000;
+template <class Frame> void crew_frame_loop(benchmark::State &state, Frame frame, size_t threads) {
+    Crew crew(threads, [frame, threads] {
+        Frame own = frame;
+        for (size_t round = 0; round < kCrewRounds / threads; round++) {
+            own.begin();
+            for (size_t i = 0; i < kCrewCount; i++)
+                keep(own.template alloc<64>());
+            own.end();
+        }
+    });
+    crew.round(); /* threads get their memory in the first one */
+    for (auto _ : state)
+        crew.round();
+    set_operations(state, kCrewRounds / threads * threads * kCrewCount);
+}
+template <class Pool> void crew_pool_loop(benchmark::State &state, Pool pool, size_t threads) {
+    Crew crew(threads, [pool, threads] {
+        Pool own = pool;
+        std::vector<void *> blocks(kCrewCount);
+        for (size_t round = 0; round < kCrewRounds / threads; round++) {
+            for (size_t i = 0; i < kCrewCount; i++)
+                keep(blocks[i] = own.template alloc<64>());
+            for (void *block : blocks)
+                own.template free<64>(block);
+        }
+    });
+    crew.round();
+    for (auto _ : state)
+        crew.round();
+    set_operations(state, kCrewRounds / threads * threads * kCrewCount);
 }
 
 template <class Pool, size_t Size> void pair_loop(benchmark::State &state, Pool pool) {
@@ -270,6 +383,12 @@ template <class Frame> void register_frame(const std::string &name, Frame frame)
     add(65536, true, frame_loop<Frame, 65536, true>);
 }
 
+template <class Frame> void register_frame_of(Frame frame) {
+    for (size_t count = 10; count <= kFrameOfMax; count *= 10)
+        benchmark::RegisterBenchmark(("frame_of/" + std::to_string(count)).c_str(),
+                                     frame_of_loop<Frame>, frame, count);
+}
+
 template <class Pool> void register_pool(Pool pool) {
     benchmark::RegisterBenchmark("pair/16", pair_loop<Pool, 16>, pool);
     benchmark::RegisterBenchmark("pair/64", pair_loop<Pool, 64>, pool);
@@ -292,8 +411,17 @@ template <class Grow> void register_grow(Grow grower) {
     benchmark::RegisterBenchmark("grow/two", grow_two_loop<Grow>, grower);
 }
 
-/* Two threads at once, each with frames or blocks of its own, next to one thread. */
+/* Two threads at once, each with frames or blocks of its own, next to one thread; then up to more
+ * of them than most machines have processors. */
 template <class Frame, class Pool> void register_threads(Frame frame, Pool pool) {
+    for (size_t threads = 1; threads <= kCrewMax; threads *= 2) {
+        benchmark::RegisterBenchmark(("crew_frame/" + std::to_string(threads)).c_str(),
+                                     crew_frame_loop<Frame>, frame, threads)
+            ->UseRealTime();
+        benchmark::RegisterBenchmark(("crew_pool/" + std::to_string(threads)).c_str(),
+                                     crew_pool_loop<Pool>, pool, threads)
+            ->UseRealTime();
+    }
     for (int threads = 1; threads <= 2; threads++) {
         benchmark::RegisterBenchmark("threads_frame", frame_loop<Frame, 64, false>, frame)
             ->Threads(threads)

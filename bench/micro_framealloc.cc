@@ -83,6 +83,7 @@ void bench::register_micros(const std::string &backend) {
     fa_allocator *allocator = micro_allocator(backend);
     register_frame("frame", ByHandle{allocator, nullptr});
     register_frame("frame_allocator", ByAllocator{allocator});
+    register_frame_of(ByHandle{allocator, nullptr});
     benchmark::RegisterBenchmark("batch/1000", batch, allocator);
     benchmark::RegisterBenchmark("begin_end", begin_end_loop<ByHandle>,
                                  ByHandle{allocator, nullptr});

@@ -46,7 +46,7 @@ struct Magazine {
     template <size_t> void free(void *block) { ready->blocks[ready->count++] = block; }
 };
 
-constexpr size_t kRegionBytes = size_t{8} << 20;
+constexpr size_t kRegionBytes = size_t{16} << 20;
 alignas(4096) char memory[kRegionBytes];
 Region region{memory, memory + kRegionBytes, memory};
 Ready ready;
@@ -58,6 +58,7 @@ void bench::register_micros(const std::string &) {
     for (size_t i = 0; i < ready.count; i++)
         ready.blocks[i] = memory + i * 256;
     register_frame("frame", Bump{&region});
+    register_frame_of(Bump{&region});
     benchmark::RegisterBenchmark("begin_end", begin_end_loop<Bump>, Bump{&region});
     register_pool(Magazine{&ready});
     register_marks(Marker{{&region}, nullptr});

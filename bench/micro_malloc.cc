@@ -22,6 +22,15 @@ struct Frame {
     }
 };
 
+void *many_blocks[bench::kFrameOfMax];
+
+struct LongFrame : Frame {
+    void begin() {
+        blocks = many_blocks;
+        count = 0;
+    }
+};
+
 struct Pool {
     template <size_t Size> void *alloc() { return malloc(Size); }
     template <size_t> void free(void *block) { ::free(block); }
@@ -46,6 +55,7 @@ void batch(benchmark::State &state, Pool pool) {
 
 void bench::register_micros(const std::string &) {
     register_frame("frame", Frame{nullptr, 0});
+    register_frame_of(LongFrame{{nullptr, 0}});
     benchmark::RegisterBenchmark("batch/1000", batch, Pool{});
     register_pool(Pool{});
     register_heap(Pool{});

@@ -34,6 +34,7 @@ struct Grow {
 void bench::register_micros(const std::string &backend) {
     static Memory memory{scenarios::MemoryOptions{backend}};
     register_frame("frame", Frame{&memory});
+    register_frame_of(Frame{&memory});
     benchmark::RegisterBenchmark("begin_end", begin_end_loop<Frame>, Frame{&memory});
     register_grow(Grow{&memory});
     if constexpr (Memory::kScopes)

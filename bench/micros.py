@@ -7,6 +7,7 @@ GROUPS = (
         "frame_written": "frame alloc + write {} B",
         "frame_allocator": "  by allocator {} B",
         "frame_allocator_written": "  by allocator + write {} B",
+        "frame_of": "frame of {}, + write 16 B",
         "batch": "batch of {}",
         "begin_end": "begin + end",
         "grow": "growth, {} (a step)",
@@ -81,6 +82,8 @@ GROUPS = (
         "threads_frame": "frame alloc, {} thread(s)",
         "threads_pool": "pool, {} thread(s)",
         "threads_arena": "one arena, {} thread(s)",
+        "crew_frame": "frames divided among {} thread(s)",
+        "crew_pool": "pool work divided among {} thread(s)",
         "cross_free": "freed by another thread {} B",
         "transfer": "handed over to another thread {} B",
         "barrier": "barrier, {} threads",
@@ -95,7 +98,9 @@ QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "be
          "typed_each/array", "typed_each/pool", "typed_each/components", "pair/64",
          "many_1000/64", "many_10000/64")
 # Begins like this: it needs two processors, one for each thread.
-THREADED = ("threads_", "cross_free", "transfer", "barrier")
+THREADED = ("threads_", "crew_", "cross_free", "transfer", "barrier")
+# How cost grows, for plots: measured in some of the rounds only.
+_GROWTH = ("frame_of", "crew_frame", "crew_pool")
 _COLLECTIONS = ("vector", "map", "text", "ring")
 
 
@@ -141,18 +146,27 @@ def key(name):
 
 
 def is_quick(name):
-    return plain(name) in QUICK or _split(name)[0] in COLLECTION_BASES or is_threaded(name)
+    return (plain(name) in QUICK or _split(name)[0] in COLLECTION_BASES or is_threaded(name)
+            ) and not is_growth(name)
 
 
 def is_threaded(name):
     return name.startswith(THREADED)
 
 
+def is_growth(name):
+    return _split(name)[0] in _GROWTH
+
+
 def batches(names, count_max):
     """names in lists of at most count_max that one process runs; those with bars stand together, so
-    that what is compared is measured within a short time. Threaded ones have lists of their own."""
+    that what is compared is measured within a short time. Threaded ones have lists of their own,
+    and so have those of growth."""
     for some in (lambda name: is_quick(name) and not is_threaded(name),
-                 lambda name: not is_quick(name), is_threaded):
+                 lambda name: not (is_quick(name) or is_growth(name)),
+                 lambda name: is_threaded(name) and not is_growth(name),
+                 lambda name: is_growth(name) and not is_threaded(name),
+                 lambda name: is_growth(name) and is_threaded(name)):
         chosen = sorted(filter(some, names), key=key)
         for first in range(0, len(chosen), count_max):
             yield chosen[first:first + count_max]

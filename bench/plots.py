@@ -13,6 +13,8 @@ COLOURS = {"framealloc": "#0b6e4f", "stock": "#8d6e63", "region": "#5c7cfa", "li
 LINES = {"framealloc mmap": "#0b6e4f", "glibc": "#c62828", "mimalloc": "#ef6c00",
          "tcmalloc": "#6a1b9a", "jemalloc": "#1565c0"}
 SIZES = (1, 16, 64, 256, 4096, 65536)
+FRAME_COUNTS = tuple(10**power for power in range(1, 7))
+THREAD_COUNTS = tuple(2**power for power in range(7))
 
 
 def _pyplot():
@@ -215,6 +217,56 @@ def _sizes_plot(pyplot, document, path):
     return drawn
 
 
+def _lines(panel, document, values_of, ticks):
+    """A line for each row: values_of(tick, row) over logarithmic ticks; None is left out. Returns
+    whether there is one of two points."""
+    drawn = False
+    for name in document["order"]:
+        values = [(tick, values_of(tick, name)) for tick in ticks]
+        values = [pair for pair in values if pair[1] is not None]
+        if len(values) < 2:
+            continue
+        drawn = True
+        panel.plot(*zip(*values), label=name, marker=".", color=LINES.get(name, _colour(name)),
+                   linewidth=2.2 if name.startswith("framealloc") else 1,
+                   linestyle="-" if name in LINES else ":")
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    panel.minorticks_off()
+    _plain(panel.yaxis)
+    panel.grid(axis="y", alpha=0.3)
+    return drawn
+
+
+def _growth_plot(pyplot, document, path):
+    """What an allocation costs in frames of more and more, and what more and more threads do."""
+    micro, rate = document["summary"]["micro"], document["summary"]["rate"]
+    figure, panels = pyplot.subplots(1, 3, figsize=(13.2, 3.8), layout="constrained")
+    drawn = _lines(panels[0], document,
+                   lambda count, name: micro.get(f"frame_of/{count}", {}).get(name), FRAME_COUNTS)
+    panels[0].set_title("16 B allocated and written")
+    panels[0].set_xlabel("allocations in one frame")
+    panels[0].set_ylabel("ns per allocation and its share of the reset")
+    for panel, base, title in ((panels[1], "crew_frame", "frames of 1,000 x 64 B"),
+                               (panels[2], "crew_pool", "pool, 1,000 x 64 B")):
+        def of_threads(count, name, base=base):
+            value = rate.get(f"{base}/{count}", {}).get(name)
+            return value and value / 1e6
+        drawn = _lines(panel, document, of_threads, THREAD_COUNTS) or drawn
+        panel.axvline(document["machine"]["cpu_count"], color="black", linewidth=1, linestyle=":")
+        panel.set_title(title)
+        panel.set_xlabel("threads (dotted: processors)")
+        panel.set_ylabel("million allocations per second")
+    if drawn:
+        panels[0].legend(fontsize=7)
+        figure.suptitle("How cost grows")
+        _save(pyplot, figure, path)
+    else:
+        pyplot.close(figure)
+    return drawn
+
+
 def _memory_plot(pyplot, document, path):
     points = [p for p in document["points"] if document["summary"]["scenario"].get(p)]
     if not points:
@@ -250,6 +302,8 @@ def draw(document, folder):
          _tail_plot(pyplot, document, os.path.join(folder, "tail.svg")))
     keep("frame_sizes.svg", "Frame allocation by size",
          _sizes_plot(pyplot, document, os.path.join(folder, "frame_sizes.svg")))
+    keep("growth.svg", "How cost grows",
+         _growth_plot(pyplot, document, os.path.join(folder, "growth.svg")))
     keep("collections.svg", "Collections",
          _collections_plot(pyplot, document, os.path.join(folder, "collections.svg")))
     keep("memory.svg", "Peak resident memory",

@@ -191,6 +191,16 @@ class Bars(unittest.TestCase):
         self.assertEqual(found["two threads / one, pool allocations per second"].verdict, "met")
         self.assertEqual(found["two threads / one, frame allocations per second"].verdict, "missed")
 
+    def test_more_objects_per_second_is_better(self):
+        def run(row, time):
+            return micro_run(row, 0, {"cross_free/64/real_time": time})
+        runs = [run("framealloc mmap", 10), run("mimalloc", 20), run("tcmalloc", 11),
+                run("glibc", 1)]
+        bar = self.verdicts(runs)[
+            "freed by another thread, 64 B, objects per second / better of mimalloc and tcmalloc"]
+        self.assertEqual((bar.verdict, round(bar.value, 3)), ("missed", 1.1))
+        self.assertIn("(tcmalloc)", bar.detail)
+
     def test_nothing_measured_is_nothing_met(self):
         found = self.verdicts([])
         self.assertEqual({bar.verdict for bar in found.values()}, {"not measured"})
@@ -208,6 +218,15 @@ class Micros(unittest.TestCase):
                  "8 arrays of 1,000 floats, one call"),
                 ("new_thing/9", micros.OTHERS, "new thing 9")):
             self.assertEqual((micros.group(name), micros.label(name)), (group, label))
+
+    def test_what_grows_stands_apart(self):
+        for name, growth in (("frame_of/1000", True), ("crew_pool/4/real_time", True),
+                             ("threads_pool/real_time/threads:2", False), ("frame/64", False)):
+            self.assertEqual(micros.is_growth(name), growth, name)
+            self.assertFalse(growth and micros.is_quick(name), name)
+        names = {"frame_of/10", "frame/64", "frame/1", "crew_pool/8/real_time",
+                 "threads_pool/real_time/threads:1"}
+        self.assertEqual(sorted(len(batch) for batch in micros.batches(names, 9)), [1] * 5)
 
     def test_batches_hold_each_name_once(self):
         names = ["frame/64", "frame/1", "tag", "heap/65536", "map_find/64", "soa_alloc/one_call",
