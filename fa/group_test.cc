@@ -1,5 +1,5 @@
 // Groups: every promise and every error of group.h.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -29,23 +29,9 @@ fa_group_stats GroupStats(fa_group group) {
     return stats;
 }
 
-class Group : public testing::TestWithParam<uint32_t> {
+class Group : public Checked {
   protected:
-    void SetUp() override {
-        g_destroyed.clear();
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        events_.Watch(&config);
-        config.backends[0] = source_.backend;
-        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
-    }
-    void TearDown() override {
-        if (allocator_ != nullptr) {
-            ExpectValid(allocator_);
-            EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
-        }
-        EXPECT_EQ(source_.BytesLive(), 0u);
-    }
+    Group() { g_destroyed.clear(); }
     fa_group Create(const char *name = "group") { return fa_group_create(allocator_, name); }
     static Thing *Make(fa_group group, int number) {
         Thing *thing = fa_group_new_with(group, Thing, Note);
@@ -53,10 +39,6 @@ class Group : public testing::TestWithParam<uint32_t> {
         thing->number = number;
         return thing;
     }
-
-    Source source_;
-    Events events_;
-    fa_allocator *allocator_ = nullptr;
 };
 
 TEST_P(Group, LivesUntilItIsFreed) {

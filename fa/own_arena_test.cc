@@ -1,5 +1,5 @@
 // Owned arenas: every promise and every error of own_arena.h.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <atomic>
 #include <string>
@@ -15,32 +15,10 @@ fa_own_arena_stats ArenaStats(fa_own_arena arena) {
     return stats;
 }
 
-class OwnArena : public testing::TestWithParam<uint32_t> {
+class OwnArena : public Checked {
   protected:
-    void SetUp() override {
-        config_ = Plain();
-        config_.checks = GetParam();
-        events_.Watch(&config_);
-        config_.backends[0] = source_.backend;
-        ASSERT_EQ(fa_allocator_create(&config_, &allocator_), FA_OK);
-    }
-    void TearDown() override {
-        if (allocator_ != nullptr) {
-            ExpectValid(allocator_);
-            EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
-        }
-        EXPECT_EQ(source_.BytesLive(), 0u);
-    }
     fa_own_arena Create(size_t bytes_first = 0, size_t bytes_max = 0) {
         return fa_own_arena_create(allocator_, "arena", bytes_first, bytes_max);
-    }
-    // The call was refused, and reported so.
-    void Refused(fa_diag diag, bool failed) {
-        EXPECT_TRUE(failed);
-        EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
-        EXPECT_EQ(fa_last_error().diag, diag);
-        EXPECT_EQ(events_.Count(diag), ++refused_[diag]);
-        fa_last_error_clear();
     }
     // No call that uses an arena takes this handle.
     void ExpectUseless(fa_own_arena arena, fa_diag diag) {
@@ -54,12 +32,6 @@ class OwnArena : public testing::TestWithParam<uint32_t> {
         Refused(diag, fa_own_arena_reset(arena) == FA_ERROR_FOREIGN);
         Refused(diag, fa_own_arena_give(arena).head == nullptr);
     }
-
-    Source source_;
-    Events events_;
-    fa_alloc_config config_;
-    fa_allocator *allocator_ = nullptr;
-    size_t refused_[FA_DIAG_COUNT] = {};
 };
 
 TEST_P(OwnArena, BlocksLiveUntilTheReset) {

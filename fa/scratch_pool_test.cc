@@ -1,5 +1,5 @@
 // Named scratch pools: every promise and every error of scratch_pool.h.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <map>
 #include <set>
@@ -21,28 +21,11 @@ fa_scratch_pool_stats PoolStats(fa_scratch_pool pool) {
     return stats;
 }
 
-class ScratchPool : public testing::TestWithParam<uint32_t> {
+class ScratchPool : public Checked {
   protected:
-    void SetUp() override {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        events_.Watch(&config);
-        config.backends[0] = source_.backend;
-        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
-    }
-    void TearDown() override {
-        ExpectValid(allocator_);
-        EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
-        EXPECT_EQ(source_.BytesLive(), 0u);
-    }
     fa_scratch_pool Open(const char *name, size_t first = 0, size_t most = 0) {
         return fa_scratch_pool_open(allocator_, name, first, most);
     }
-    bool IsPlain() const { return GetParam() == 0 && !kAsan; }
-
-    Source source_;
-    Events events_;
-    fa_allocator *allocator_ = nullptr;
 };
 
 TEST_P(ScratchPool, IsFoundByItsName) {
@@ -261,7 +244,7 @@ TEST_P(ScratchPool, AResetPoolLearnsItsSize) {
     for (size_t i = 0; i < kCount; i++)
         ASSERT_NE(fa_scratch_pool_alloc(pool, kSize), nullptr);
     EXPECT_EQ(Stats(allocator_).heap_alloc_count, before);
-    if (IsPlain()) {
+    if (IsBare()) {
         EXPECT_LT(PoolStats(pool).bytes_held, kCount * kSize * 5 / 4);
     }
 }
@@ -288,7 +271,7 @@ TEST_P(ScratchPool, WhatIsNotNeededAnyMoreGoesBack) {
 }
 
 TEST_P(ScratchPool, TheHintIsOneChunkAndTheCapHolds) {
-    if (!IsPlain())
+    if (!IsBare())
         GTEST_SKIP() << "checks take memory too";
     fa_scratch_pool pool = Open("pool", 100000, 100000);
     const uint64_t before = Stats(allocator_).heap_alloc_count;

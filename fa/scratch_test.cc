@@ -1,5 +1,5 @@
 // Scratch scopes: every promise and every error of scratch.h.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <atomic>
 #include <string>
@@ -18,28 +18,12 @@ fa_scratch_stats ScratchStats(fa_allocator *allocator) {
     return stats;
 }
 
-class Scratch : public testing::TestWithParam<uint32_t> {
+class Scratch : public Checked {
   protected:
-    void SetUp() override {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        events_.Watch(&config);
-        config.backends[0] = source_.backend;
-        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
-    }
-    void TearDown() override {
-        ExpectValid(allocator_);
-        EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
-        EXPECT_EQ(source_.BytesLive(), 0u);
-    }
     fa_scratch Begin() { return fa_scratch_begin(allocator_, nullptr, 0); }
     fa_scratch Beside(std::vector<fa_scratch> conflicts) {
         return fa_scratch_begin(allocator_, conflicts.data(), conflicts.size());
     }
-
-    Source source_;
-    Events events_;
-    fa_allocator *allocator_ = nullptr;
 };
 
 TEST_P(Scratch, AScopeNeedsNoFrameAndGivesItsMemoryBack) {

@@ -1,5 +1,5 @@
 // Shared arenas: every promise and every error of shared_arena.h, one thread at a time.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <string>
 
@@ -13,23 +13,9 @@ fa_shared_arena_stats ArenaStats(fa_shared_arena arena) {
     return stats;
 }
 
-class SharedArena : public testing::TestWithParam<uint32_t> {
+class SharedArena : public Checked {
   protected:
-    void SetUp() override {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        config.frame_trim_after = 10;
-        events_.Watch(&config);
-        config.backends[0] = source_.backend;
-        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
-    }
-    void TearDown() override {
-        if (allocator_ != nullptr) {
-            ExpectValid(allocator_);
-            EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
-        }
-        EXPECT_EQ(source_.BytesLive(), 0u);
-    }
+    SharedArena() { config_.frame_trim_after = 10; }
     fa_shared_arena Create(size_t block_bytes = 0, size_t bytes_max = 0) {
         return fa_shared_arena_create(allocator_, "arena", block_bytes, bytes_max);
     }
@@ -38,20 +24,6 @@ class SharedArena : public testing::TestWithParam<uint32_t> {
         EXPECT_EQ(fa_shared_arena_begin(arena, &local), FA_OK);
         return local;
     }
-    void Refused(fa_diag diag, bool failed) {
-        EXPECT_TRUE(failed);
-        EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
-        EXPECT_EQ(fa_last_error().diag, diag);
-        EXPECT_EQ(events_.Count(diag), ++refused_[diag]);
-        fa_last_error_clear();
-    }
-    // Is there anything between blocks that numbers would show?
-    static bool IsBare() { return GetParam() == 0 && !kAsan; }
-
-    Source source_;
-    Events events_;
-    fa_allocator *allocator_ = nullptr;
-    size_t refused_[FA_DIAG_COUNT] = {};
 };
 
 TEST_P(SharedArena, BlocksLiveUntilTheReset) {

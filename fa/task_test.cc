@@ -1,5 +1,5 @@
 // Tasks: every promise and every error of task.h.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -16,35 +16,9 @@ fa_task_stats TaskStats(fa_task task) {
     return stats;
 }
 
-class Task : public testing::TestWithParam<uint32_t> {
+class Task : public Checked {
   protected:
-    void SetUp() override {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        events_.Watch(&config);
-        config.backends[0] = source_.backend;
-        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
-    }
-    void TearDown() override {
-        if (allocator_ != nullptr) {
-            ExpectValid(allocator_);
-            EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
-        }
-        EXPECT_EQ(source_.BytesLive(), 0u);
-    }
     fa_task Begin(const char *name = "task") { return fa_task_begin(allocator_, name); }
-    void Refused(fa_diag diag, bool failed) {
-        EXPECT_TRUE(failed);
-        EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
-        EXPECT_EQ(fa_last_error().diag, diag);
-        EXPECT_EQ(events_.Count(diag), ++refused_[diag]);
-        fa_last_error_clear();
-    }
-
-    Source source_;
-    Events events_;
-    fa_allocator *allocator_ = nullptr;
-    size_t refused_[FA_DIAG_COUNT] = {};
 };
 
 TEST_P(Task, WhatIsLeftGoesWithIt) {
