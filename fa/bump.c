@@ -446,6 +446,16 @@ void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays) {
     give_all(bump, dead);
 }
 
+bool fai_bump_rewind(fai_bump *bump, uint64_t serial) {
+    fai_bump_level *level = bump->level;
+    while (level != NULL && level->serial > serial)
+        level = level->older;
+    if (level == NULL || level->serial != serial)
+        return false;
+    fai_bump_pop(bump, level, true);
+    return true;
+}
+
 /* ---- nothing in use ---- */
 
 /* Takes all chunks but one off; together they are a list. The one is the largest, or where all are

@@ -269,11 +269,7 @@ fa_status(fa_own_arena_rewind)(fa_own_arena arena, fa_own_arena_mark mark) {
     fai_bump *bump = check(arena, 0);
     if (bump == NULL)
         return fa_last_error().status;
-    fai_bump_level *level = mark.head == arena.head ? bump->level : NULL;
-    while (level != NULL && level->serial > mark.serial)
-        level = level->older;
-    if (level == NULL || level->serial != mark.serial)
-        return fai_report(bump->allocator, FA_DIAG_FA008, FA_ERROR_FOREIGN, 0, 0, bump);
-    fai_bump_pop(bump, level, true);
-    return FA_OK;
+    if (mark.head == arena.head && fai_bump_rewind(bump, mark.serial))
+        return FA_OK;
+    return fai_report(bump->allocator, FA_DIAG_FA008, FA_ERROR_FOREIGN, 0, 0, bump);
 }

@@ -250,14 +250,9 @@ fa_status(fa_scratch_pool_rewind)(fa_scratch_pool pool, fa_scratch_pool_mark mar
     fai_bump *bump = enter(pool, 0, &entered);
     if (bump == NULL)
         return fa_last_error().status;
-    fai_bump_level *level = mark.head == pool.head ? bump->level : NULL;
-    while (level != NULL && level->serial > mark.serial)
-        level = level->older;
-    bool is_mark = level != NULL && level->serial == mark.serial;
-    if (is_mark)
-        fai_bump_pop(bump, level, true);
+    bool is_mark = mark.head == pool.head && fai_bump_rewind(bump, mark.serial);
     fai_bump_leave(bump, pool.serial, entered);
-    if (!is_mark)
-        return fai_report(bump->allocator, FA_DIAG_FA008, FA_ERROR_FOREIGN, 0, 0, bump);
-    return FA_OK;
+    if (is_mark)
+        return FA_OK;
+    return fai_report(bump->allocator, FA_DIAG_FA008, FA_ERROR_FOREIGN, 0, 0, bump);
 }

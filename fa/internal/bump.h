@@ -69,6 +69,9 @@ fai_bump_level *fai_bump_push(fai_bump *bump, uint64_t serial);
  * is to stay. */
 void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays);
 
+/* The same for the level with this serial, which stays; false where there is none. O(levels) */
+bool fai_bump_rewind(fai_bump *bump, uint64_t serial);
+
 /* Frees all blocks and levels. Keeps memory: one chunk, the size learned for the next time, where
  * it is not sealed; less where little was used so many times. O(1) when it was one chunk. */
 void fai_bump_reset(fai_bump *bump);
