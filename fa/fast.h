@@ -33,11 +33,11 @@ typedef struct fa_frame {
 
     /* Marks. A frame that sets one ends through its slow path, so that these are as for a frame
      * without marks whenever one begins: FAI_NO_MARK, NULL, NULL. */
-    struct fai_thread_slot *slot; /* of the owning thread: whoever sets or uses a mark compares */
-    uint64_t mark_count;          /* the newest mark's serial; never lowered */
-    uint64_t mark_newest;         /* serial of the newest live mark, when a rewind to it has nothing
-                                   * to do but to set the cursor */
-    char *mark_cursor;            /* where the newest live mark stands */
+    const void *self;     /* FAI_SELF of the owning thread: who uses a mark compares */
+    uint64_t mark_count;  /* the newest mark's serial; never lowered */
+    uint64_t mark_newest; /* serial of the newest live mark, when a rewind to it has nothing
+                           * to do but to set the cursor */
+    char *mark_cursor;    /* where the newest live mark stands */
     char *high; /* highest cursor that a rewind left in this chunk, or lower: see fai_arena_peak */
 
     /* Phases. A frame with phases ends through its slow path too, which makes next and limit NULL;
@@ -56,8 +56,9 @@ typedef struct fai_phase_entry {
     uint64_t nanoseconds; /* time of day; only with a clock */
 } fai_phase_entry;
 
-/* As mark_newest: the next rewind takes the slow path, and so does the next mark. */
-#define FAI_NO_MARK UINT64_MAX
+/* As mark_newest: the next rewind takes the slow path, and so does the next mark. No mark has this
+ * serial, and no memory that was cleared or filled. */
+#define FAI_NO_MARK ((uint64_t)-0x5EED)
 
 /* Objects of one class that a thread keeps ready; their addresses follow the structure.
  * state holds two numbers, so that one addition keeps both: in its low 16 bits how many objects are
@@ -132,6 +133,17 @@ typedef struct fai_thread_slot {
     const fa_site *site; /* where the call in progress was written, when it says so (site.h) */
 } __attribute__((aligned(64))) fai_thread_slot; /* see magazine_bytes in magazine.c */
 FA_API extern __thread fai_thread_slot fai_slot __attribute__((tls_model("initial-exec")));
+
+/* The calling thread, by a register where the compiler can. Where a program's can't and the
+ * library's could, marks and phases take their slow paths. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+#define FAI_SELF ((const void *)__builtin_thread_pointer())
+#endif
+#endif
+#ifndef FAI_SELF
+#define FAI_SELF ((const void *)&fai_slot)
+#endif
 
 FA_EXTERN_C_END
 

@@ -27,7 +27,7 @@ static void begin_epoch(fa_frame *frame) {
 
 void fai_mark_attach(fai_thread *thread) {
     begin_epoch(thread->frame);
-    thread->frame->slot = &fai_slot;
+    thread->frame->self = FAI_SELF;
     fai_mark_frame_end(thread);
 }
 
@@ -45,7 +45,7 @@ void fai_mark_frame_end(fai_thread *thread) {
 void fai_mark_detach(fai_thread *thread) {
     fai_marks *marks = &thread->marks;
     fai_mark_frame_end(thread);
-    thread->frame->slot = NULL;
+    thread->frame->self = NULL;
     if (marks->span.address == NULL || !fai_span_free(&thread->allocator->spans, &marks->span))
         return;
     marks->span.address = NULL;

@@ -114,7 +114,7 @@ FA_API inline bool fai_frame_rewind_fast(fa_frame *frame, fa_mark mark);
 FA_API inline fa_status fai_frame_rewind_once(fa_frame *frame, fa_mark mark);
 
 inline fa_mark fa_frame_mark_in(fa_frame *frame) {
-    if (FA_UNLIKELY(frame == NULL || frame->mark_newest == FAI_NO_MARK || frame->slot != &fai_slot))
+    if (FA_UNLIKELY(frame == NULL || frame->mark_newest == FAI_NO_MARK || frame->self != FAI_SELF))
         return fai_frame_mark_slow(frame);
     /* Moves one by one: joined in one of 16 bytes, as the compiler likes to, they would be slower
      * to read back in the next call. */
@@ -135,8 +135,7 @@ inline fa_mark fa_frame_mark(fa_allocator *allocator) {
 
 /* False when there is more to do than to set the cursor. */
 inline bool fai_frame_rewind_fast(fa_frame *frame, fa_mark mark) {
-    if (FA_UNLIKELY(frame == NULL || mark.serial != frame->mark_newest ||
-                    mark.serial == FAI_NO_MARK || frame->slot != &fai_slot))
+    if (FA_UNLIKELY(frame == NULL || mark.serial != frame->mark_newest || frame->self != FAI_SELF))
         return false;
     char *cursor = FAI_LOAD_RELAXED(&frame->cursor);
     if (frame->high < cursor)

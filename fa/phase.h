@@ -104,7 +104,7 @@ FA_API fa_status fai_phase_end_find(fa_allocator *allocator);
 
 inline fa_status fa_phase_begin_in(fa_frame *frame, const char *name) {
     if (FA_UNLIKELY(frame == NULL || name == NULL || frame->phase_next == frame->phase_limit ||
-                    frame->slot != &fai_slot || frame->high > frame->cursor))
+                    frame->self != FAI_SELF || frame->high > frame->cursor))
         return fai_phase_begin_slow(frame, name);
     fai_phase_entry *entry = frame->phase_next;
     FAI_PHASE_NOTE(frame, entry, name);
@@ -115,7 +115,7 @@ inline fa_status fa_phase_begin_in(fa_frame *frame, const char *name) {
 
 inline fa_status fa_phase_end_in(fa_frame *frame) {
     if (FA_UNLIKELY(frame == NULL || frame->phase_next == frame->phase_limit ||
-                    frame->phase_depth == 0 || frame->slot != &fai_slot ||
+                    frame->phase_depth == 0 || frame->self != FAI_SELF ||
                     frame->high > frame->cursor))
         return fai_phase_end_slow(frame);
     fai_phase_entry *entry = frame->phase_next;
