@@ -218,8 +218,7 @@ size_t fa_allocator_destroy(fa_allocator *allocator) {
     if (allocator == NULL)
         return 0;
     uint32_t alone = 1;
-    if (!__atomic_compare_exchange_n(&allocator->references, &alone, 0, false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED)) {
+    if (!FAI_CAS_STRONG_ACQUIRE(&allocator->references, &alone, 0)) {
         fai_fail(FA_ERROR_INVALID, 0);
         return SIZE_MAX;
     }

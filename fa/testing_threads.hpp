@@ -33,8 +33,15 @@ inline constexpr bool kTsan = false;
 inline constexpr bool kTsan = false;
 #endif
 
-// Rounds of a long test: fewer where a sanitizer makes each of them slow.
-constexpr size_t Rounds(size_t count) { return kAsan || kTsan ? count / 8 : count; }
+// Whether threads yield at atomic operations (fa/internal/atomic.h).
+#ifdef FA_YIELD
+inline constexpr bool kYield = true;
+#else
+inline constexpr bool kYield = false;
+#endif
+
+// Rounds of a long test: fewer where a sanitizer, or yielding, makes each of them slow.
+constexpr size_t Rounds(size_t count) { return kAsan || kTsan || kYield ? count / 8 : count; }
 
 // Where each thread needs a sequence of its own: seeded with what Random().Seed() says, plus a
 // number.
