@@ -24,7 +24,7 @@ typedef struct member {
     const void *thread;  /* its slot: an address that no other living thread has */
     uint64_t arrived_in; /* NOWHERE: it has not signalled since it joined */
     uint32_t spins;
-    uint32_t is_inside;                                 /* of a wait; atomic */
+    fai_barrier_inside is_inside;                       /* of a signal or a wait */
     uint64_t wait_count, timeout_count, total, longest; /* read by anybody */
 } member;
 #define NOWHERE UINT64_MAX
@@ -150,10 +150,11 @@ fa_status fa_barrier_leave(fa_barrier *barrier) {
     *link = self->next;
     barrier->member_count--;
     add_numbers(&barrier->retired, self);
+    fa_allocator *allocator = barrier->allocator;
     fai_barrier_drop(&barrier->word, self->arrived_in);
-    pthread_mutex_unlock(&barrier->lock);
+    pthread_mutex_unlock(&barrier->lock); /* others, whom that let go, may destroy it now */
     t_last.barrier = NULL;
-    (fa_heap_free)(barrier->allocator, self);
+    (fa_heap_free)(allocator, self);
     return FA_OK;
 }
 
@@ -178,12 +179,16 @@ static bool is_awaited(const fa_barrier *barrier, const member *one) {
     return generation != NOWHERE && !fai_barrier_is_over(&barrier->word, generation);
 }
 
-static fa_status signal_as(fa_barrier *barrier, member *self, bool *is_last) {
+/* On success the member is still inside: others may find the generation over, and destroy the
+ * barrier, before the caller has written down that it arrived. */
+static fa_status signal_as(fa_barrier *barrier, member *self) {
     if (self == NULL)
         return refuse(barrier, FA_DIAG_FA203, FA_ERROR_FOREIGN);
     if (is_awaited(barrier, self))
         return refuse(barrier, FA_DIAG_FA204, FA_ERROR_STATE);
-    FAI_STORE_RELAXED(&self->arrived_in, fai_barrier_arrive(&barrier->word, is_last));
+    bool is_last;
+    fai_barrier_enter(&self->is_inside);
+    FAI_STORE_RELAXED(&self->arrived_in, fai_barrier_arrive(&barrier->word, &is_last));
     return FA_OK;
 }
 
@@ -232,20 +237,24 @@ static fa_status wait_as(fa_barrier *barrier, member *self, uint64_t nanoseconds
         return refuse(barrier, FA_DIAG_FA203, FA_ERROR_FOREIGN);
     if (self->arrived_in == NOWHERE)
         return refuse(barrier, FA_DIAG_FA204, FA_ERROR_STATE);
-    FAI_STORE_RELAXED(&self->is_inside, 1);
+    fai_barrier_enter(&self->is_inside);
     /* Whoever reads this count sees that the thread is inside. */
     FAI_STORE_RELEASE(&self->wait_count, self->wait_count + 1);
     fa_status status = FA_OK;
     if (is_awaited(barrier, self))
         status = wait_inside(barrier, self, nanoseconds);
-    FAI_STORE_RELEASE(&self->is_inside, 0); /* from now on the barrier may be gone */
+    fai_barrier_exit(&self->is_inside);
     return status == FA_OK ? FA_OK : fai_fail(status, 0);
 }
 
 fa_status fa_barrier_signal(fa_barrier *barrier) {
-    bool is_last;
-    return barrier != NULL ? signal_as(barrier, find(barrier), &is_last)
-                           : fai_fail(FA_ERROR_INVALID, 0);
+    if (barrier == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    member *self = find(barrier);
+    fa_status status = signal_as(barrier, self);
+    if (status == FA_OK)
+        fai_barrier_exit(&self->is_inside);
+    return status;
 }
 
 fa_status fa_barrier_wait_for(fa_barrier *barrier, uint64_t nanoseconds) {
@@ -261,8 +270,7 @@ fa_status fa_barrier_signal_and_wait(fa_barrier *barrier) {
     if (barrier == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
     member *self = find(barrier);
-    bool is_last;
-    fa_status status = signal_as(barrier, self, &is_last);
+    fa_status status = signal_as(barrier, self);
     return status == FA_OK ? wait_as(barrier, self, FA_BARRIER_FOREVER) : status;
 }
 
@@ -273,7 +281,7 @@ static bool is_waited_at(fa_barrier *barrier) {
     bool any = false;
     pthread_mutex_lock(&barrier->lock);
     for (const member *one = barrier->members; one && !any; one = one->next)
-        any = FAI_LOAD_RELAXED(&one->is_inside) != 0 && is_awaited(barrier, one);
+        any = fai_barrier_is_inside(&one->is_inside) && is_awaited(barrier, one);
     pthread_mutex_unlock(&barrier->lock);
     return any;
 }
@@ -283,7 +291,7 @@ static void dispose(fa_barrier *barrier) {
     fa_allocator *allocator = barrier->allocator;
     for (member *one = barrier->members, *next; one; one = next) {
         next = one->next;
-        while (FAI_LOAD_ACQUIRE(&one->is_inside) != 0)
+        while (fai_barrier_is_inside(&one->is_inside))
             sched_yield();
         (fa_heap_free)(allocator, one);
     }

@@ -55,6 +55,46 @@ class Barrier : public testing::Test {
 
 using BarrierDeathTest = Barrier;
 
+// Whoever comes out first destroys the barrier: the last one to arrive, or to leave, may not have
+// written yet that it did.
+TEST_F(Barrier, WhoeverComesOutFirstMayDestroyIt) {
+    fa_alloc_config config = Config();
+    ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+    for (bool leaves : {false, true}) {
+        std::atomic<fa_barrier *> current{nullptr};
+        const size_t rounds = Rounds(8000);
+        std::atomic<size_t> joined{0}, out{0};
+        auto go = [&](bool is_first) {
+            for (size_t round = 1; round <= rounds; round++) {
+                if (is_first) {
+                    ASSERT_EQ(fa_barrier_create(allocator, 2, &barrier), FA_OK);
+                    current = barrier;
+                }
+                fa_barrier *here;
+                while ((here = current) == nullptr)
+                    std::this_thread::yield();
+                ASSERT_EQ(fa_barrier_join(here), FA_OK);
+                for (joined++; joined < 2 * round;)
+                    std::this_thread::yield();
+                bool destroys = !leaves || !is_first;
+                EXPECT_EQ(leaves && is_first ? fa_barrier_leave(here)
+                                             : fa_barrier_signal_and_wait(here),
+                          FA_OK);
+                fa_barrier *mine = here;
+                if (destroys && current.compare_exchange_strong(mine, nullptr)) {
+                    EXPECT_EQ(fa_barrier_destroy(here), FA_OK);
+                }
+                for (out++; out < 2 * round;)
+                    std::this_thread::yield();
+            }
+        };
+        std::thread second(go, false);
+        go(true);
+        second.join();
+    }
+    barrier = nullptr;
+}
+
 TEST_F(Barrier, EachRoundSeesAllOfTheOneBefore) {
     constexpr size_t kThreads = 4;
     const size_t rounds = Rounds(4000);

@@ -93,6 +93,16 @@ static inline void fai_barrier_drop(fai_barrier_word *word, uint64_t arrived_in)
     fai_barrier_wake(word, seen, next);
 }
 
+/* Whether a member is inside of a call. Written by it alone: before it arrives, so that whoever
+ * finds the generation over finds it inside, and when it needs the barrier no more. */
+typedef FAI_ATOMIC(uint32_t) fai_barrier_inside;
+static inline void fai_barrier_enter(fai_barrier_inside *inside) { FAI_STORE_RELAXED(inside, 1); }
+/* Release: from now on the barrier may be gone. */
+static inline void fai_barrier_exit(fai_barrier_inside *inside) { FAI_STORE_RELEASE(inside, 0); }
+static inline bool fai_barrier_is_inside(const fai_barrier_inside *inside) {
+    return FAI_LOAD_ACQUIRE(inside) != 0;
+}
+
 /* Whether a generation in which the caller arrived is over. */
 static inline bool fai_barrier_is_over(const fai_barrier_word *word, uint64_t generation) {
     return fai_barrier_generation(FAI_LOAD_ACQUIRE(word)) != generation;

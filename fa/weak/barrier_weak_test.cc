@@ -126,8 +126,47 @@ struct Close : rl::test_suite<Close, 2> {
     }
 };
 
+// One comes out of a generation and destroys the barrier, while the other is still on its way: it
+// waits until that needs its part of the barrier no more.
+struct Gone : rl::test_suite<Gone, 2> {
+    static constexpr const char *kName = "is destroyed by the first that comes out";
+    static constexpr bool kIsFull = true;
+
+    weak::Kernel kernel;
+    fai_barrier_word word;
+    fai_barrier_inside inside;
+    rl::var<int> memory; // of the other member
+
+    Gone() {
+        FAI_STORE_RELAXED(&word, 2 * FAI_BARRIER_ONE_MEMBER);
+        FAI_STORE_RELAXED(&inside, 0u);
+        FAI_WRITE(memory, 0);
+    }
+
+    void thread(unsigned index) {
+        bool is_last;
+        if (index == 0) { // as signal_as and wait_as do
+            fai_barrier_enter(&inside);
+            uint64_t generation = fai_barrier_arrive(&word, &is_last);
+            FAI_WRITE(memory, 1);
+            if (!is_last)
+                RL_ASSERT(fai_barrier_sleep(&word, generation, false));
+            FAI_WRITE(memory, 2);
+            fai_barrier_exit(&inside);
+            return;
+        }
+        uint64_t generation = fai_barrier_arrive(&word, &is_last);
+        if (!is_last)
+            RL_ASSERT(fai_barrier_sleep(&word, generation, false));
+        for (int i = 0; fai_barrier_is_inside(&inside); i++)
+            if (i == 1) // enough to see what may go wrong
+                return;
+        FAI_WRITE(memory, 3);
+    }
+};
+
 TEST(BarrierWeak, HoldsInFull) {
-    weak::HoldsInFull<Close, Join, Rounds<2, 1, false>, Leave<2, false>, Leave<2, true>,
+    weak::HoldsInFull<Close, Join, Gone, Rounds<2, 1, false>, Leave<2, false>, Leave<2, true>,
                       Rounds<2, 1, true>>();
 }
 
@@ -137,8 +176,8 @@ TEST(BarrierWeak, HoldsAtRandom) {
 }
 
 TEST(BarrierWeak, EachOrderMatters) {
-    weak::EachOrderMatters<Rounds<2, 1, false>, Leave<2, false>, Leave<2, true>, Join, Close>({},
-                                                                                              0);
+    weak::EachOrderMatters<Rounds<2, 1, false>, Leave<2, false>, Leave<2, true>, Join, Close, Gone>(
+        {}, 0);
 }
 
 } // namespace
