@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define LEAKS_NAMED_MAX 16
+#define CAPTURED_COUNT_MAX 16 /* objects that a thread keeps ready */
 
 /* ---- create ---- */
 
@@ -32,8 +33,15 @@ static void fill_pools(fa_allocator *allocator) {
         pools->magazine_capacity[i] = (uint32_t)(count < 8 ? 8 : count);
         while (bin <= bytes >> FAI_BIN_SHIFT)
             pools->class_of_bin[bin++] = (uint8_t)i;
-        pools->class_count = i + 1;
+        pools->class_plain = i + 1;
         pools->bytes_max = bytes;
+    }
+    pools->class_count = 2 * pools->class_plain;
+    for (uint32_t i = 0; i < pools->class_plain; i++) {
+        uint32_t count = pools->magazine_capacity[i];
+        pools->class_bytes[pools->class_plain + i] = pools->class_bytes[i];
+        pools->magazine_capacity[pools->class_plain + i] =
+            count < CAPTURED_COUNT_MAX ? count : CAPTURED_COUNT_MAX;
     }
     for (size_t i = 0; i < FAI_BIN_COUNT; i++)
         pools->bin_closed[i] =
@@ -350,8 +358,9 @@ size_t fa_usable_size(fa_allocator *allocator, const void *block) {
     if (allocator == NULL || block == NULL)
         return 0;
     fai_slab *slab = fai_slab_lookup(allocator, block);
-    size_t size =
-        slab ? fai_pool_usable(allocator, slab, block) : fai_heap_usable(allocator, block);
+    size_t size = fai_capture_usable(allocator, slab, block);
+    if (size == 0 && (slab == NULL || !fai_slab_is_captured(allocator, slab)))
+        size = slab ? fai_pool_usable(allocator, slab, block) : fai_heap_usable(allocator, block);
     if (size == 0)
         fai_report(allocator, FA_DIAG_FA601, FA_ERROR_FOREIGN, 0, 0, block);
     return size;

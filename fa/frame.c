@@ -390,6 +390,12 @@ bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
     return is_used(thread, pointer, 1);
 }
 
+bool fai_frame_has(fa_allocator *allocator, const void *pointer) {
+    fai_thread *thread = fai_thread_find(allocator);
+    return (thread != NULL && fai_meter_find(thread, pointer) != NULL) ||
+           fai_arena_has(allocator, pointer);
+}
+
 bool fai_frame_holds(const fai_thread *thread, const void *block, size_t size) {
     const fai_promoted *promoted;
     return is_used(thread, block, size) ||

@@ -15,6 +15,8 @@ struct fai_heap_entry {
     size_t size;    /* as asked for */
     uint32_t align; /* as asked for; that of a span from the cache may be another */
     uint16_t bin;   /* where the pool counts it; 0: nowhere */
+    uint8_t
+        captured_shift; /* a captured block begins 1 << that behind the start; 0: there is none */
     fa_tag tag;
     uint64_t sequence;
     fa_site site;
@@ -211,6 +213,26 @@ void *fai_heap_take_small(fa_allocator *allocator, size_t size, size_t align, ui
     return block;
 }
 
+void fai_heap_capture(fa_allocator *allocator, void *block, size_t offset) {
+    FAI_ADD_RELAXED(&allocator->captured_in_heap, 1);
+    pthread_mutex_lock(&allocator->heap.lock);
+    find(&allocator->heap, block)->captured_shift = (uint8_t)__builtin_ctzll(offset);
+    pthread_mutex_unlock(&allocator->heap.lock);
+}
+
+void *fai_heap_captured(fa_allocator *allocator, const void *address, size_t offset_first) {
+    fai_heap *heap = &allocator->heap;
+    void *block = NULL;
+    pthread_mutex_lock(&heap->lock);
+    for (size_t offset = offset_first; block == NULL && offset <= FA_ALIGN_MAX; offset *= 2) {
+        const fai_heap_entry *entry = find(heap, (const void *)((uintptr_t)address - offset));
+        if (entry != NULL && (size_t)1 << entry->captured_shift == offset)
+            block = entry->span.address;
+    }
+    pthread_mutex_unlock(&heap->lock);
+    return block;
+}
+
 static void report_bad_free(fa_allocator *allocator, const void *block) {
     fai_report(allocator, FA_DIAG_FA601, FA_ERROR_FOREIGN, 0, 0, block);
 }
@@ -246,6 +268,8 @@ static bool give(fa_allocator *allocator, void *block, size_t size, fai_heap_ent
     }
     if (copy->bin != 0)
         FAI_SUB_RELAXED(&allocator->pools.bin_heap_count[copy->bin], 1);
+    if (copy->captured_shift != 0)
+        FAI_SUB_RELAXED(&allocator->captured_in_heap, 1);
     if (!guard_is_whole(allocator, copy))
         fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy->size, 0, block, copy->site);
     if (size != SIZE_MAX && size != copy->size && (allocator->checks & FA_CHECK_FREE))

@@ -13,6 +13,7 @@
 
 fai_magazine fai_magazine_none;
 fai_pool_view fai_pool_closed;
+fai_pool_view fai_pool_captured;
 
 /* A tag's magazines are small, for a thread may use many. */
 #define TAGGED_BYTES ((size_t)16 << 10)
@@ -22,7 +23,8 @@ fai_pool_view fai_pool_closed;
 
 void fai_pool_initialise(void) {
     for (size_t bin = 0; bin < FAI_BIN_COUNT; bin++)
-        fai_pool_closed.magazine_of_bin[bin] = &fai_magazine_none;
+        fai_pool_closed.magazine_of_bin[bin] = fai_pool_captured.magazine_of_bin[bin] =
+            &fai_magazine_none;
 }
 
 /* ---- a thread's pools ---- */
@@ -87,6 +89,7 @@ void fai_pool_attach(fai_thread *thread) {
         format(&thread->pool, thread, 0, thread->allocator->pools.magazine_capacity,
                (char *)(thread + 1));
     reset(&thread->pool);
+    thread->captures.count = 0;
     fai_deferred_open(thread);
 }
 
@@ -103,7 +106,7 @@ void fai_pool_open(fai_thread *thread) { open_bins(&thread->pool); }
 static bool make_pool(fai_thread *thread, fai_tally *tally) {
     fa_allocator *allocator = thread->allocator;
     const fai_pools *pools = &allocator->pools;
-    uint32_t capacity[FA_POOL_CLASS_COUNT_MAX];
+    uint32_t capacity[FAI_POOL_CLASSES];
     size_t bytes = POOL_BYTES;
     for (uint32_t i = 0; i < pools->class_count; i++) {
         size_t count = TAGGED_BYTES / pools->class_bytes[i];
@@ -134,7 +137,7 @@ fai_pool *fai_pool_make(fai_thread *thread) {
     if (tally->pool == NULL && !make_pool(thread, tally))
         return NULL;
     fai_pool *pool = tally->pool;
-    if (tally->view == &pool->view)
+    if (tally->view == &pool->view || tally->view == &fai_pool_captured)
         return pool;
     fa_allocator *allocator = thread->allocator;
     reset(pool);
@@ -142,11 +145,19 @@ fai_pool *fai_pool_make(fai_thread *thread) {
     open_bins(pool);
     pool->next = thread->pool.next;
     thread->pool.next = pool;
-    tally->view = &pool->view;
+    tally->view = thread->captures.count != 0 ? &fai_pool_captured : &pool->view;
     fai_unlock(allocator);
     if (fai_tally_now(&thread->tallies) == tally && FAI_LOAD_RELAXED(&fai_slot.owner) == allocator)
         fai_slot.view = tally->view;
     return pool;
+}
+
+/* Pools of tags stay as they are: only what leads to them from the thread's tags changes. */
+void fai_pool_capture(fai_thread *thread, bool captured) {
+    for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
+        fai_tally_of(thread, pool->tag)->view = captured ? &fai_pool_captured : &pool->view;
+    if (FAI_LOAD_RELAXED(&fai_slot.owner) == thread->allocator)
+        fai_slot.view = fai_thread_view(thread);
 }
 
 void fai_pool_free_all(fai_thread *thread) {

@@ -4,6 +4,7 @@
 #include "fa/heap.h"
 #include "fa/internal/deferred.h"
 #include "fa/internal/heap.h"
+#include "fa/internal/task.h"
 #include "fa/internal/watch.h"
 
 #include <string.h>
@@ -16,9 +17,9 @@ static uint32_t class_for(const fai_pools *pools, size_t size, size_t align) {
         return FAI_NO_CLASS;
     uint32_t class_index = pools->class_of_bin[(size + 15) >> FAI_BIN_SHIFT];
     /* Objects lie at multiples of their size from a slab boundary. */
-    while (class_index < pools->class_count && pools->class_bytes[class_index] % align != 0)
+    while (class_index < pools->class_plain && pools->class_bytes[class_index] % align != 0)
         class_index++;
-    return class_index < pools->class_count ? class_index : FAI_NO_CLASS;
+    return class_index < pools->class_plain ? class_index : FAI_NO_CLASS;
 }
 
 /* Opens or closes the fast path of a size for all threads. Under the lock. */
@@ -33,10 +34,11 @@ static void set_bin(fa_allocator *allocator, size_t bin, bool closed) {
 }
 
 /* A small block from the heap, for its alignment or a budget. Its sized free must not look for a
- * slab: where the book-keeping would be, there need not be memory. So sizes like this one leave the
- * fast path while there are such blocks. */
-static void *take_small_from_heap(fa_allocator *allocator, size_t size, size_t align) {
-    size_t bin = (size + 15) >> FAI_BIN_SHIFT;
+ * slab: where the book-keeping would be, there need not be memory. So sizes like the one that it
+ * may be freed with leave the fast path while there are such blocks. */
+static void *take_small_from_heap(fa_allocator *allocator, size_t size, size_t align,
+                                  size_t size_freed) {
+    size_t bin = (size_freed + 15) >> FAI_BIN_SHIFT;
     fai_pools *pools = &allocator->pools;
     if (bin >= FAI_BIN_COUNT || pools->class_of_bin[bin] == FAI_NO_CLASS || allocator->watched)
         return fai_heap_take(allocator, size, align); /* there is none */
@@ -61,20 +63,40 @@ FA_COLD static void reopen(fa_allocator *allocator, size_t bin) {
     fai_unlock(allocator);
 }
 
-static void *take_elsewhere(fa_allocator *allocator, size_t size, size_t align, bool is_sized) {
-    return is_sized ? take_small_from_heap(allocator, size, align)
-                    : fai_heap_take(allocator, size, align);
+/* For whom a block is. */
+typedef enum purpose {
+    FOR_PROGRAM, /* it may be freed with its size; a task may capture it */
+    FOR_OWNER,   /* a part of the library, that may free it with its size */
+    FOR_PART,    /* one that does not */
+    FOR_CAPTURE  /* a task captures it */
+} purpose;
+
+static void *take_elsewhere(fa_allocator *allocator, size_t size, size_t align, purpose what) {
+    if (what == FOR_PART)
+        return fai_heap_take(allocator, size, align);
+    size_t before = what == FOR_CAPTURE ? fai_capture_before(align) : 0;
+    return take_small_from_heap(allocator, size, align, size - before);
 }
 
-/* is_sized: it may be freed with its size. */
-static void *alloc(fa_allocator *allocator, size_t size, size_t align, bool is_sized) {
+/* The calling thread's state where a task captures what it allocates, else NULL. */
+static fai_thread *find_captured(fa_allocator *allocator) {
+    fai_thread *thread = fai_thread_find(allocator);
+    return thread != NULL && thread->captures.count != 0 ? thread : NULL;
+}
+
+static void *alloc(fa_allocator *allocator, size_t size, size_t align, purpose what) {
+    fai_thread *captured;
     if (allocator == NULL || !fai_is_request(size, align)) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
+    if (what == FOR_PROGRAM && FA_UNLIKELY((captured = find_captured(allocator)) != NULL))
+        return fai_capture_alloc(captured, size, align);
     uint32_t class_index = class_for(&allocator->pools, fai_guarded(allocator, size), align);
     if (class_index == FAI_NO_CLASS)
-        return take_elsewhere(allocator, size, align, is_sized);
+        return take_elsewhere(allocator, size, align, what);
+    if (what == FOR_CAPTURE)
+        class_index += allocator->pools.class_plain;
     fai_thread *thread = fai_thread_get(allocator);
     fai_pool *pool = thread ? fai_pool_make(thread) : NULL;
     if (pool == NULL)
@@ -84,7 +106,7 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align, bool is_s
         void *object;
         fai_charge charge = fai_pool_take_watched(pool, class_index, &object);
         if (charge != FAI_CHARGE_OK)
-            return charge == FAI_CHARGE_PROMOTE ? take_elsewhere(allocator, size, align, is_sized)
+            return charge == FAI_CHARGE_PROMOTE ? take_elsewhere(allocator, size, align, what)
                                                 : NULL;
         FAI_BUMP(&magazine->loaded_count, 1);
         FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE);
@@ -95,8 +117,7 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align, bool is_s
     bool is_ready = fai_ready(magazine) != 0;
     fai_charge charge = is_ready ? FAI_CHARGE_OK : fai_pool_refill(pool, magazine);
     if (charge != FAI_CHARGE_OK)
-        return charge == FAI_CHARGE_PROMOTE ? take_elsewhere(allocator, size, align, is_sized)
-                                            : NULL;
+        return charge == FAI_CHARGE_PROMOTE ? take_elsewhere(allocator, size, align, what) : NULL;
     FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE - 1);
     void *object = FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)];
     size_t bin = (size + 15) >> FAI_BIN_SHIFT;
@@ -109,16 +130,30 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align, bool is_s
 }
 
 void *fai_pool_alloc_slow(fa_allocator *allocator, size_t size) {
-    return alloc(allocator, size, FA_ALIGN_MIN, true);
+    return alloc(allocator, size, FA_ALIGN_MIN, FOR_PROGRAM);
 }
 
 void *fai_pool_alloc_unsized(fa_allocator *allocator, size_t size, size_t align) {
-    return alloc(allocator, size, align, false);
+    return alloc(allocator, size, align, FOR_PART);
+}
+
+static size_t align_at_least(size_t align) {
+    bool is_small = align < FA_ALIGN_MIN && align != 0 && fai_is_power_of_two(align);
+    return is_small ? FA_ALIGN_MIN : align;
+}
+
+void *fai_pool_alloc_own(fa_allocator *allocator, size_t size, size_t align) {
+    align = align_at_least(align);
+    void *block = align == FA_ALIGN_MIN ? fai_pool_take_ready(allocator, size) : NULL;
+    return block != NULL ? block : alloc(allocator, size, align, FOR_OWNER);
+}
+
+void *fai_pool_alloc_captured(fa_allocator *allocator, size_t size, size_t align) {
+    return alloc(allocator, size, align, FOR_CAPTURE);
 }
 
 void *(fa_pool_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align) {
-    bool small = align < FA_ALIGN_MIN && align != 0 && fai_is_power_of_two(align);
-    return alloc(allocator, size, small ? FA_ALIGN_MIN : align, true);
+    return alloc(allocator, size, align_at_least(align), FOR_PROGRAM);
 }
 
 void *(fai_pool_array)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
@@ -161,7 +196,7 @@ fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t coun
         }
         if (done == count)
             break;
-        blocks[done] = alloc(allocator, size, FA_ALIGN_MIN, true);
+        blocks[done] = alloc(allocator, size, FA_ALIGN_MIN, FOR_PROGRAM);
         if (blocks[done] == NULL) {
             fa_error error = fa_last_error();
             (fa_pool_free_batch)(allocator, blocks, done);
@@ -218,12 +253,9 @@ static fa_status free_object(fa_allocator *allocator, fai_thread *thread, fai_sl
     return FA_OK;
 }
 
-/* Frees a pool or heap block. FA_ERROR_FULL: it is still the caller's. */
-static fa_status free_block(fa_allocator *allocator, fai_thread *thread, void *block, size_t size,
-                            bool may_attach) {
-    if (thread != NULL && fai_deferred_gather_more(thread, block))
-        return FA_OK;
-    fai_slab *slab = fai_slab_lookup(allocator, block);
+/* Frees what the pool or the heap served. FA_ERROR_FULL: it is still the caller's. */
+static fa_status free_found(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
+                            void *block, size_t size, bool may_attach) {
     if (slab != NULL && !allocator->watched)
         return free_object(allocator, thread, slab, block, may_attach);
     if (slab != NULL)
@@ -231,6 +263,33 @@ static fa_status free_block(fa_allocator *allocator, fai_thread *thread, void *b
     else
         fai_heap_give(allocator, block, size);
     return FA_OK;
+}
+
+/* The same where there are blocks that tasks captured. */
+FA_COLD static fa_status free_captured(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
+                                       void *block, size_t size, bool may_attach) {
+    fa_task task;
+    void *start = fai_capture_out(allocator, slab, block, &size, &task);
+    if (start == NULL) /* which was reported */
+        return FA_OK;
+    fa_status status = free_found(allocator, thread, slab, start, size, may_attach);
+    if (status == FA_OK || task.head == NULL || fai_capture_back(task, block))
+        return status;
+    /* Nobody else will free it. */
+    fai_report(allocator, FA_DIAG_FA305, status, 0, allocator->config.deferred.count_max, block);
+    return FA_OK;
+}
+
+/* Frees a pool or heap block. FA_ERROR_FULL: it is still the caller's. */
+static fa_status free_block(fa_allocator *allocator, fai_thread *thread, void *block, size_t size,
+                            bool may_attach) {
+    if (thread != NULL && fai_deferred_gather_more(thread, block))
+        return FA_OK;
+    fai_slab *slab = fai_slab_lookup(allocator, block);
+    if (FA_UNLIKELY(slab != NULL ? fai_slab_is_captured(allocator, slab)
+                                 : FAI_LOAD_RELAXED(&allocator->captured_in_heap) != 0))
+        return free_captured(allocator, thread, slab, block, size, may_attach);
+    return free_found(allocator, thread, slab, block, size, may_attach);
 }
 
 fa_status fa_deferred_free(fa_allocator *allocator, void *block) {
@@ -259,6 +318,14 @@ void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
         return;
     }
     free_or_report(allocator, fai_thread_find(allocator), block, size, true);
+}
+
+void fai_pool_free_captured(fa_allocator *allocator, fai_slab *slab, void *block) {
+    fa_status status =
+        free_found(allocator, fai_thread_find(allocator), slab, block, SIZE_MAX, true);
+    if (status != FA_OK)
+        fai_report(allocator, FA_DIAG_FA305, status, 0, allocator->config.deferred.count_max,
+                   block);
 }
 
 void fai_pool_free_by(fa_allocator *allocator, fai_thread *thread, void *block) {

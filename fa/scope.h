@@ -18,6 +18,8 @@
  *     fa_pool_scope(allocator, type, name)       fa_pool_new, fa_pool_delete
  *     fa_heap_scope(allocator, type, count, ...) fa_heap_alloc_aligned, fa_heap_free
  *     fa_group_scope(allocator, text, name)      fa_group_create, fa_group_free
+ *     fa_task_scope(allocator, text, name)       fa_task_begin, fa_task_end
+ *     fa_task_capture_scope(task, name)          fa_task_capture_begin, fa_task_capture_end
  *     fa_tag_scope(allocator, tag, name)         fa_tag_guard_begin and _end below, or
  *                                                fa_tag_enter, fa_tag_leave
  *     fa_mark_scope_in(frame, name), mark.h      fa_mark_guard_begin_in, fa_mark_guard_end
@@ -36,6 +38,7 @@
 #include "fa/phase.h"
 #include "fa/pool.h"
 #include "fa/tag.h"
+#include "fa/task.h"
 
 FA_EXTERN_C_BEGIN
 
@@ -72,6 +75,17 @@ FA_EXTERN_C_BEGIN
  * group by hand, or passes it on, sets name to that of all zero. */
 #define fa_group_scope(allocator, text, name)                                                      \
     FAI_SCOPE(fai_group_scope_end) fa_group name = fa_group_create((allocator), (text))
+
+/* Begins a task (fa/task.h) with a name for reports: declares fa_task name, none when it was
+ * refused (as fa_task_begin). Who ends it by hand, or lets it go on, sets name to that of all zero.
+ */
+#define fa_task_scope(allocator, text, name)                                                       \
+    FAI_SCOPE(fai_task_scope_end) fa_task name = fa_task_begin((allocator), (text))
+
+/* Has a task capture the thread's pool allocations until the end of the scope: declares
+ * fai_task_capture name, whose status says whether it does (as fa_task_capture_begin). */
+#define fa_task_capture_scope(task, name)                                                          \
+    FAI_SCOPE(fai_task_capture_end) fai_task_capture name = fai_task_capture_begin((task))
 
 /* A tag that is entered until the guard's end. */
 typedef struct fa_tag_guard {
@@ -121,6 +135,26 @@ static inline void fai_frame_scope_end(fa_frame **frame) {
 static inline void fai_group_scope_end(const fa_group *group) {
     if (group->head != NULL)
         (void)fa_group_free(*group);
+}
+
+static inline void fai_task_scope_end(const fa_task *task) {
+    if (task->head != NULL)
+        (void)fa_task_end(*task);
+}
+
+typedef struct fai_task_capture {
+    fa_task task;
+    fa_status status; /* of beginning */
+} fai_task_capture;
+
+static inline fai_task_capture fai_task_capture_begin(fa_task task) {
+    fai_task_capture capture = {task, fa_task_capture_begin(task)};
+    return capture;
+}
+
+static inline void fai_task_capture_end(const fai_task_capture *capture) {
+    if (capture->status == FA_OK)
+        (void)fa_task_capture_end(capture->task);
 }
 
 static inline void fai_pool_scope_end(const fai_scope_block *owned) {

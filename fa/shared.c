@@ -113,9 +113,7 @@ void *(fa_shared_alloc)(fa_allocator *allocator, size_t size, size_t align,
         return NULL;
     }
     size_t offset = align > sizeof(fai_shared) ? align : sizeof(fai_shared);
-    char *block =
-        (char *)(align <= FA_ALIGN_MIN ? (fa_pool_alloc)(allocator, offset + size)
-                                       : (fa_pool_alloc_aligned)(allocator, offset + size, align));
+    char *block = (char *)fai_pool_alloc_own(allocator, offset + size, align);
     if (block == NULL)
         return NULL;
     void *object = block + offset;

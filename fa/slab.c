@@ -207,7 +207,9 @@ static void slab_format(fa_allocator *allocator, fai_slab *slab, uint32_t class_
 
 static void slab_own(fai_pool *pool, fai_slab *slab) {
     fai_magazine *magazine = pool->magazine[slab->class_index];
-    FAI_STORE_RELAXED(&slab->head.magazine, pool->thread->allocator->watched ? NULL : magazine);
+    const fa_allocator *allocator = pool->thread->allocator;
+    bool is_closed = allocator->watched || slab->class_index >= allocator->pools.class_plain;
+    FAI_STORE_RELAXED(&slab->head.magazine, is_closed ? NULL : magazine);
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_OWNED);
     FAI_STORE_RELEASE(&slab->head.owner, &pool->thread->head);
 }

@@ -47,12 +47,13 @@ static fa_retain_reason reason_of(fa_error error) {
 static void *take_pool(fai_thread *thread, const fai_retained *object) {
     fa_allocator *allocator = thread->allocator;
     if (fai_tally_now(&thread->tallies)->tag != object->tag) {
-        fa_tagged tagged = {allocator, object->tag};
-        return fa_tagged_pool_alloc_aligned(tagged, object->size, object->align);
+        if (fa_tag_enter(allocator, object->tag) != FA_OK)
+            return NULL;
+        void *block = fai_pool_alloc_own(allocator, object->size, object->align);
+        (void)fa_tag_leave(allocator);
+        return block;
     }
-    return object->align <= FA_ALIGN_MIN
-               ? (fa_pool_alloc)(allocator, object->size)
-               : (fa_pool_alloc_aligned)(allocator, object->size, object->align);
+    return fai_pool_alloc_own(allocator, object->size, object->align);
 }
 
 /* Whether the pool itself served a block, and not the heap for it. Where the one before lies, which

@@ -1,62 +1,206 @@
-#include "fa/task.h"
+#include "fa/internal/task.h"
 
 #include "fa/internal/pool.h"
-#include "fa/internal/task.h"
 #include "fa/pool.h"
 
 #include <string.h>
 
-typedef struct fai_task_record fai_task_record;
-
-/* Stands before its block. */
-typedef struct block {
-    struct block *newer, *older;
-    const fai_task_record *owner; /* NULL once it was freed */
-    size_t size;
-} block;
-#define BLOCK_HEADER ((sizeof(block) + FA_ALIGN_MIN - 1) & ~(FA_ALIGN_MIN - 1))
-
-/* What is not of the roster is guarded by its lock. */
-struct fai_task_record {
-    fai_named named; /* must be first; its memory stays empty */
-    fai_owned owned;
-    block *newest;
-    size_t bytes, bytes_peak, live_count;
-    uint64_t alloc_count;
-};
-
-bool fai_tasks_create(fa_allocator *allocator) {
-    return fai_roster_create(allocator, &allocator->tasks, sizeof(fai_task_record));
-}
+#define FREED_AT_ONCE 64 /* blocks that are taken off a list in one go */
 
 static fai_task_record *record_of(fa_task task) { return (fai_task_record *)(void *)task.head; }
 
-static fa_status report_ended(const fai_bump *bump, size_t size) {
-    return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, bump);
+static fa_allocator *allocator_of(const fai_task_record *record) {
+    return record->named.bump.allocator;
+}
+
+/* ---- locks ---- */
+
+pthread_mutex_t *fai_task_lock(const fai_task_record *record) {
+    /* Fibonacci hashing of the address: records lie side by side. */
+    uint64_t hash = (uint64_t)((uintptr_t)record >> 6) * 0x9E3779B97F4A7C15ull;
+    return &allocator_of(record)->task_locks.stripe[hash >> 60].lock;
+}
+_Static_assert(FAI_TASK_STRIPES == 16, "four bits of the hash");
+
+static void lock(const fai_task_record *record) { pthread_mutex_lock(fai_task_lock(record)); }
+static void unlock(const fai_task_record *record) { pthread_mutex_unlock(fai_task_lock(record)); }
+
+static void lock_all(fai_owned *owned) {
+    for (size_t i = 0; i < FAI_TASK_STRIPES; i++)
+        pthread_mutex_lock(&((fai_task_locks *)(void *)owned)->stripe[i].lock);
+}
+
+static void unlock_all(fai_owned *owned) {
+    for (size_t i = 0; i < FAI_TASK_STRIPES; i++)
+        pthread_mutex_unlock(&((fai_task_locks *)(void *)owned)->stripe[i].lock);
+}
+
+static void destroy_locks(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    for (size_t i = 0; i < FAI_TASK_STRIPES; i++)
+        pthread_mutex_destroy(&((fai_task_locks *)(void *)owned)->stripe[i].lock);
+}
+
+static const fai_owned_kind k_locks = {destroy_locks, NULL, lock_all, unlock_all, NULL};
+
+bool fai_tasks_create(fa_allocator *allocator) {
+    fai_task_locks *locks = &allocator->task_locks;
+    if (!fai_roster_create(allocator, &allocator->tasks, sizeof(fai_task_record)))
+        return false;
+    for (size_t i = 0; i < FAI_TASK_STRIPES; i++)
+        if (pthread_mutex_init(&locks->stripe[i].lock, NULL) != 0)
+            return false;
+    fai_owned_add(allocator, &locks->owned, &k_locks);
+    return true;
+}
+
+fa_status fai_task_report_ended(const fai_task_record *record, size_t size) {
+    return fai_report(allocator_of(record), FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, record);
+}
+
+/* ---- the list of a task; under its lock ---- */
+
+static fai_task_finish *finish_of(const fai_task_block *at) {
+    return at->is_long ? (fai_task_finish *)(uintptr_t)at - 1 : NULL;
+}
+
+static bool has_destructor(const fai_task_block *at) {
+    return at->is_long && finish_of(at)->function != NULL;
+}
+
+static fai_task_block **list_of(fai_task_record *record, const fai_task_block *at) {
+    return has_destructor(at) ? &record->newest_with : &record->newest;
+}
+
+static void push(fai_task_block **list, fai_task_block *at) {
+    at->newer = NULL;
+    at->older = *list;
+    if (at->older != NULL)
+        at->older->newer = at;
+    *list = at;
+}
+
+static void cut(fai_task_block **list, const fai_task_block *at) {
+    if (at->newer != NULL)
+        at->newer->older = at->older;
+    else
+        *list = at->older;
+    if (at->older != NULL)
+        at->older->newer = at->newer;
+}
+
+void fai_task_link(fai_task_record *record, fai_task_block *at) {
+    push(list_of(record, at), at);
+    record->bytes += at->size;
+    if (record->bytes > record->bytes_peak)
+        record->bytes_peak = record->bytes;
+    record->live_count++;
+    record->captured_count += at->is_captured;
+    record->destructor_count += has_destructor(at);
+}
+
+void fai_task_unlink(fai_task_block *at) {
+    fai_task_record *record = at->owner;
+    cut(list_of(record, at), at);
+    record->bytes -= at->size;
+    record->live_count--;
+    record->captured_count -= at->is_captured;
+    record->destructor_count -= has_destructor(at);
+    at->owner = NULL;
 }
 
 /* ---- beginning and ending ---- */
 
+/* Calls the destructors, those that came last first, also those that come meanwhile; the memory of
+ * their objects stays. */
+static bool run_destructors(fai_task_record *record) {
+    for (bool any = false;; any = true) {
+        lock(record);
+        fai_task_block *at = record->newest_with;
+        fai_task_finish what = {NULL, NULL};
+        if (at != NULL) {
+            cut(&record->newest_with, at);
+            fai_task_finish *finish = finish_of(at);
+            what = *finish;
+            finish->function = NULL;
+            push(&record->newest, at);
+            record->destructor_count--;
+        }
+        unlock(record);
+        if (at == NULL)
+            return any;
+        what.function(what.object);
+    }
+}
+
+/* What the pool served for a block that no task captured. */
+static void *start_of(fai_task_block *at) {
+    return at->is_long ? (void *)finish_of(at) : (void *)at;
+}
+
+static void free_block(fa_allocator *allocator, fai_task_block *at) {
+    if (at->is_captured)
+        fai_capture_free(allocator, at);
+    else
+        (fa_pool_free)(allocator, start_of(at));
+}
+
+/* Somebody may free captured blocks at this moment. */
+static void free_all(fa_allocator *allocator, fai_task_record *record) {
+    fai_task_block *taken[FREED_AT_ONCE];
+    void *plain[FREED_AT_ONCE];
+    for (bool more = true; more;) {
+        size_t count = 0, plain_count = 0;
+        lock(record);
+        while (count < FREED_AT_ONCE && record->newest != NULL) {
+            taken[count] = record->newest;
+            fai_task_unlink(taken[count++]);
+        }
+        more = record->newest != NULL;
+        unlock(record);
+        for (size_t i = 0; i < count; i++) {
+            if (taken[i]->is_captured)
+                fai_capture_free(allocator, taken[i]);
+            else
+                plain[plain_count++] = start_of(taken[i]);
+        }
+        (fa_pool_free_batch)(allocator, plain, plain_count);
+    }
+}
+
 /* Of a task that no handle names any more. */
 static void bury(fa_allocator *allocator, fai_task_record *record) {
-    for (block *at = record->newest, *older; at; at = older) {
-        older = at->older;
-        (fa_pool_free)(allocator, at);
-    }
-    record->newest = NULL;
+    run_destructors(record);
+    free_all(allocator, record);
     fai_roster_give(&allocator->tasks, &record->named);
+}
+
+static fai_task_record *record_owned(fai_owned *owned) {
+    return (fai_task_record *)(void *)((char *)owned - offsetof(fai_task_record, owned));
+}
+
+/* True for one caller: from then on nobody puts a block on the list. */
+static bool close_record(fai_task_record *record, uint64_t serial) {
+    lock(record);
+    bool is_mine = fai_roster_close(&allocator_of(record)->tasks, &record->named, serial);
+    unlock(record);
+    return is_mine;
 }
 
 /* With the allocator. */
 static void destroy(fa_allocator *allocator, fai_owned *owned) {
-    fai_task_record *record =
-        (fai_task_record *)(void *)((char *)owned - offsetof(fai_task_record, owned));
-    uint64_t serial = FAI_LOAD_RELAXED(&record->named.bump.head.serial);
-    if (fai_roster_remove(&allocator->tasks, &record->named, serial))
+    fai_task_record *record = record_owned(owned);
+    if (close_record(record, FAI_LOAD_RELAXED(&record->named.bump.head.serial)))
         bury(allocator, record);
 }
 
-static const fai_owned_kind k_tasks = {destroy, NULL, NULL, NULL, NULL};
+/* Its blocks stay until the task is destroyed. */
+static bool clear(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    return run_destructors(record_owned(owned));
+}
+
+static const fai_owned_kind k_tasks = {destroy, NULL, NULL, NULL, clear};
 
 fa_task(fa_task_begin)(fa_allocator *allocator, const char *name) {
     fa_task task = {NULL, 0};
@@ -83,12 +227,8 @@ fa_status(fa_task_end)(fa_task task) {
         return fa_last_error().status;
     fa_allocator *allocator = bump->allocator;
     fai_task_record *record = record_of(task);
-    pthread_mutex_lock(&allocator->tasks.lock);
-    /* From here on nobody puts a block on the list, or takes one off. */
-    bool is_mine = fai_roster_close(&allocator->tasks, &record->named, task.serial);
-    pthread_mutex_unlock(&allocator->tasks.lock);
-    if (!is_mine)
-        return report_ended(bump, 0);
+    if (!close_record(record, task.serial))
+        return fai_task_report_ended(record, 0);
     fai_owned_remove(allocator, &record->owned);
     bury(allocator, record);
     return FA_OK;
@@ -98,74 +238,98 @@ bool fa_task_is_open(fa_task task) { return fai_named_is_open(task.head, task.se
 
 /* ---- blocks ---- */
 
-/* Under the lock. */
-static void link_block(fai_task_record *record, block *at) {
-    at->older = record->newest;
-    if (at->older != NULL)
-        at->older->newer = at;
-    record->newest = at;
-    record->bytes += at->size;
-    if (record->bytes > record->bytes_peak)
-        record->bytes_peak = record->bytes;
-    record->live_count++;
-    record->alloc_count++;
+static void *take(fa_allocator *allocator, size_t size) {
+    void *block = fai_pool_take_ready(allocator, size);
+    return block != NULL ? block : fai_pool_alloc_unsized(allocator, size, FA_ALIGN_MIN);
 }
 
-static void unlink_block(fai_task_record *record, block *at) {
-    if (at->newer != NULL)
-        at->newer->older = at->older;
-    else
-        record->newest = at->older;
-    if (at->older != NULL)
-        at->older->newer = at->newer;
-    record->bytes -= at->size;
-    record->live_count--;
-    at->owner = NULL;
+/* Puts a new block on the list of a task that has not ended. */
+static void *add(fa_task task, fai_task_block *made) {
+    fai_task_record *record = record_of(task);
+    size_t size = made->size;
+    lock(record);
+    bool is_open = fa_task_is_open(task);
+    if (is_open) {
+        fai_task_link(record, made);
+        record->alloc_count++;
+    }
+    unlock(record);
+    if (is_open)
+        return made + 1;
+    free_block(allocator_of(record), made);
+    fai_task_report_ended(record, size);
+    return NULL;
 }
 
 void *(fa_task_alloc)(fa_task task, size_t size) {
     const fai_bump *bump = fai_named_check(task.head, task.serial, size);
     if (bump == NULL)
         return NULL;
-    if (size - 1 >= FA_SIZE_MAX - BLOCK_HEADER) {
+    if (size - 1 >= FA_SIZE_MAX - FAI_TASK_HEADER) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
-    fa_allocator *allocator = bump->allocator;
-    block *made = (block *)fai_pool_alloc_unsized(allocator, BLOCK_HEADER + size, FA_ALIGN_MIN);
+    fai_task_block *made = (fai_task_block *)take(bump->allocator, FAI_TASK_HEADER + size);
     if (made == NULL)
         return NULL;
-    fai_task_record *record = record_of(task);
-    *made = (block){NULL, NULL, record, size};
-    pthread_mutex_lock(&allocator->tasks.lock);
-    bool is_open = fa_task_is_open(task);
-    if (is_open)
-        link_block(record, made);
-    pthread_mutex_unlock(&allocator->tasks.lock);
-    if (is_open)
-        return (char *)made + BLOCK_HEADER;
-    (fa_pool_free)(allocator, made);
-    report_ended(bump, size);
-    return NULL;
+    *made = (fai_task_block){.owner = record_of(task), .size = size & FAI_TASK_SIZE_MASK};
+    return add(task, made);
+}
+
+/* A block that something is called for when it goes; size may be 0. Its destructor gets the block,
+ * or argument where is_block says no. */
+static void *alloc_long(fa_task task, size_t size, fa_destructor_fn *function, bool is_block,
+                        void *argument) {
+    const fai_bump *bump = fai_named_check(task.head, task.serial, size);
+    if (bump == NULL)
+        return NULL;
+    if (size > FA_SIZE_MAX - FAI_TASK_LONG_HEADER) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    fai_task_finish *finish = (fai_task_finish *)take(bump->allocator, FAI_TASK_LONG_HEADER + size);
+    if (finish == NULL)
+        return NULL;
+    fai_task_block *made = (fai_task_block *)(void *)(finish + 1);
+    *finish = (fai_task_finish){function, is_block ? (void *)(made + 1) : argument};
+    *made =
+        (fai_task_block){.owner = record_of(task), .size = size & FAI_TASK_SIZE_MASK, .is_long = 1};
+    return add(task, made);
+}
+
+void *(fa_task_alloc_with)(fa_task task, size_t size, fa_destructor_fn *destructor) {
+    if (destructor == NULL || size == 0) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    return alloc_long(task, size, destructor, true, NULL);
+}
+
+fa_status(fa_task_defer)(fa_task task, fa_destructor_fn *destructor, void *argument) {
+    if (destructor == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    void *made = alloc_long(task, 0, destructor, false, argument);
+    return made != NULL ? FA_OK : fa_last_error().status;
 }
 
 /* The header of a live block of the task, unlinked if it goes; NULL with the reason reported. */
-static block *find(fa_task task, void *address, bool goes) {
+static fai_task_block *find(fa_task task, void *address, bool goes) {
     const fai_bump *bump = fai_named_check(task.head, task.serial, 0);
     if (bump == NULL)
         return NULL;
-    fa_allocator *allocator = bump->allocator;
     fai_task_record *record = record_of(task);
-    block *at = (block *)(void *)((char *)address - BLOCK_HEADER);
-    pthread_mutex_lock(&allocator->tasks.lock);
+    fai_task_block *at = (fai_task_block *)address - 1;
+    lock(record);
     bool is_open = fa_task_is_open(task), is_own = is_open && at->owner == record;
     if (is_own && goes)
-        unlink_block(record, at);
-    pthread_mutex_unlock(&allocator->tasks.lock);
+        fai_task_unlink(at);
+    unlock(record);
     if (is_own)
         return at;
-    fai_report(allocator, is_open ? FA_DIAG_FA601 : FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0,
-               is_open ? address : bump);
+    if (is_open)
+        fai_report(bump->allocator, FA_DIAG_FA601, FA_ERROR_FOREIGN, 0, 0, address);
+    else
+        fai_task_report_ended(record, 0);
     return NULL;
 }
 
@@ -174,25 +338,60 @@ fa_status(fa_task_free)(fa_task task, void *address) {
         return fai_fail(FA_ERROR_INVALID, 0);
     if (address == NULL)
         return FA_OK;
-    fa_allocator *allocator = ((fai_bump *)(void *)task.head)->allocator;
-    block *gone = find(task, address, true);
+    fa_allocator *allocator = allocator_of(record_of(task));
+    fai_task_block *gone = find(task, address, true);
     if (gone == NULL)
         return fa_last_error().status;
-    (fa_pool_free)(allocator, gone);
+    if (has_destructor(gone)) {
+        const fai_task_finish *finish = finish_of(gone);
+        finish->function(finish->object);
+    }
+    free_block(allocator, gone);
     return FA_OK;
 }
 
+/* The destructor of a block goes over to the one that it was copied to. False: the task was ended
+ * meanwhile, and with it both. */
+static bool hand_over(fa_task task, fai_task_block *old, fai_task_block *moved) {
+    fai_task_record *record = record_of(task);
+    lock(record);
+    bool is_open = fa_task_is_open(task) && old->owner == record && moved->owner == record;
+    if (is_open) {
+        fa_destructor_fn *function = has_destructor(old) ? finish_of(old)->function : NULL;
+        if (function != NULL) {
+            fai_task_unlink(old);
+            finish_of(old)->function = NULL;
+            fai_task_unlink(moved);
+            *finish_of(moved) = (fai_task_finish){function, moved + 1};
+            moved->owner = record;
+            fai_task_link(record, moved);
+        } else {
+            fai_task_unlink(old);
+        }
+    }
+    unlock(record);
+    if (!is_open)
+        fai_task_report_ended(record, 0);
+    return is_open;
+}
+
 void *(fa_task_realloc)(fa_task task, void *address, size_t size) {
-    const block *old = NULL;
+    fai_task_block *old = NULL;
     if (address != NULL && task.head != NULL && (old = find(task, address, false)) == NULL)
         return NULL;
-    void *moved = (fa_task_alloc)(task, size);
+    if (size == 0) {
+        fai_fail(FA_ERROR_INVALID, size);
+        return NULL;
+    }
+    void *moved = old != NULL && old->is_long ? alloc_long(task, size, NULL, true, NULL)
+                                              : (fa_task_alloc)(task, size);
     if (moved == NULL || old == NULL)
         return moved;
     memcpy(moved, address, old->size < size ? old->size : size);
-    if ((fa_task_free)(task, address) == FA_OK)
-        return moved;
-    return NULL; /* the task was ended meanwhile, and with it both blocks */
+    if (!hand_over(task, old, (fai_task_block *)moved - 1))
+        return NULL;
+    free_block(allocator_of(record_of(task)), old);
+    return moved;
 }
 
 void *(fa_task_alloc_zeroed)(fa_task task, size_t count, size_t size) {
@@ -220,22 +419,39 @@ char *(fa_task_copy_string)(fa_task task, const char *string) {
     return (char *)(fa_task_copy)(task, string, string ? strlen(string) + 1 : 0);
 }
 
+/* ---- what goes to a later callback ---- */
+
+fa_status(fa_task_check)(fa_task task, const void *pointer) {
+    const fai_bump *bump = fai_named_check(task.head, task.serial, 0);
+    if (bump == NULL)
+        return fa_last_error().status;
+    if (pointer == NULL || !fai_frame_has(bump->allocator, pointer))
+        return FA_OK;
+    return fai_report(bump->allocator, FA_DIAG_FA616, FA_ERROR_FOREIGN, 0, 0, pointer);
+}
+
+void *(fa_task_carry)(fa_task task, const void *pointer) {
+    return (fa_task_check)(task, pointer) == FA_OK ? (void *)(uintptr_t)pointer : NULL;
+}
+
 /* ---- numbers ---- */
 
 /* False, and all zero, when the task has ended. */
-static bool fill(fa_allocator *allocator, fa_task task, fa_task_stats *stats) {
+static bool fill(fa_task task, fa_task_stats *stats) {
     const fai_task_record *record = record_of(task);
     memset(stats, 0, sizeof *stats);
-    pthread_mutex_lock(&allocator->tasks.lock);
+    lock(record);
     bool same = fa_task_is_open(task);
     if (same) {
         memcpy(stats->name, record->named.name, sizeof stats->name);
         stats->bytes = record->bytes;
         stats->bytes_peak = record->bytes_peak;
         stats->live_count = record->live_count;
+        stats->captured_count = record->captured_count;
+        stats->destructor_count = record->destructor_count;
         stats->alloc_count = record->alloc_count;
     }
-    pthread_mutex_unlock(&allocator->tasks.lock);
+    unlock(record);
     return same;
 }
 
@@ -243,10 +459,9 @@ fa_status fa_task_stats_get(fa_task task, fa_task_stats *stats) {
     if (stats == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
     memset(stats, 0, sizeof *stats);
-    const fai_bump *bump = fai_named_check(task.head, task.serial, 0);
-    if (bump == NULL)
+    if (fai_named_check(task.head, task.serial, 0) == NULL)
         return fa_last_error().status;
-    return fill(bump->allocator, task, stats) ? FA_OK : report_ended(bump, 0);
+    return fill(task, stats) ? FA_OK : fai_task_report_ended(record_of(task), 0);
 }
 
 size_t fa_task_count(const fa_allocator *allocator) {
@@ -265,7 +480,7 @@ size_t fa_task_visit(fa_allocator *allocator,
     for (fai_named *at; (at = fai_roster_next(&allocator->tasks, &walk)) != NULL;) {
         fa_task task = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
         fa_task_stats stats;
-        if (task.serial == 0 || !fill(allocator, task, &stats))
+        if (task.serial == 0 || !fill(task, &stats))
             continue;
         visit(user, task, &stats);
         count++;

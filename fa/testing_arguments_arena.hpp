@@ -45,8 +45,29 @@ inline const Call kTaskCalls[] = {
          WithTask(
              [](fa_task task) { EACH_PRODUCT(REFUSED(fa_task_alloc_zeroed(task, count, size))) });
      }},
+    {"fa_task_alloc_with",
+     [](fa_allocator *, fa_frame *) {
+         fa_destructor_fn *none = [](void *) {};
+         REFUSED(fa_task_alloc_with(fa_task{}, 16, none));
+         WithTask([none](fa_task task) {
+             REFUSED(fa_task_alloc_with(task, 16, nullptr));
+             EACH_SIZE(REFUSED(fa_task_alloc_with(task, size, none)))
+         });
+     }},
     {"fa_task_begin",
      [](fa_allocator *, fa_frame *) { REFUSED(fa_task_begin(nullptr, "task").head); }},
+    {"fa_task_capture_begin",
+     [](fa_allocator *, fa_frame *) { INVALID(fa_task_capture_begin(fa_task{})); }},
+    {"fa_task_capture_end",
+     [](fa_allocator *, fa_frame *) { INVALID(fa_task_capture_end(fa_task{})); }},
+    {"fa_task_carry",
+     [](fa_allocator *, fa_frame *) {
+         int local = 0;
+         REFUSED(fa_task_carry(fa_task{}, nullptr));
+         REFUSED(fa_task_carry(fa_task{}, &local));
+     }},
+    {"fa_task_check",
+     [](fa_allocator *, fa_frame *) { INVALID(fa_task_check(fa_task{}, nullptr)); }},
     {"fa_task_copy",
      [](fa_allocator *, fa_frame *) {
          REFUSED(fa_task_copy(fa_task{}, "text", 4));
@@ -61,6 +82,12 @@ inline const Call kTaskCalls[] = {
          WithTask([](fa_task task) { REFUSED(fa_task_copy_string(task, nullptr)); });
      }},
     {"fa_task_count", [](fa_allocator *, fa_frame *) { EXPECT_EQ(fa_task_count(nullptr), 0u); }},
+    {"fa_task_defer",
+     [](fa_allocator *, fa_frame *) {
+         INVALID(fa_task_defer(
+             fa_task{}, [](void *) {}, nullptr));
+         WithTask([](fa_task task) { INVALID(fa_task_defer(task, nullptr, nullptr)); });
+     }},
     {"fa_task_end", [](fa_allocator *, fa_frame *) { INVALID(fa_task_end(fa_task{})); }},
     {"fa_task_free",
      [](fa_allocator *, fa_frame *) {

@@ -280,9 +280,7 @@ fa_status(fa_transfer_make)(fa_allocator *allocator, const void *source, size_t 
         return fai_fail(FA_ERROR_INVALID, size);
     bool is_plain = align != 0 && align <= FA_ALIGN_MIN && fai_is_power_of_two(align);
     bool is_small = is_plain && size != 0 && size <= FA_TRANSFER_SMALL_BYTES;
-    void *object = is_small   ? NULL
-                   : is_plain ? (fa_pool_alloc)(allocator, size)
-                              : (fa_pool_alloc_aligned)(allocator, size, align);
+    void *object = is_small ? NULL : fai_pool_alloc_own(allocator, size, align);
     if (object == NULL && !is_small)
         return fa_last_error().status;
     fai_thread *thread = fai_thread_get(allocator);
@@ -360,7 +358,7 @@ static fa_status receive(fa_allocator *allocator, fa_transfer transfer, size_t s
     bool fits = size == SIZE_MAX || here->size == size;
     void *object = here->object;
     if (fits && object == NULL) {
-        object = (fa_pool_alloc)(allocator, here->size);
+        object = fai_pool_alloc_own(allocator, here->size, FA_ALIGN_MIN);
         if (object != NULL)
             memcpy(object, here->small, here->size);
     }

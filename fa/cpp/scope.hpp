@@ -9,6 +9,7 @@
 #include "fa/phase.h"
 #include "fa/scratch.h"
 #include "fa/tag.h"
+#include "fa/task.h"
 
 #include <utility>
 
@@ -94,6 +95,24 @@ class tag_scope : scope {
 
   private:
     fa_allocator *allocator_;
+    fa_status status_;
+};
+
+/* A task captures the calling thread's pool allocations, those of standard containers with pool
+ * memory too. status() says whether it does; if not, nothing is ended. */
+class capture_scope : scope {
+  public:
+    explicit capture_scope(fa_task task) noexcept
+        : task_(task), status_((fa_task_capture_begin)(task)) {}
+    ~capture_scope() {
+        if (status_ == FA_OK)
+            (void)(fa_task_capture_end)(task_);
+    }
+
+    fa_status status() const noexcept { return status_; }
+
+  private:
+    fa_task task_;
     fa_status status_;
 };
 

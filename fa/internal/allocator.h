@@ -18,6 +18,7 @@
 
 typedef struct fai_thread fai_thread;
 typedef struct fai_segment fai_segment;
+typedef struct fai_chunk fai_chunk;
 
 /* Set of the segments, by address. Read without a lock: a reader asks about a live block, whose
  * segment can't go away meanwhile. */
@@ -30,11 +31,14 @@ typedef struct fai_segment_table {
 #define FAI_TABLE_EMPTY ((uintptr_t)0)
 #define FAI_TABLE_REMOVED ((uintptr_t)1)
 
-/* What all threads' pools share. Guarded by the allocator's lock but where it says so. */
+/* What all threads' pools share. Guarded by the allocator's lock but where it says so. Each class
+ * of the configuration is there twice: of objects that tasks captured (task.h) slabs and magazines
+ * are others, so that whoever frees one is told apart. */
 typedef struct fai_pools {
     uint32_t class_count;
-    uint32_t class_bytes[FA_POOL_CLASS_COUNT_MAX];
-    uint32_t magazine_capacity[FA_POOL_CLASS_COUNT_MAX];
+    uint32_t class_plain; /* class i is that of captured objects of class i - class_plain */
+    uint32_t class_bytes[FAI_POOL_CLASSES];
+    uint32_t magazine_capacity[FAI_POOL_CLASSES];
     bool bin_closed[FAI_BIN_COUNT];         /* sizes that take no fast path */
     uint32_t bin_heap_count[FAI_BIN_COUNT]; /* their live heap blocks; atomic, raised under it */
     uint8_t class_of_bin[FAI_BIN_COUNT];    /* FAI_NO_CLASS above the last class */
@@ -49,6 +53,18 @@ typedef struct fai_pools {
     uint64_t adopted_count;
 } fai_pools;
 #define FAI_NO_CLASS 0xFF
+
+/* A lock on a cache line of its own. */
+typedef struct fai_stripe {
+    pthread_mutex_t lock;
+} __attribute__((aligned(64))) fai_stripe;
+#define FAI_TASK_STRIPES 16
+
+/* What tasks share beside their registry: locks for what is in them. */
+typedef struct fai_task_locks {
+    fai_owned owned; /* must be first */
+    fai_stripe stripe[FAI_TASK_STRIPES];
+} fai_task_locks;
 
 typedef struct fai_heap_entry fai_heap_entry;
 
@@ -77,6 +93,7 @@ struct fa_allocator {
     uint32_t references;     /* atomic */
     pthread_mutex_t lock;    /* threads, pools; the order is registry, owned, this, heap, store */
     fai_thread *threads;     /* attached */
+    fai_chunk *chunks;       /* of all arenas of frames */
     fai_thread *idle;        /* states to be used again; never given back before destroy */
     fai_thread *frozen;      /* of threads that did not survive a fork */
     size_t thread_count;
@@ -92,6 +109,8 @@ struct fa_allocator {
     fai_owned_list owned;
     struct fai_transfers *transfers; /* the registry, from the first one on; atomic */
     fai_roster scratch_pools, groups, own_arenas, shared_arenas, tasks;
+    fai_task_locks task_locks;
+    size_t captured_in_heap;  /* heap blocks that tasks captured; atomic */
     fai_retention *retention; /* one of the owned; NULL: nothing was retained yet; atomic */
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */

@@ -36,6 +36,9 @@ void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size
  * would be needed. */
 bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align);
 
+/* Whether an address lies in a chunk of any thread. Locks; O(chunks) */
+bool fai_arena_has(fa_allocator *allocator, const void *pointer);
+
 /* Bytes used in the open frame, and the most that were, rewound ones too. */
 size_t fai_arena_used(const fai_thread *thread);
 size_t fai_arena_peak(const fai_thread *thread);

@@ -10,6 +10,12 @@ void *fai_heap_take(fa_allocator *allocator, size_t size, size_t align);
 /* The same for a block that the pool counts in bin_heap_count until it is freed. */
 void *fai_heap_take_small(fa_allocator *allocator, size_t size, size_t align, uint16_t bin);
 
+/* Notes that a block of the program lies in a heap block, so many bytes from its start: a power of
+ * two from offset_first, the smallest, to FA_ALIGN_MAX; and finds the one that such a block lies
+ * in, or NULL. */
+void fai_heap_capture(fa_allocator *allocator, void *block, size_t offset);
+void *fai_heap_captured(fa_allocator *allocator, const void *address, size_t offset_first);
+
 /* The public calls, for a tag; they check size and align. */
 void *fai_heap_alloc(fa_allocator *allocator, size_t size, size_t align, fa_tag tag);
 void *fai_heap_zeroed(fa_allocator *allocator, size_t count, size_t size, fa_tag tag);

@@ -20,8 +20,8 @@ typedef struct fai_pool {
     fai_thread *thread;
     struct fai_pool *next; /* of the same thread; written under the allocator's lock */
     uint32_t tag;
-    fai_magazine *magazine[FA_POOL_CLASS_COUNT_MAX];
-    fai_pool_class classes[FA_POOL_CLASS_COUNT_MAX];
+    fai_magazine *magazine[FAI_POOL_CLASSES];
+    fai_pool_class classes[FAI_POOL_CLASSES];
     fai_span span; /* address NULL: part of the thread's state */
 } fai_pool;
 
@@ -30,6 +30,9 @@ extern fai_magazine fai_magazine_none;
 
 /* What a thread sees that has no pool for its tag yet: no bin has an object. */
 extern fai_pool_view fai_pool_closed;
+
+/* The same while a task captures what the thread allocates, in tags that it has a pool for. */
+extern fai_pool_view fai_pool_captured;
 
 /* magazine.c */
 void fai_pool_initialise(void);                       /* once, before anything else */
@@ -41,6 +44,8 @@ fai_pool *fai_pool_make(fai_thread *thread);
 void fai_pool_free_all(fai_thread *thread); /* those beside the thread's state */
 void fai_pool_open(fai_thread *thread);   /* the untagged fast paths; under the allocator's lock */
 void fai_pool_detach(fai_thread *thread); /* under the allocator's lock */
+/* From now on the calling thread's allocations take the slow path, or no more. */
+void fai_pool_capture(fai_thread *thread, bool captured);
 /* Gives ready objects, empty slabs and segments back: all, or those of classes that had no refill
  * since the last call. Returns the bytes given to the backend. */
 size_t fai_pool_trim(fai_thread *thread, bool idle_only);
@@ -64,10 +69,31 @@ bool fai_pool_give_ready(fai_thread *thread, const fai_account *account);
 /* For the library's own blocks, which are freed without their size: one from the heap does not
  * close the fast path. size and align are checked. */
 void *fai_pool_alloc_unsized(fa_allocator *allocator, size_t size, size_t align);
+/* Likewise, for blocks that may be freed with their size: as fa_pool_alloc_aligned, but that no
+ * task captures them. */
+void *fai_pool_alloc_own(fa_allocator *allocator, size_t size, size_t align);
+/* For an object that a task captures. One from the heap says so. */
+void *fai_pool_alloc_captured(fa_allocator *allocator, size_t size, size_t align);
+/* Frees such a block; as an owner does that nobody can tell that it is still his. */
+void fai_pool_free_captured(fa_allocator *allocator, fai_slab *slab, void *block);
 /* Frees a pool or heap block. thread: the calling one's state, or NULL: as another thread would, as
  * one must that is about to detach. */
 void fai_pool_free_by(fa_allocator *allocator, fai_thread *thread, void *block);
 size_t fai_pool_usable(fa_allocator *allocator, fai_slab *slab, const void *object);
+
+/* The fast path of fa_pool_alloc; NULL where that is to look closer. */
+static inline void *fai_pool_take_ready(const fa_allocator *allocator, size_t size) {
+    size_t bin = (size + (((size_t)1 << FAI_BIN_SHIFT) - 1)) >> FAI_BIN_SHIFT;
+    if (FA_UNLIKELY(FAI_LOAD_RELAXED(&fai_slot.owner) != allocator || bin >= FAI_BIN_COUNT))
+        return NULL;
+    fai_magazine *magazine = FAI_LOAD_RELAXED(&fai_slot.view->magazine_of_bin[bin]);
+    uint64_t state = magazine->state;
+    size_t ready = FAI_READY(state);
+    if (FA_UNLIKELY(ready == 0))
+        return NULL;
+    FAI_STORE_RELAXED(&magazine->state, state + (FAI_HANDED_OUT_ONE - 1));
+    return FAI_MAGAZINE_SLOTS(magazine)[ready - 1];
+}
 
 static inline size_t fai_ready(const fai_magazine *magazine) {
     return FAI_READY(FAI_LOAD_RELAXED(&magazine->state));

@@ -10,6 +10,7 @@
 
 typedef struct fai_slab fai_slab;
 
+#define FAI_POOL_CLASSES (2 * FA_POOL_CLASS_COUNT_MAX)
 #define FAI_TAG_BLOCK 16 /* tags whose book-keeping lies together */
 #define FAI_TAG_BLOCKS (FA_TAG_COUNT_MAX / FAI_TAG_BLOCK)
 
@@ -31,7 +32,7 @@ typedef struct fai_tag {
     uint64_t remote_count; /* atomic: frees by threads that do not own the slab... */
     uint64_t remote_bytes; /* ...and their bytes */
     /* Guarded by the allocator's lock. */
-    fai_slab *abandoned[FA_POOL_CLASS_COUNT_MAX]; /* owner exited, with free objects */
+    fai_slab *abandoned[FAI_POOL_CLASSES]; /* owner exited, with free objects */
     fai_pool_counts retired;                      /* of threads that are gone */
     uint64_t frame_bytes, frame_alloc_count;      /* of threads that are gone */
     size_t frame_bytes_peak;                      /* with what is below; likewise */

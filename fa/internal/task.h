@@ -1,10 +1,89 @@
-/* Tasks as other parts see them. */
+/* Tasks as other parts see them, and the objects that they capture. */
 #ifndef FAI_TASK_H
 #define FAI_TASK_H
 
-#include "fa/internal/allocator.h"
+#include "fa/group.h"
+#include "fa/internal/slab.h"
+#include "fa/task.h"
+
+typedef struct fai_task_record fai_task_record;
+
+/* Stands before its block. One that is captured lies somewhere in an object of a captured slab, or
+ * in a captured heap block; any other one begins what the pool served, but for fai_task_finish. */
+typedef struct fai_task_block {
+    struct fai_task_block *newer, *older;
+    fai_task_record *owner; /* NULL once it was freed */
+    uint64_t size : 47;     /* as asked for: all that addresses can tell apart */
+    uint64_t is_captured : 1;
+    uint64_t is_long : 1; /* a fai_task_finish stands before it */
+    uint64_t check : 15;  /* of a captured one: see capture.c */
+} fai_task_block;
+#define FAI_TASK_SIZE_MASK (((uint64_t)1 << 47) - 1)
+#define FAI_TASK_CHECK_MASK ((uint64_t)0x7FFF)
+#define FAI_TASK_HEADER sizeof(fai_task_block)
+_Static_assert(FAI_TASK_HEADER == 32, "as task.h says, and a multiple of FA_ALIGN_MIN");
+
+/* What is called when a block goes. */
+typedef struct fai_task_finish {
+    fa_destructor_fn *function; /* NULL: it was */
+    void *object;
+} fai_task_finish;
+#define FAI_TASK_LONG_HEADER (FAI_TASK_HEADER + sizeof(fai_task_finish))
+
+/* What is not of the roster is guarded by one of the allocator's locks of tasks. */
+struct fai_task_record {
+    fai_named named; /* must be first; its memory stays empty */
+    fai_owned owned;
+    fai_task_block *newest; /* of blocks without a destructor, or whose destructor was called... */
+    fai_task_block *newest_with; /* ...and of those with one */
+    size_t bytes, bytes_peak, live_count, captured_count, destructor_count;
+    uint64_t alloc_count;
+};
 
 /* The registry of tasks; false without memory for a lock. */
 bool fai_tasks_create(fa_allocator *allocator);
+
+/* Several tasks share a lock, and it stays when they go. */
+pthread_mutex_t *fai_task_lock(const fai_task_record *record);
+
+/* Puts a block on the task's list, and takes it off; under the lock. */
+void fai_task_link(fai_task_record *record, fai_task_block *at);
+void fai_task_unlink(fai_task_block *at);
+
+fa_status fai_task_report_ended(const fai_task_record *record, size_t size);
+
+/* ---- capture.c ---- */
+
+/* Whether objects of a slab are, or were, captured. */
+static inline bool fai_slab_is_captured(const fa_allocator *allocator, const fai_slab *slab) {
+    return slab->class_index >= allocator->pools.class_plain;
+}
+
+/* Bytes in front of a captured block of that alignment. */
+static inline size_t fai_capture_before(size_t align) {
+    return align > FAI_TASK_HEADER ? align : FAI_TASK_HEADER;
+}
+
+/* Where what the pool served for a captured block begins; NULL: it is none, as far as the address
+ * tells. slab: that it lies in, or NULL. */
+void *fai_capture_start(fa_allocator *allocator, const fai_slab *slab, const void *block);
+
+/* A pool allocation of a thread that is in a capture; size and align are checked. */
+void *fai_capture_alloc(fai_thread *thread, size_t size, size_t align);
+
+/* Usable size of a captured block; 0 for any other. */
+size_t fai_capture_usable(fa_allocator *allocator, fai_slab *slab, const void *block);
+
+/* A block that is about to be freed while there are captured ones where it lies: takes it off its
+ * task, and gives what is to be freed in its place, with the size of that where one is named. NULL
+ * with the reason reported. *task gets its task, none where it was not captured. */
+void *fai_capture_out(fa_allocator *allocator, fai_slab *slab, void *block, size_t *size,
+                      fa_task *task);
+
+/* It could not be freed. False: its task has ended meanwhile. */
+bool fai_capture_back(fa_task task, void *block);
+
+/* Frees a captured block that is on no list any more. No lock may be held. */
+void fai_capture_free(fa_allocator *allocator, fai_task_block *at);
 
 #endif

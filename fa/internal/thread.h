@@ -7,18 +7,20 @@
 #include "fa/internal/queue.h"
 #include "fa/internal/scratch.h"
 #include "fa/internal/tally.h"
+#include "fa/task.h"
 
 /* A piece of memory that an arena bumps through; stands at the start of its span. */
-typedef struct fai_chunk {
+struct fai_chunk {
     struct fai_chunk *next;
-    struct fai_chunk *below; /* where the cursor came from; NULL: from nowhere */
-    char *end;               /* one past the last byte */
-    char *used_end;          /* where the cursor stood when the frame moved on */
+    struct fai_chunk *newer, *older; /* of all arenas; the allocator's lock */
+    struct fai_chunk *below;         /* where the cursor came from; NULL: from nowhere */
+    char *end;                       /* one past the last byte */
+    char *used_end;                  /* where the cursor stood when the frame moved on */
     fai_span span;
     uint64_t serial; /* of the newest mark when the open frame took it for one block */
     bool is_alone;   /* it holds one block, before the chunks that the cursor goes through */
     bool is_spill;   /* past the cap: given back when the frame is over */
-} fai_chunk;
+};
 #define FAI_CHUNK_HEADER ((sizeof(fai_chunk) + FA_CACHE_LINE - 1) & ~(FA_CACHE_LINE - 1))
 
 /* The memory of one frame. Chunks up to current are in use, those behind it are empty; first come
@@ -72,6 +74,12 @@ typedef struct fai_gathered {
     void *object[FA_DEFERRED_GATHER_MAX];
 } fai_gathered;
 
+/* Tasks that capture what the thread allocates from the pools, the newest last. */
+typedef struct fai_captures {
+    size_t count;
+    fa_task task[FA_TASK_CAPTURE_DEPTH_MAX];
+} fai_captures;
+
 struct fai_thread {
     fai_thread_head head; /* must be first */
     fa_allocator *allocator;
@@ -106,6 +114,7 @@ struct fai_thread {
     fai_pool pool; /* of untagged objects; its next are those of tags */
     fai_tallies tallies;
     fai_thread_budget budget;
+    fai_captures captures;
     struct fai_lane *lane; /* transfers that it made; of the state, whoever uses it */
 
     /* Frees across threads; see deferred.c for amounts. */
@@ -155,6 +164,12 @@ static inline fai_pool *fai_thread_pool_of(fai_thread *thread, uint32_t tag) {
                     : thread->tallies.block[tag / FAI_TAG_BLOCK]->tally[tag % FAI_TAG_BLOCK].pool;
 }
 
+/* The tally of a tag that the thread has a pool for. */
+static inline fai_tally *fai_tally_of(fai_thread *thread, uint32_t tag) {
+    return tag == 0 ? &thread->tallies.untagged
+                    : &thread->tallies.block[tag / FAI_TAG_BLOCK]->tally[tag % FAI_TAG_BLOCK];
+}
+
 /* The calling thread's state: when it was used last, at once; else after a search, or attached.
  * NULL with the error reported. */
 fai_thread *fai_thread_search(fa_allocator *allocator, bool attach);
@@ -190,6 +205,9 @@ void fai_cleanup_run(fai_thread *thread, uint64_t serial);
 void fai_frame_attach(fai_thread *thread);
 void fai_frame_detach(fai_thread *thread); /* gives its chunks back; keeps them when sealed */
 bool fai_frame_owns(const fai_thread *thread, const void *pointer);
+/* Whether an address lies in memory that frames have, of any thread, open or not, or in a block of
+ * the calling thread's frame that pool or heap served. Locks; O(chunks) */
+bool fai_frame_has(fa_allocator *allocator, const void *pointer);
 /* Whether all size bytes of the block are the open frame's. O(chunks) */
 bool fai_frame_holds(const fai_thread *thread, const void *block, size_t size);
 const void *fai_frame_validate(const fai_thread *thread);
