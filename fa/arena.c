@@ -22,50 +22,12 @@ static fai_chunk *chunk_format(const fai_span *span, bool is_spill) {
     return chunk;
 }
 
-/* The list of all, for whoever has an address. */
-static void enlist(fa_allocator *allocator, fai_chunk *chunk) {
-    fai_lock(allocator);
-    chunk->newer = NULL;
-    chunk->older = allocator->chunks;
-    if (chunk->older != NULL)
-        chunk->older->newer = chunk;
-    allocator->chunks = chunk;
-    fai_unlock(allocator);
-}
-
-static void delist(fa_allocator *allocator, fai_chunk *chunk) {
-    fai_lock(allocator);
-    if (chunk->newer != NULL)
-        chunk->newer->older = chunk->older;
-    else
-        allocator->chunks = chunk->older;
-    if (chunk->older != NULL)
-        chunk->older->newer = chunk->newer;
-    fai_unlock(allocator);
-}
-
-bool fai_arena_has(fa_allocator *allocator, const void *pointer) {
-    const char *byte = (const char *)pointer;
-    fai_lock(allocator);
-    const fai_chunk *chunk = allocator->chunks;
-    while (chunk != NULL && (byte < (const char *)chunk || byte >= chunk->end))
-        chunk = chunk->older;
-    fai_unlock(allocator);
-    return chunk != NULL;
-}
-
 /* Gives a chunk back; false, with the chunk kept, when sealed. */
 static bool chunk_free(fai_thread *thread, fai_chunk *chunk) {
-    fai_span span = chunk->span;
-    bool counted = !chunk->is_spill;
-    fai_unpoison_defined(span.address, span.size);
-    delist(thread->allocator, chunk);
-    if (!fai_span_free(&thread->allocator->spans, &span)) {
-        enlist(thread->allocator, chunk);
+    size_t counted = chunk->is_spill ? 0 : chunk->span.size;
+    if (!fai_chunks_free(thread->allocator, chunk))
         return false;
-    }
-    if (counted)
-        thread->chunk_bytes -= span.size;
+    thread->chunk_bytes -= counted;
     return true;
 }
 
@@ -111,7 +73,7 @@ static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, chu
             continue;
         }
         *chunk = chunk_format(&span, is_spill);
-        enlist(allocator, *chunk);
+        fai_chunks_add(allocator, *chunk);
         if (!is_spill)
             thread->chunk_bytes += span.size;
         if (allocator->watched)

@@ -393,7 +393,7 @@ bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
 bool fai_frame_has(fa_allocator *allocator, const void *pointer) {
     fai_thread *thread = fai_thread_find(allocator);
     return (thread != NULL && fai_meter_find(thread, pointer) != NULL) ||
-           fai_arena_has(allocator, pointer);
+           fai_chunks_hold(allocator, pointer);
 }
 
 bool fai_frame_holds(const fai_thread *thread, const void *block, size_t size) {

@@ -18,6 +18,12 @@ static inline bool fai_chunk_is_alone_since(const fai_chunk *chunk, uint64_t ser
     return chunk->is_alone && chunk->serial >= serial;
 }
 
+/* All chunks of an allocator: a new one joins them; one is given back, and stays where that is
+ * refused, when sealed; an address lies in one. They take the lock. */
+void fai_chunks_add(fa_allocator *allocator, fai_chunk *chunk);
+bool fai_chunks_free(fa_allocator *allocator, fai_chunk *chunk);
+bool fai_chunks_hold(fa_allocator *allocator, const void *pointer);
+
 /* What a frame without memory bumps through: nothing. */
 extern char fai_arena_nowhere[FA_ALIGN_MIN];
 
@@ -35,9 +41,6 @@ void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size
  * that a backend gives at once. Refuses, reports, reclaims and spills nothing; false where that
  * would be needed. */
 bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align);
-
-/* Whether an address lies in a chunk of any thread. Locks; O(chunks) */
-bool fai_arena_has(fa_allocator *allocator, const void *pointer);
 
 /* Bytes used in the open frame, and the most that were, rewound ones too. */
 size_t fai_arena_used(const fai_thread *thread);
