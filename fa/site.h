@@ -233,10 +233,8 @@
 #define fa_task_copy_string(...) FAI_AT(fa_task_copy_string(__VA_ARGS__))
 #define fa_task_realloc(...) FAI_AT(fa_task_realloc(__VA_ARGS__))
 #define fa_task_free(...) FAI_AT(fa_task_free(__VA_ARGS__))
-/* The commas of a lambda expression do not separate arguments. */
 #define fa_task_alloc_with(...) FAI_AT(fa_task_alloc_with(__VA_ARGS__))
 #define fa_task_defer(...) FAI_AT(fa_task_defer(__VA_ARGS__))
-#define fa_task_capture_begin(...) FAI_AT(fa_task_capture_begin(__VA_ARGS__))
 #define fa_task_capture_end(...) FAI_AT(fa_task_capture_end(__VA_ARGS__))
 #define fa_task_carry(...) FAI_AT(fa_task_carry(__VA_ARGS__))
 #define fa_task_check(...) FAI_AT(fa_task_check(__VA_ARGS__))

@@ -32,10 +32,10 @@ typedef struct fai_tag {
     uint64_t remote_count; /* atomic: frees by threads that do not own the slab... */
     uint64_t remote_bytes; /* ...and their bytes */
     /* Guarded by the allocator's lock. */
-    fai_slab *abandoned[FAI_POOL_CLASSES]; /* owner exited, with free objects */
-    fai_pool_counts retired;                      /* of threads that are gone */
-    uint64_t frame_bytes, frame_alloc_count;      /* of threads that are gone */
-    size_t frame_bytes_peak;                      /* with what is below; likewise */
+    fai_slab *abandoned[FAI_POOL_CLASSES];   /* owner exited, with free objects */
+    fai_pool_counts retired;                 /* of threads that are gone */
+    uint64_t frame_bytes, frame_alloc_count; /* of threads that are gone */
+    size_t frame_bytes_peak;                 /* with what is below; likewise */
     /* Guarded by the heap's lock. */
     uint64_t heap_alloc_count, heap_free_count;
 } fai_tag;
