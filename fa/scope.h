@@ -77,8 +77,7 @@ FA_EXTERN_C_BEGIN
     FAI_SCOPE(fai_group_scope_end) fa_group name = fa_group_create((allocator), (text))
 
 /* Begins a task (fa/task.h) with a name for reports: declares fa_task name, none when it was
- * refused (as fa_task_begin). Who ends it by hand, or lets it go on, sets it to that of all zero.
- */
+ * refused (as fa_task_begin). Who ends it by hand, or lets it go on, sets name to all zero. */
 #define fa_task_scope(allocator, text, name)                                                       \
     FAI_SCOPE(fai_task_scope_end) fa_task name = fa_task_begin((allocator), (text))
 
