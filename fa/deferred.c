@@ -209,6 +209,8 @@ fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_sla
         gather(thread, owner, slab, object);
         return FA_OK;
     }
+    if (thread != NULL)
+        fai_deferred_flush(thread);
     uint32_t class_bytes = slab->class_bytes, tag = slab->tag;
     fa_status status = FA_OK;
     bool pushed = owner != NULL && allocator->config.deferred.count_max != 0 &&
@@ -232,6 +234,7 @@ typedef struct intake {
     fai_slab *released;
     fai_returned returned;
     uint64_t amount;
+    uint64_t most; /* amount that can be there: objects are counted before they are pushed */
     uint64_t damaged;
     void *twice;
     /* Objects that were put into a magazine and are not counted there yet. */
@@ -335,6 +338,18 @@ static void take_node(fai_thread *thread, void *node, bool is_last, intake *take
     }
 }
 
+/* An object that others freed twice makes the list a ring: then there seem to be more than were
+ * ever pushed. What is left of such a list is let go. */
+static bool is_ring(intake *taken, void *node) {
+    if (FA_LIKELY(count_in(taken->amount) + taken->added < count_in(taken->most)))
+        return false;
+    count_added(taken);
+    taken->amount = taken->most;
+    taken->damaged++;
+    taken->twice = node;
+    return true;
+}
+
 static void add_up(fai_thread *thread, const intake *taken) {
     FAI_STORE_RELEASE(&thread->deferred_processed, thread->deferred_processed + taken->amount);
     FAI_BUMP(&thread->deferred_processed_count, count_in(taken->amount));
@@ -353,12 +368,19 @@ static size_t process(fai_thread *thread, size_t count) {
     if (thread->deferred_taken == NULL && fai_queue_is_empty(&thread->deferred))
         return 0;
     note_peak(thread);
+    taken.most = waiting(thread);
     while (count_in(taken.amount) + taken.added < count) {
-        if (thread->deferred_taken == NULL && !fai_queue_is_empty(&thread->deferred))
+        if (thread->deferred_taken == NULL && !fai_queue_is_empty(&thread->deferred)) {
             thread->deferred_taken = fai_queue_take(&thread->deferred);
+            taken.most = waiting(thread);
+        }
         void *node = thread->deferred_taken;
         if (node == NULL)
             break;
+        if (is_ring(&taken, node)) {
+            thread->deferred_taken = NULL;
+            break;
+        }
         thread->deferred_taken = fai_link_read(node);
         __builtin_prefetch(thread->deferred_taken);
         take_node(thread, node, false, &taken);
@@ -423,8 +445,9 @@ uint64_t fai_deferred_close(fai_thread *thread) {
     note_peak(thread);
     void *lists[] = {thread->deferred_taken, fai_queue_close(&thread->deferred)}, *next;
     thread->deferred_taken = NULL;
+    taken.most = waiting(thread);
     for (size_t i = 0; i < 2; i++)
-        for (void *node = lists[i]; node; node = next) {
+        for (void *node = lists[i]; node && !is_ring(&taken, node); node = next) {
             next = fai_link_read(node);
             take_node(thread, node, true, &taken);
         }

@@ -26,7 +26,8 @@ FA_EXTERN_C_BEGIN
  * until it has count of them, or there are none; up to 31 more where they came together. SIZE_MAX:
  * all.
  * Returns how many were taken in; 0 when the thread is not attached, or with FA_ERROR_INVALID when
- * allocator is NULL. A block that was freed twice is reported (FA602). O(count), may lock. */
+ * allocator is NULL. A block that was freed twice is reported (FA602) where that is found out, with
+ * FA_CHECK_FREE always. O(count), may lock. */
 FA_API size_t fa_deferred_process(fa_allocator *allocator, size_t count);
 
 /* Frees a pool or heap block, as fa_pool_free, and says whether it did. For allocators with

@@ -202,6 +202,62 @@ TEST(Deferred, NothingIsGatheredWhereItIsNeededAtOnce) {
     }
 }
 
+// Neither more, nor what was gathered before.
+TEST(Deferred, GatheringEndsWithTheFirstBudgetAndWithTheSeal) {
+    for (const bool sealed : {false, true}) {
+        Tracked allocator;
+        if (!Waits(allocator))
+            GTEST_SKIP() << "nothing waits";
+        std::vector<void *> blocks = Take(allocator, 20);
+        Worker worker;
+        worker.Do([&] {
+            EXPECT_EQ(fa_thread_attach(allocator), FA_OK);
+            fa_pool_free(allocator, blocks[0]);
+        });
+        EXPECT_EQ(Deferred(allocator).gathered_count, 1u);
+        fa_budget budget = {};
+        budget.hard_bytes = 1 << 20;
+        if (sealed)
+            fa_backend_seal(allocator);
+        else
+            ASSERT_EQ(fa_budget_set(allocator, FA_INTENT_POOL, &budget), FA_OK);
+        worker.Do([&] { Free(allocator, {blocks.begin() + 1, blocks.end()}); });
+        EXPECT_EQ(Deferred(allocator).gathered_count, 0u);
+        EXPECT_EQ(fa_deferred_process(allocator, SIZE_MAX), 20u);
+        allocator.Check();
+    }
+}
+
+// Such a queue would have no end.
+TEST(Deferred, ObjectsFreedTwiceByAnotherThreadAreFoundOut) {
+    for (const bool at_exit : {false, true}) {
+        SCOPED_TRACE(at_exit);
+        const fa_alloc_config config = Config();
+        fa_allocator *allocator = nullptr;
+        ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+        Worker owner, other;
+        std::vector<void *> blocks;
+        owner.Do([&] { blocks = Take(allocator, 64); });
+        other.Do([&] {
+            EXPECT_EQ(fa_thread_attach(allocator), FA_OK);
+            for (size_t i : {0, 1, 2, 3, 0}) {
+                fa_pool_free(allocator, blocks[i]);
+                if (i == 0 || i == 3)
+                    fa_deferred_process(allocator, SIZE_MAX);
+            }
+        });
+        if (at_exit)
+            owner.Do([&] { (void)fa_thread_detach(allocator); });
+        else
+            owner.Do([&] { fa_deferred_process(allocator, SIZE_MAX); });
+        fa_stats stats; // no hook is called while a thread ends
+        ASSERT_EQ(fa_stats_get(allocator, &stats), FA_OK);
+        EXPECT_GE(stats.diag_count[FA_DIAG_FA602], 1u);
+        EXPECT_EQ(Deferred(allocator).waiting_count, 0u);
+        (void)fa_allocator_destroy(allocator);
+    }
+}
+
 // The owner, its adopter and the next user of its state, while objects are gathered.
 TEST(Deferred, OwnerExits) {
     for (int who = 0; who < 3; who++) {

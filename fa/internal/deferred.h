@@ -81,7 +81,8 @@ static inline bool fai_deferred_gather_more(fai_thread *thread, void *object) {
     fai_gathered *gathered = &thread->gathered;
     uintptr_t address = (uintptr_t)object;
     uintptr_t segment = address & ~(allocator->config.pool_segment_bytes - 1);
-    if (gathered->count == 0 || segment != gathered->segment)
+    if (gathered->count == 0 || segment != gathered->segment ||
+        FAI_LOAD_RELAXED(&allocator->budgets.any) || FAI_LOAD_RELAXED(&allocator->spans.sealed))
         return false;
     size_t index = (address - segment) >> FAI_SLAB_SHIFT;
     const fai_slab *slab = fai_segment_slab((fai_segment *)segment, index);
