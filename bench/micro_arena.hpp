@@ -1,24 +1,36 @@
-/* Arenas that belong to no thread: 1,000 blocks, then all of them dead. A policy object has
- * begin(), alloc<Size>(), end(); that of a shared one also rest(), called by one thread while all
- * are out, after so many rounds. */
+/* Arenas that belong to no thread: 1,000 blocks, all written, then all of them dead. A policy
+ * object has begin(), alloc<Size>(), end(); that of a shared one also rest(), called by one thread
+ * while all are out, after so many rounds. */
 #ifndef BENCH_MICRO_ARENA_HPP
 #define BENCH_MICRO_ARENA_HPP
 
 #include "bench/micro.hpp"
+
+#include <cstdlib>
 
 namespace bench {
 
 constexpr size_t kArenaBlocks = 1000;
 constexpr size_t kArenaRounds = 64; /* of each thread between two rests */
 
+/* Returns false without memory. */
+template <class Arena> bool fill_arena(Arena &arena) {
+    for (size_t i = 0; i < kArenaBlocks; i++) {
+        void *block = arena.template alloc<64>();
+        if (block == nullptr)
+            return false;
+        memset(block, 1, 64);
+        keep(block);
+    }
+    return true;
+}
+
 template <class Arena> void arena_loop(benchmark::State &state, Arena arena) {
     for (auto _ : state) {
-        void *block = nullptr;
         arena.begin();
-        for (size_t i = 0; i < kArenaBlocks; i++)
-            keep(block = arena.template alloc<64>());
+        bool filled = fill_arena(arena);
         arena.end();
-        if (block == nullptr)
+        if (!filled)
             return state.SkipWithError("out of memory");
     }
     set_operations(state, kArenaBlocks);
@@ -49,10 +61,8 @@ template <class Arena> void arena_threads_loop(benchmark::State &state, Arena ar
     size_t rounds = 0;
     for (auto _ : state) {
         arena.begin();
-        for (size_t i = 0; i < kArenaBlocks; i++) {
-            void *block = arena.template alloc<64>();
-            keep(block);
-        }
+        if (!fill_arena(arena))
+            abort(); /* the others wait for this thread */
         arena.end();
         if (++rounds % kArenaRounds == 0) /* all threads run the same number of times */
             meeting.meet(state.threads(), [&] { arena.rest(); });
