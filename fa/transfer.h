@@ -7,10 +7,11 @@
  *   receiver:  command *it = fa_transfer_receive_as(allocator, command, transfer);
  *              ... and in the end fa_pool_free(allocator, it)
  *
- * Making one copies the object at once, into a pool or heap block of the sender's tag: it may lie
- * on the sender's stack or in its frame, which may end. Receiving makes that block the receiver's,
- * as it is. What is not received is dropped, by hand or with the allocator, which names each one
- * (FA207): then its clean-up runs, and the block is freed.
+ * Making one copies the object at once: it may lie on the sender's stack or in its frame, which may
+ * end. A small one travels in the transfer itself, and the receiver gets it in a pool object of its
+ * own, of the tag that it is in; a larger one travels in a pool or heap block of the sender's tag,
+ * which becomes the receiver's as it is. What is not received is dropped, by hand or with the
+ * allocator, which names each one (FA207): then its clean-up runs, and the block is freed.
  *
  * A handle may be handed over in any way, ordered or not; all that the sender did before it made
  * the transfer is seen by the receiver. Two threads that race for one are told apart: one gets the
@@ -26,7 +27,7 @@
 
 FA_EXTERN_C_BEGIN
 
-/* Objects up to this size, aligned to 16, need no block on their way. */
+/* The small ones, aligned to 16. */
 #define FA_TRANSFER_SMALL_BYTES 64
 
 /* Names a transfer for ever. id 0 is none. */
