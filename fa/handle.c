@@ -42,6 +42,10 @@ static bool take_more(fa_handles *handles, const object_request *request, supply
         more->large =
             fai_heap_alloc(handles->allocator, request->size, request->align, handles->tag);
         done = more->large != NULL;
+        if (done && !fai_handle_can_name(more->large, request->size)) {
+            fai_report_span(handles->allocator, FA_ERROR_NO_MEMORY, request->size);
+            done = false;
+        }
         if (done && request->zeroed)
             memset(more->large, 0, request->size);
     }
@@ -182,12 +186,12 @@ typedef struct buried {
 
 /* Under the lock. */
 static void bury(fa_handles *handles, fa_handle handle, buried *dead) {
-    fai_handle_slot *slot = fai_handle_find(handles, handle);
+    fai_handle_slot slot = fai_handle_find(handles, handle);
     uint64_t state = 0;
     dead->status = FA_ERROR_FOREIGN;
-    if (slot == NULL)
+    if (slot.word == NULL)
         return;
-    dead->address = FAI_LOAD_RELAXED(&slot->address);
+    dead->address = fai_handle_address(slot);
     fai_handle_found found = fai_handle_slot_kill(slot, handle.generation, &state);
     if (found == FAI_HANDLE_GONE)
         return;
@@ -253,10 +257,12 @@ fa_status(fa_handle_free)(fa_handles *handles, fa_handle handle) {
 /* ---- pins ---- */
 
 void *fa_handle_pin(fa_handles *handles, fa_handle handle) {
-    fai_handle_slot *slot = handles != NULL ? fai_handle_find(handles, handle) : NULL;
+    fai_handle_slot slot = {NULL, NULL};
+    if (handles != NULL)
+        slot = fai_handle_find(handles, handle);
     void *address = NULL;
     fai_handle_found found = FAI_HANDLE_GONE;
-    if (slot != NULL)
+    if (slot.word != NULL)
         found = fai_handle_slot_pin(slot, handle.generation, &address);
     while (FA_UNLIKELY(found == FAI_HANDLE_IS_MOVING)) {
         fai_handles_lock(handles); /* whoever moves it has the lock until it is done */
@@ -273,15 +279,15 @@ fa_status(fa_handle_unpin)(fa_handles *handles, fa_handle handle) {
         fai_slot.site = NULL;
         return fai_fail(FA_ERROR_INVALID, 0);
     }
-    fai_handle_slot *slot = fai_handle_find(handles, handle);
+    fai_handle_slot slot = fai_handle_find(handles, handle);
     fai_handle_found found = FAI_HANDLE_GONE;
-    if (slot != NULL)
+    if (slot.word != NULL)
         found = fai_handle_slot_unpin(slot, handle.generation);
     if (found == FAI_HANDLE_GONE)
         return fai_report(handles->allocator, FA_DIAG_FA620, FA_ERROR_FOREIGN, 0, 0, NULL);
     if (found == FAI_HANDLE_NOT_PINNED)
         return fai_report(handles->allocator, FA_DIAG_FA621, FA_ERROR_INVALID, 0, 0,
-                          FAI_LOAD_RELAXED(&slot->address));
+                          fai_handle_address(slot));
     if (!FAI_LOAD_RELAXED(&handles->was_unpinned))
         FAI_STORE_RELAXED(&handles->was_unpinned, true);
     fai_slot.site = NULL;
@@ -294,8 +300,9 @@ size_t fa_handle_size(fa_handles *handles, fa_handle handle) {
     size_t size = 0;
     fai_handle_place place;
     fai_handles_lock(handles);
-    const fai_handle_slot *slot = fai_handle_find(handles, handle);
-    if (slot != NULL && fai_handle_generation(FAI_LOAD_RELAXED(&slot->state)) == handle.generation)
+    fai_handle_slot slot = fai_handle_find(handles, handle);
+    if (slot.word != NULL &&
+        fai_handle_generation(FAI_LOAD_RELAXED(slot.state)) == handle.generation)
         size = fai_handle_object_size(handles, handle.index, &place);
     fai_handles_unlock(handles);
     return size;

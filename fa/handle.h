@@ -265,8 +265,9 @@ FA_API size_t fa_handles_visit(fa_handles *handles,
 
 /* The first words of a table. Slots lie in blocks that never move. */
 typedef struct fai_handles_head {
-    fai_handle_slot *const *blocks; /* atomic */
+    fai_handle_word *const *blocks; /* atomic */
     uint32_t slot_count;            /* atomic; only grows */
+    uint32_t generations;           /* what they all begin with: the number of the table, from 1 */
 } fai_handles_head;
 
 #define FAI_HANDLE_BLOCK_SHIFT 10
@@ -274,14 +275,17 @@ typedef struct fai_handles_head {
 
 inline void *fa_handle_get(const fa_handles *handles, fa_handle handle) {
     const fai_handles_head *head = (const fai_handles_head *)handles;
-    /* Whoever sees the count sees the blocks that it counts. Free slots have generation 0. */
-    if (FA_UNLIKELY(head == NULL || handle.generation == 0 ||
+    if (FA_UNLIKELY(head == NULL))
+        return NULL;
+    uint32_t counter = handle.generation ^ head->generations; /* large: of another table, or none */
+    /* Whoever sees the count sees the blocks that it counts. */
+    if (FA_UNLIKELY(counter > FAI_HANDLE_COUNTER_MAX ||
                     handle.index >= FAI_LOAD_ACQUIRE(&head->slot_count)))
         return NULL;
-    fai_handle_slot *const *blocks = FAI_LOAD_ACQUIRE(&head->blocks); /* it may be newer still */
-    return fai_handle_slot_read(
+    fai_handle_word *const *blocks = FAI_LOAD_ACQUIRE(&head->blocks); /* it may be newer still */
+    return fai_handle_word_read(
         &blocks[handle.index >> FAI_HANDLE_BLOCK_SHIFT][handle.index & (FAI_HANDLE_BLOCK - 1)],
-        handle.generation);
+        counter);
 }
 
 FA_EXTERN_C_END

@@ -28,6 +28,61 @@ TEST_P(HandleMemory, BelongsToTheTagOfTheTable) {
     EXPECT_EQ(Used(allocator_, FA_INTENT_HEAP, FA_TAG_ASSETS), 0u);
 }
 
+// Serves slabs from where no 48 bits lead to; nobody may look at what lies there.
+struct FarBackend {
+    static constexpr uintptr_t kFar = uintptr_t{1} << (FAI_HANDLE_ADDRESS_BITS + 4);
+    fa_backend near = fa_backend_system();
+    fa_backend_vtable vtable = *near.vtable;
+    bool is_far = false;
+    size_t far_count = 0;
+    fa_backend backend{&vtable, this};
+
+    FarBackend() {
+        vtable.alloc = [](void *context, size_t size, size_t align, fa_span_kind kind) -> void * {
+            auto *self = static_cast<FarBackend *>(context);
+            if (!self->is_far || kind != FA_SPAN_HEAP)
+                return self->near.vtable->alloc(self->near.context, size, align, kind);
+            self->far_count++;
+            return reinterpret_cast<void *>(kFar);
+        };
+        vtable.free = [](void *context, void *ptr, size_t size, size_t align, fa_span_kind kind) {
+            auto *self = static_cast<FarBackend *>(context);
+            if (reinterpret_cast<uintptr_t>(ptr) != kFar)
+                return self->near.vtable->free(self->near.context, ptr, size, align, kind);
+            self->far_count--;
+        };
+        vtable.resize = nullptr;
+        vtable.purge = nullptr;
+        vtable.describe = [](void *context, fa_backend_info *info) {
+            auto *self = static_cast<FarBackend *>(context);
+            self->near.vtable->describe(self->near.context, info);
+        };
+    }
+};
+
+TEST(HandleMemoryFar, AddressesThatNoSlotCanHoldAreRefused) {
+    FarBackend source;
+    fa_alloc_config config = Config();
+    config.backends[0] = source.backend;
+    Allocator allocator(config);
+    fa_handles *handles = fa_handles_create(allocator, nullptr);
+    const fa_handle near = fa_handle_alloc(handles, 8192);
+    EXPECT_FALSE(fa_handle_is_none(near));
+    const size_t used = Used(allocator, kTotal);
+    source.is_far = true;
+    for (int i = 0; i < 6; i++)
+        EXPECT_FALSE(fa_handle_is_none(fa_handle_alloc(handles, 8192))) << "the slab has room";
+    fa_last_error_clear();
+    EXPECT_TRUE(fa_handle_is_none(fa_handle_alloc(handles, 8192)));
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
+    EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA701);
+    EXPECT_EQ(source.far_count, 0u);
+    EXPECT_EQ(Used(allocator, kTotal), used);
+    source.is_far = false;
+    EXPECT_FALSE(fa_handle_is_none(fa_handle_alloc(handles, 8192)));
+    EXPECT_EQ(fa_validate(allocator, nullptr), FA_OK);
+}
+
 TEST_P(HandleMemory, BudgetsAreKept) {
     const size_t used = Used(allocator_, kTotal);
     const fa_budget budget = Hard(used + 65536 * 4);

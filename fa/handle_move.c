@@ -102,18 +102,18 @@ static uint64_t places_used(const fa_handles *handles) {
 }
 
 /* Whether what lies in a place of the victim can be moved now; slot: gets its slot. */
-static bool is_movable(const fa_handles *handles, uint32_t index, fai_handle_slot **slot) {
+static bool is_movable(const fa_handles *handles, uint32_t index, fai_handle_slot *slot) {
     uint32_t slot_index = fai_handle_slots(handles->victim)[index];
     if (slot_index >= handles->head.slot_count)
         return false; /* its object has left, which is being told */
     *slot = fai_handle_slot_at(handles, slot_index);
-    return fai_handle_is_movable(FAI_LOAD_RELAXED(&(*slot)->state));
+    return fai_handle_is_movable(FAI_LOAD_RELAXED(slot->state));
 }
 
 /* Looks at one word of the victim's places. A slab with pinned objects would not become empty:
  * nothing of it is moved. */
 static void victim_check(fa_handles *handles) {
-    fai_handle_slot *slot;
+    fai_handle_slot slot;
     uint32_t first = handles->victim_next;
     for (uint64_t used = places_used(handles); used != 0; used &= used - 1)
         if (!is_movable(handles, first + (uint32_t)__builtin_ctzll(used), &slot)) {
@@ -140,7 +140,7 @@ typedef struct object_move {
 /* Moves the object in a place of the victim. Returns false when it is pinned by now. Under the
  * lock. */
 static bool move_object(fa_handles *handles, uint32_t index, object_move *move) {
-    fai_handle_slot *slot;
+    fai_handle_slot slot;
     if (!is_movable(handles, index, &slot))
         return false;
     bool told = handles->options.on_moved != NULL;
@@ -178,7 +178,7 @@ static bool move_object(fa_handles *handles, uint32_t index, object_move *move) 
 /* After the callback: the old place is free. The object may have been freed meanwhile. Under the
  * lock. */
 static void settle(fa_handles *handles, const object_move *move) {
-    fai_handle_slot *slot = fai_handle_slot_at(handles, move->handle.index);
+    fai_handle_slot slot = fai_handle_slot_at(handles, move->handle.index);
     fai_handle_place_give(handles, move->from);
     if (fai_handle_slot_settle(slot))
         return;

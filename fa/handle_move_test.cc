@@ -263,7 +263,7 @@ TEST_P(HandleMoves, AnObjectThatStaysPinnedInTheCallbackIsInOrder) {
     ExpectContents();
     for (const Object &object : all_)
         while (!fa_handle_is_none(object.handle) && pinned != 0 &&
-               fai_handle_pins(fai_handle_find(handles_, object.handle)->state) != 0)
+               fai_handle_pins(*fai_handle_find(handles_, object.handle).state) != 0)
             EXPECT_EQ(fa_handle_unpin(handles_, object.handle), FA_OK);
     EXPECT_EQ(HandleStats(handles_).pinned_count, 0u);
 }

@@ -101,6 +101,13 @@ bool fai_handle_slab_memory(fa_handles *handles, fai_span *span) {
     fai_pending_end(&pending);
     if (status != FA_OK)
         return false;
+    if (!fai_handle_can_name(span->address, bytes)) {
+        if (span->backend == FAI_STORE_CUT || !fai_span_free(&allocator->spans, span))
+            fai_store_give(allocator, span);
+        fai_account_discharge(payer, FA_INTENT_HEAP, bytes);
+        fai_report_span(allocator, FA_ERROR_NO_MEMORY, bytes);
+        return false;
+    }
     fai_unpoison(span->address, bytes);
     fai_account_note(allocator, payer, FA_INTENT_HEAP);
     return true;
@@ -322,11 +329,11 @@ static bool slot_matches(const fa_handles *handles, uint32_t index, const char *
         return true;
     if (index >= handles->head.slot_count)
         return false;
-    const fai_handle_slot *slot = fai_handle_slot_at(handles, index);
-    uint64_t state = FAI_LOAD_RELAXED(&slot->state);
+    fai_handle_slot slot = fai_handle_slot_at(handles, index);
+    uint64_t state = FAI_LOAD_RELAXED(slot.state);
     if (fai_handle_generation(state) == 0) /* dead, but its memory is still held */
         return (state & FAI_HANDLE_HELD) != 0;
-    return (state & FAI_HANDLE_LARGE) == 0 && FAI_LOAD_RELAXED(&slot->address) == address;
+    return (state & FAI_HANDLE_LARGE) == 0 && fai_handle_address(slot) == address;
 }
 
 static bool slab_is_sound(const fa_handles *handles, fai_handle_slab *slab) {

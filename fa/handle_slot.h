@@ -9,21 +9,24 @@
 
 FA_EXTERN_C_BEGIN
 
-/* Free: state names no generation. */
-typedef struct fai_handle_slot {
-    FAI_ATOMIC(void *) address;
-    FAI_ATOMIC(uint64_t) state; /* the generation in the low 32 bits; above them pins and flags */
-} fai_handle_slot;
+/* What a resolve reads of a slot: address << 16 | counter, the low bits of the generation. Objects
+ * are aligned to 16 and addresses have 48 bits, so that both fit. 0: nobody is there. */
+typedef struct fai_handle_word {
+    FAI_ATOMIC(uint64_t) bits;
+} fai_handle_word;
 
-/* The address of the object of a generation, which is not 0; NULL: it is not there.
- * A slot never has the same generation twice: the same before and after means that it had no other
- * in between, and the address is this object's. The address of a later one was stored with release
- * after the generation had gone: who reads it can't read the generation then. */
-FA_API inline void *fai_handle_slot_read(const fai_handle_slot *slot, uint32_t generation) {
-    uint64_t before = FAI_LOAD_ACQUIRE(&slot->state);
-    void *address = FAI_LOAD_ACQUIRE(&slot->address);
-    uint64_t after = FAI_LOAD_RELAXED(&slot->state);
-    return (uint32_t)before == generation && (uint32_t)after == generation ? address : NULL;
+#define FAI_HANDLE_COUNTER_BITS 20
+#define FAI_HANDLE_COUNTER_MAX (((uint32_t)1 << FAI_HANDLE_COUNTER_BITS) - 1)
+#define FAI_HANDLE_ADDRESS_BITS 48
+#define FAI_HANDLE_ADDRESS_SHIFT (64 - FAI_HANDLE_ADDRESS_BITS)
+
+/* The address of the object with that counter; NULL: it is not there. Acquire: what the address was
+ * published with is seen too. */
+FA_API inline void *fai_handle_word_read(const fai_handle_word *word, uint32_t counter) {
+    uint64_t address = FAI_LOAD_ACQUIRE(&word->bits) ^ counter;
+    return (address & FAI_HANDLE_COUNTER_MAX) == 0
+               ? (void *)(uintptr_t)(address >> FAI_HANDLE_ADDRESS_SHIFT)
+               : NULL;
 }
 
 FA_EXTERN_C_END

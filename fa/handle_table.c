@@ -12,7 +12,7 @@ _Static_assert(FAI_HANDLE_PINS >> FAI_HANDLE_PIN_SHIFT == FA_HANDLE_PIN_COUNT_MA
 #define SLAB_COUNT_MAX ((size_t)65536)
 #define SLOT_COUNT_MAX ((size_t)1 << 31)
 #define DIRECTORY_CAPACITY_FIRST 16
-#define BLOCK_BYTES (FAI_HANDLE_BLOCK_HEADER + FAI_HANDLE_BLOCK * sizeof(fai_handle_slot))
+#define BLOCK_BYTES (FAI_HANDLE_BLOCK_HEADER + 2 * FAI_HANDLE_BLOCK * sizeof(fai_handle_word))
 
 /* ---- numbers of tables ---- */
 
@@ -33,7 +33,7 @@ static bool number_take(fa_handles *handles) {
         while ((seen & NUMBER_TAKEN) == 0 && seen <= COUNTER_FIRST_MAX) {
             if (!FAI_CAS_RELAXED(&g_numbers[number], &seen, seen | NUMBER_TAKEN))
                 continue;
-            handles->number = number;
+            handles->head.generations = number << FAI_HANDLE_COUNTER_BITS;
             handles->counter_first = handles->counter_end = seen;
             return true;
         }
@@ -42,20 +42,21 @@ static bool number_take(fa_handles *handles) {
 }
 
 static void number_give(const fa_handles *handles) {
-    FAI_STORE_RELAXED(&g_numbers[handles->number], handles->counter_end);
+    FAI_STORE_RELAXED(&g_numbers[handles->head.generations >> FAI_HANDLE_COUNTER_BITS],
+                      handles->counter_end);
 }
 
 /* ---- slots ---- */
 
-static fai_handle_slot *slots_of(fai_handle_block *block) {
-    return (fai_handle_slot *)((uintptr_t)block + FAI_HANDLE_BLOCK_HEADER);
+static fai_handle_word *words_of(fai_handle_block *block) {
+    return (fai_handle_word *)((uintptr_t)block + FAI_HANDLE_BLOCK_HEADER);
 }
-static fai_handle_block *block_of(fai_handle_slot *slots) {
-    return (fai_handle_block *)((uintptr_t)slots - FAI_HANDLE_BLOCK_HEADER);
+static fai_handle_block *block_of(fai_handle_word *words) {
+    return (fai_handle_block *)((uintptr_t)words - FAI_HANDLE_BLOCK_HEADER);
 }
 
 static size_t directory_bytes(size_t capacity) {
-    return sizeof(fai_handle_directory) + capacity * sizeof(fai_handle_slot *);
+    return sizeof(fai_handle_directory) + capacity * sizeof(fai_handle_word *);
 }
 
 /* Slots that are used up do not count: others take their place, as long as there are indices. */
@@ -108,7 +109,7 @@ static void add_directory(fa_handles *handles, fai_handle_growth *growth) {
     /* Seen by whoever sees a count that needs it: that is stored later, with release. But also
      * earlier, by readers with an older count: so it is stored with release itself, and loaded with
      * acquire, or they might not see what it holds. */
-    FAI_STORE_RELEASE(&handles->head.blocks, (fai_handle_slot *const *)directory->blocks);
+    FAI_STORE_RELEASE(&handles->head.blocks, (fai_handle_word *const *)directory->blocks);
     growth->directory = NULL;
 }
 
@@ -120,16 +121,17 @@ void fai_handle_growth_add(fa_handles *handles, fai_handle_growth *growth) {
     uint32_t count = handles->head.slot_count;
     if (block == NULL || count / FAI_HANDLE_BLOCK == directory->capacity || !may_grow(handles))
         return;
-    fai_handle_slot *slots = slots_of(block);
+    fai_handle_word *words = words_of(block);
+    fai_handle_word *states = words + FAI_HANDLE_BLOCK;
     memset(block, 0, sizeof *block);
     memset(block->free, 0xFF, sizeof block->free);
     block->first = count;
     block->free_count = FAI_HANDLE_BLOCK;
     for (uint32_t i = 0; i < FAI_HANDLE_BLOCK; i++) {
-        slots[i].address = NULL;
-        slots[i].state = (uint64_t)handles->counter_first << FAI_HANDLE_PIN_SHIFT;
+        words[i].bits = 0;
+        states[i].bits = (uint64_t)handles->counter_first << FAI_HANDLE_PIN_SHIFT;
     }
-    directory->blocks[count / FAI_HANDLE_BLOCK] = slots;
+    directory->blocks[count / FAI_HANDLE_BLOCK] = words;
     if (handles->free_last != NULL)
         handles->free_last->next_free = block;
     else
@@ -172,9 +174,9 @@ fa_handle fai_handle_slot_take(fa_handles *handles, void *address, uint64_t flag
         if (handles->free_first == NULL)
             handles->free_last = NULL;
     }
-    fai_handle_slot *slot = &slots_of(block)[at];
-    uint32_t counter = (uint32_t)(FAI_LOAD_RELAXED(&slot->state) >> FAI_HANDLE_PIN_SHIFT);
-    fa_handle handle = {block->first + at, handles->number << FAI_HANDLE_COUNTER_BITS | counter};
+    fai_handle_slot slot = fai_handle_slot_at(handles, block->first + at);
+    uint32_t counter = (uint32_t)(FAI_LOAD_RELAXED(slot.state) >> FAI_HANDLE_PIN_SHIFT);
+    fa_handle handle = {block->first + at, handles->head.generations | counter};
     if (counter >= handles->counter_end)
         handles->counter_end = counter + 1;
     fai_handle_slot_publish(slot, address, handle.generation | flags);
@@ -182,11 +184,10 @@ fa_handle fai_handle_slot_take(fa_handles *handles, void *address, uint64_t flag
 }
 
 void fai_handle_slot_give(fa_handles *handles, uint32_t index) {
-    fai_handle_slot *slot = fai_handle_slot_at(handles, index);
-    fai_handle_block *block = block_of(slot - index % FAI_HANDLE_BLOCK);
-    uint64_t state = FAI_LOAD_RELAXED(&slot->state) & ~FAI_HANDLE_HELD;
-    FAI_STORE_RELAXED(&slot->address, NULL);
-    FAI_STORE_RELAXED(&slot->state, state);
+    fai_handle_slot slot = fai_handle_slot_at(handles, index);
+    fai_handle_block *block = block_of(slot.word - index % FAI_HANDLE_BLOCK);
+    uint64_t state = FAI_LOAD_RELAXED(slot.state) & ~FAI_HANDLE_HELD;
+    FAI_STORE_RELAXED(slot.state, state);
     if (state >> FAI_HANDLE_PIN_SHIFT > FAI_HANDLE_COUNTER_MAX) {
         handles->slot_retired_count++;
         return;
@@ -203,10 +204,10 @@ void fai_handle_slot_give(fa_handles *handles, uint32_t index) {
 }
 
 size_t fai_handle_object_size(fa_handles *handles, uint32_t index, fai_handle_place *place) {
-    const fai_handle_slot *slot = fai_handle_slot_at(handles, index);
-    void *address = FAI_LOAD_RELAXED(&slot->address);
+    fai_handle_slot slot = fai_handle_slot_at(handles, index);
+    void *address = fai_handle_address(slot);
     place->slab = NULL;
-    if ((FAI_LOAD_RELAXED(&slot->state) & FAI_HANDLE_LARGE) != 0)
+    if ((FAI_LOAD_RELAXED(slot.state) & FAI_HANDLE_LARGE) != 0)
         return fai_heap_size(handles->allocator, address);
     *place = fai_handle_place_of(handles, address, index);
     return place->slab != NULL ? fai_handle_place_size(*place) : 0;
@@ -220,11 +221,11 @@ static size_t destroy(fa_handles *handles) {
     size_t alive = handles->live_count;
     uint32_t slot_count = handles->head.slot_count;
     for (uint32_t i = 0; i < slot_count && handles->large_count != 0; i++) {
-        const fai_handle_slot *slot = fai_handle_slot_at(handles, i);
-        uint64_t state = FAI_LOAD_RELAXED(&slot->state);
+        fai_handle_slot slot = fai_handle_slot_at(handles, i);
+        uint64_t state = FAI_LOAD_RELAXED(slot.state);
         if ((state & FAI_HANDLE_LARGE) == 0 || fai_handle_generation(state) == 0)
             continue;
-        fai_heap_give(allocator, FAI_LOAD_RELAXED(&slot->address), SIZE_MAX);
+        fai_heap_give(allocator, fai_handle_address(slot), SIZE_MAX);
         handles->large_count--;
     }
     for (fai_handle_slab *slab = handles->slabs, *next; slab; slab = next) {
@@ -256,25 +257,33 @@ static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {
 static void lock_owned(fai_owned *owned) { fai_handles_lock(of_owned(owned)); }
 static void unlock_owned(fai_owned *owned) { fai_handles_unlock(of_owned(owned)); }
 
+/* Whether a resolve finds what the state names, and nothing else. */
+static bool words_agree(const fa_handles *handles, fai_handle_slot slot) {
+    uint32_t generation = fai_handle_generation(FAI_LOAD_RELAXED(slot.state));
+    if (generation == 0)
+        return FAI_LOAD_RELAXED(&slot.word->bits) == 0;
+    uint32_t counter = generation ^ handles->head.generations;
+    return counter <= FAI_HANDLE_COUNTER_MAX && fai_handle_word_read(slot.word, counter) != NULL;
+}
+
 static const void *slots_validate(fa_handles *handles) {
     size_t live = 0, free_count = 0, large = 0, bytes = 0, block_free = 0;
     for (uint32_t i = 0; i < handles->head.slot_count; i++) {
-        const fai_handle_slot *slot = fai_handle_slot_at(handles, i);
+        fai_handle_slot slot = fai_handle_slot_at(handles, i);
         const fai_handle_block *block = block_of(handles->directory->blocks[i / FAI_HANDLE_BLOCK]);
         bool is_free = (block->free[i % FAI_HANDLE_BLOCK / 64] >> i % 64 & 1) != 0;
-        uint64_t state = FAI_LOAD_RELAXED(&slot->state);
+        uint64_t state = FAI_LOAD_RELAXED(slot.state);
         bool is_live = fai_handle_generation(state) != 0;
         fai_handle_place place;
         free_count += is_free;
         block_free += i % FAI_HANDLE_BLOCK == 0 ? block->free_count : 0;
-        if (is_free && (is_live || FAI_LOAD_RELAXED(&slot->address) != NULL))
-            return slot;
+        if ((is_free && is_live) || !words_agree(handles, slot))
+            return slot.word;
         if (!is_live)
             continue;
         size_t size = fai_handle_object_size(handles, i, &place);
-        if (size == 0 || (state & FAI_HANDLE_MOVING) != 0 ||
-            (fai_handle_generation(state) >> FAI_HANDLE_COUNTER_BITS) != handles->number)
-            return slot;
+        if (size == 0 || (state & FAI_HANDLE_MOVING) != 0)
+            return slot.word;
         live++;
         large += (state & FAI_HANDLE_LARGE) != 0;
         bytes += size;
@@ -394,7 +403,7 @@ fa_status fa_handles_stats_get(fa_handles *handles, fa_handles_stats *stats) {
         return fai_fail(FA_ERROR_INVALID, 0);
     fai_handles_lock(handles);
     for (uint32_t i = 0; i < handles->head.slot_count; i++) {
-        uint64_t state = FAI_LOAD_RELAXED(&fai_handle_slot_at(handles, i)->state);
+        uint64_t state = FAI_LOAD_RELAXED(fai_handle_slot_at(handles, i).state);
         stats->pinned_count += fai_handle_generation(state) != 0 && fai_handle_pins(state) != 0;
     }
     stats->live_count = handles->live_count;
@@ -423,13 +432,13 @@ static bool next_live(fa_handles *handles, uint32_t *index, fa_handle_info *info
     bool found = false;
     fai_handles_lock(handles);
     for (; *index < handles->head.slot_count && !found; ++*index) {
-        const fai_handle_slot *slot = fai_handle_slot_at(handles, *index);
-        uint64_t state = FAI_LOAD_RELAXED(&slot->state);
+        fai_handle_slot slot = fai_handle_slot_at(handles, *index);
+        uint64_t state = FAI_LOAD_RELAXED(slot.state);
         fai_handle_place place;
         if (fai_handle_generation(state) == 0)
             continue;
         info->handle = (fa_handle){*index, fai_handle_generation(state)};
-        info->address = FAI_LOAD_RELAXED(&slot->address);
+        info->address = fai_handle_address(slot);
         info->size = fai_handle_object_size(handles, *index, &place);
         info->pin_count = fai_handle_pins(state);
         info->is_fixed = (state & FAI_HANDLE_FIXED) != 0;

@@ -159,15 +159,15 @@ TEST_P(Handles, PinsAreCounted) {
 
 TEST_P(Handles, PinsHaveALimit) {
     const fa_handle handle = Make(16, 3);
-    fai_handle_slot *slot = fai_handle_find(handles_, handle);
-    slot->state += static_cast<uint64_t>(FA_HANDLE_PIN_COUNT_MAX - 1) << FAI_HANDLE_PIN_SHIFT;
+    fai_handle_slot slot = fai_handle_find(handles_, handle);
+    *slot.state += static_cast<uint64_t>(FA_HANDLE_PIN_COUNT_MAX - 1) << FAI_HANDLE_PIN_SHIFT;
     EXPECT_NE(fa_handle_pin(handles_, handle), nullptr);
     fa_last_error_clear();
     EXPECT_EQ(fa_handle_pin(handles_, handle), nullptr);
     EXPECT_EQ(fa_last_error().status, FA_ERROR_LIMIT);
     EXPECT_NE(fa_handle_get(handles_, handle), nullptr);
     EXPECT_EQ(fa_handle_unpin(handles_, handle), FA_OK);
-    slot->state -= static_cast<uint64_t>(FA_HANDLE_PIN_COUNT_MAX - 1) << FAI_HANDLE_PIN_SHIFT;
+    *slot.state -= static_cast<uint64_t>(FA_HANDLE_PIN_COUNT_MAX - 1) << FAI_HANDLE_PIN_SHIFT;
     EXPECT_EQ(fa_handle_free(handles_, handle), FA_OK);
 }
 

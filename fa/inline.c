@@ -37,5 +37,5 @@ extern inline fa_status(fa_phase_begin)(fa_allocator *allocator, const char *nam
 extern inline fa_status(fa_phase_begin_in)(fa_frame *frame, const char *name);
 extern inline fa_status(fa_phase_end)(fa_allocator *allocator);
 extern inline fa_status(fa_phase_end_in)(fa_frame *frame);
-extern inline void *fai_handle_slot_read(const fai_handle_slot *slot, uint32_t generation);
+extern inline void *fai_handle_word_read(const fai_handle_word *word, uint32_t counter);
 extern inline void *(fa_handle_get)(const fa_handles *handles, fa_handle handle);

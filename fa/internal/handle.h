@@ -1,7 +1,7 @@
 /* Handle tables: slots that handles name, slabs that objects lie in, and what moves them together.
  *
- * A slot has the address of its object and a state (slot.h). The state of a live one is its
- * generation, the number of pins and flags, in one word, so that pinning is one compare and swap. A
+ * A slot has a word, with the address of its object, and a state (slot.h). The state of a live one
+ * is its generation, the number of pins and flags, so that pinning is one compare and swap. A
  * generation is the number of the table and a counter: tables alive have different numbers, and a
  * number that is used again goes on with higher counters, so that no generation ever comes back at
  * an index.
@@ -19,7 +19,8 @@
 
 /* ---- slots ---- */
 
-/* Stands before each block of slots. Guarded by the table's lock. */
+/* Stands before each block of slots: their words, then their states. Guarded by the table's lock.
+ */
 typedef struct fai_handle_block {
     struct fai_handle_block *next_free; /* in the queue of those with free slots */
     uint32_t first;                     /* index of its first slot */
@@ -35,7 +36,7 @@ typedef struct fai_handle_block {
 typedef struct fai_handle_directory {
     struct fai_handle_directory *retired;
     size_t capacity;
-    fai_handle_slot *blocks[];
+    fai_handle_word *blocks[];
 } fai_handle_directory;
 
 /* ---- slabs ---- */
@@ -90,7 +91,6 @@ struct fa_handles {
     fai_owned owned;
     fa_allocator *allocator;
     fa_handles_options options; /* zeros filled in */
-    uint32_t number;            /* in each generation */
     uint32_t counter_first;     /* of each slot */
     fa_tag tag;                 /* what everything is charged to */
 
@@ -139,15 +139,19 @@ fa_handles *fai_handles_create(fa_allocator *allocator, const fa_handles_options
 size_t fai_handle_object_size(fa_handles *handles, uint32_t index, fai_handle_place *place);
 
 /* The slot of an index below the count. */
-static inline fai_handle_slot *fai_handle_slot_at(const fa_handles *handles, uint32_t index) {
-    fai_handle_slot *const *blocks = FAI_LOAD_ACQUIRE(&handles->head.blocks);
-    return &blocks[index >> FAI_HANDLE_BLOCK_SHIFT][index & (FAI_HANDLE_BLOCK - 1)];
+static inline fai_handle_slot fai_handle_slot_at(const fa_handles *handles, uint32_t index) {
+    fai_handle_word *words =
+        FAI_LOAD_ACQUIRE(&handles->head.blocks)[index >> FAI_HANDLE_BLOCK_SHIFT];
+    uint32_t at = index & (FAI_HANDLE_BLOCK - 1);
+    fai_handle_slot slot = {&words[at], &words[FAI_HANDLE_BLOCK + at].bits};
+    return slot;
 }
 
-/* The slot that a handle may name, or NULL: its state has to be looked at. No lock. */
-static inline fai_handle_slot *fai_handle_find(const fa_handles *handles, fa_handle handle) {
+/* The slot that a handle may name, or none: its state has to be looked at. No lock. */
+static inline fai_handle_slot fai_handle_find(const fa_handles *handles, fa_handle handle) {
+    fai_handle_slot none = {NULL, NULL};
     if (handle.generation == 0 || handle.index >= FAI_LOAD_ACQUIRE(&handles->head.slot_count))
-        return NULL;
+        return none;
     return fai_handle_slot_at(handles, handle.index);
 }
 
