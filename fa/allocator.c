@@ -303,6 +303,7 @@ size_t fa_allocator_trim(fa_allocator *allocator) {
     if (thread != NULL)
         fai_scratch_trim(thread);
     size_t bytes = thread != NULL ? fai_pool_trim(thread, false) : 0;
+    bytes += fai_owned_trim(allocator);
     return bytes + fai_allocator_reclaim(allocator);
 }
 

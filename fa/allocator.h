@@ -61,7 +61,8 @@ FA_API fa_status fa_backend_locate(fa_allocator *allocator, void *block, size_t 
                                    size_t count);
 
 /* Gives back what the calling thread and the shared caches hold without need: ready pool objects,
- * scratch arenas without an open scope, empty slabs and segments, the heap cache. Frame memory of
+ * scratch arenas without an open scope, empty slabs and segments, those of handle tables too, the
+ * heap cache. Frame memory of
  * an open frame is not touched. Returns the bytes given to the backend. O(what is held), locks. */
 FA_API size_t fa_allocator_trim(fa_allocator *allocator);
 

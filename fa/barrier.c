@@ -354,8 +354,10 @@ static void unlock_owned(fai_owned *owned) {
     pthread_mutex_unlock(&barrier->lock);
 }
 
-static const fai_owned_kind k_barriers = {destroy_owned, validate_owned, lock_owned, unlock_owned,
-                                          NULL};
+static const fai_owned_kind k_barriers = {.destroy = destroy_owned,
+                                          .validate = validate_owned,
+                                          .lock = lock_owned,
+                                          .unlock = unlock_owned};
 
 static uint32_t count_cores(void) {
     cpu_set_t cores;

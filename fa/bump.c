@@ -115,16 +115,15 @@ static size_t room_below_max(const fai_bump *bump) {
     return bump->bytes_max > bump->held ? bump->bytes_max - bump->held : 0;
 }
 
-/* Where bytes_max is in the way: gives back what is held without use; true when there was any. */
-static bool make_room(fai_bump *bump) {
+size_t fai_bump_shrink(fai_bump *bump) {
     size_t held = bump->held;
     if (is_sealed(bump))
-        return false;
+        return 0;
     fai_bump_chunk *kept = bump->kept;
     bump->kept = NULL;
     give_all(bump, kept);
     fai_bump_trim(bump);
-    return bump->held < held;
+    return held - bump->held;
 }
 
 /* How large the next chunk is to be, if that can be had. */
@@ -146,7 +145,7 @@ static fai_bump_chunk *chunk_make(fai_bump *bump, size_t need, size_t size_asked
     const fa_alloc_config *config = &bump->allocator->config;
     size_t most = bump->is_small ? config->frame_chunk_bytes_first : config->frame_chunk_bytes_max;
     size_t least = fai_round_up(need, FA_ALIGN_MIN), room = room_below_max(bump);
-    if (room < least && make_room(bump))
+    if (room < least && fai_bump_shrink(bump) != 0)
         room = room_below_max(bump);
     size_t wanted = size_wanted(bump, need, most);
     *is_alone = least > wanted && least > most;

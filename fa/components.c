@@ -517,7 +517,7 @@ static const void *validate_owned(fa_allocator *allocator, fai_owned *owned) {
     return pages == set->page_count && counted == set->head.count ? NULL : set;
 }
 
-static const fai_owned_kind k_components = {destroy_owned, validate_owned, NULL, NULL, NULL};
+static const fai_owned_kind k_components = {.destroy = destroy_owned, .validate = validate_owned};
 
 static bool is_legal(const fa_components_config *config) {
     size_t most = config->count_max != 0 ? config->count_max : UINT32_MAX;

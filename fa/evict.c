@@ -104,10 +104,10 @@ static size_t evict_locked(fa_streams *streams, uint32_t first, fa_evict_cause c
     while (first != NO_SLOT) {
         fai_stream *stream = fai_stream_at(streams, first), copy = *stream;
         stream->block = NULL;
-        unlock(streams);
+        fai_streams_step_out(streams);
         fai_stream_tell(streams, &copy, cause);
         fai_heap_give(streams->allocator, copy.block, SIZE_MAX);
-        lock(streams);
+        fai_streams_step_in(streams);
         fai_stream_drop(streams, stream);
         if (cause == FA_EVICT_ROOM) {
             streams->claimed += copy.size;

@@ -59,7 +59,7 @@ static bool clear(fa_allocator *allocator, fai_owned *owned) {
     return fai_named_is_whole(&record->named) && run_destructors(record);
 }
 
-static const fai_owned_kind k_groups = {destroy, NULL, NULL, NULL, clear};
+static const fai_owned_kind k_groups = {.destroy = destroy, .clear = clear};
 
 fa_group(fa_group_create)(fa_allocator *allocator, const char *name) {
     fa_group group = {NULL, 0};

@@ -28,9 +28,16 @@
  * most (FA_HANDLE_USES_MAX; less in a process that made thousands of tables), then never again; a
  * new one takes its place.
  *
- * The memory of a table is heap memory of the tag that its creator was in, whoever allocates. In
- * the child of a fork an object whose move another thread was being told of is not moved any more,
- * and its memory is not used again before the table ends. */
+ * Memory. All of a table is heap memory of the tag that its creator was in, whoever allocates.
+ * Beside its object each handle takes 16 bytes and a bit, the slot: as many of them as objects were
+ * ever alive at once, for as long as the table lives. (They can't go back: whoever resolves takes
+ * no lock, and may be looking at the slot of an object that was freed.) Empty slabs, of which a
+ * table keeps one, go back where memory would else be refused. Objects lie where 48 bits lead to,
+ * as all memory of Linux does that nobody asked to lie elsewhere; memory from a backend that lies
+ * elsewhere is refused (FA701).
+ *
+ * In the child of a fork, what other threads had pinned stays pinned; moves that they were being
+ * told of are over. */
 #ifndef FA_HANDLE_H
 #define FA_HANDLE_H
 

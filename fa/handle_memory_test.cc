@@ -174,6 +174,40 @@ TEST_P(HandleMemory, SlabsTakenAtTheStartStay) {
     EXPECT_EQ(HandleStats(handles_).slab_empty_count, 5u);
 }
 
+// One empty slab is kept, as long as nobody else lacks memory.
+TEST(HandleMemoryRefused, EmptySlabsGoFirst) {
+    fa_alloc_config config = Plain();
+    config.bytes_max = 24 << 20;
+    Allocator allocator(config);
+    fa_handles_options options = {};
+    options.slab_bytes = 4 << 20;
+    options.slab_count = 1;
+    fa_handles *handles = fa_handles_create(allocator, &options);
+    std::vector<fa_handle> all;
+    while (HandleStats(handles).slab_count < 4)
+        all.push_back(fa_handle_alloc(handles, 8000));
+    for (fa_handle handle : all)
+        EXPECT_EQ(fa_handle_free(handles, handle), FA_OK);
+    EXPECT_EQ(HandleStats(handles).slab_empty_count, 1u);
+    const fa_handle one = fa_handle_alloc(handles, 8000);
+    while (HandleStats(handles).slab_count < 2)
+        all.push_back(fa_handle_alloc(handles, 8000));
+    for (fa_handle handle : all)
+        (void)fa_handle_free(handles, handle);
+    EXPECT_EQ(HandleStats(handles).slab_empty_count, 1u);
+    void *block = fa_heap_alloc(allocator, 14 << 20);
+    EXPECT_NE(block, nullptr);
+    EXPECT_EQ(HandleStats(handles).slab_empty_count, 0u);
+    EXPECT_EQ(HandleStats(handles).slab_count, 1u);
+    EXPECT_NE(fa_handle_get(handles, one), nullptr);
+    fa_heap_free(allocator, block);
+    // What was asked for from the start stays.
+    EXPECT_EQ(fa_handle_free(handles, one), FA_OK);
+    EXPECT_EQ(fa_heap_alloc(allocator, 22 << 20), nullptr);
+    EXPECT_EQ(HandleStats(handles).slab_count, 1u);
+    EXPECT_EQ(fa_validate(allocator, nullptr), FA_OK);
+}
+
 TEST_P(HandleMemory, AReclaimerMayCompactTheTable) {
     config_.bytes_max = source_.BytesLive() + (size_t{6} << 20);
     config_.heap_region_bytes = 256 << 10;

@@ -165,6 +165,7 @@ static bool move_object(fa_handles *handles, uint32_t index, object_move *move) 
     fai_handle_slack(move->to.slab)[move->to.index] =
         fai_handle_slack(move->from.slab)[move->from.index];
     fai_handle_slot_move_end(slot, move->address_new, state, told);
+    handles->told_count += told;
     handles->moved_count++;
     handles->moved_bytes += move->size;
     fai_handle_bury(handles, move->address_old, move->from.slab->place_bytes);
@@ -175,16 +176,45 @@ static bool move_object(fa_handles *handles, uint32_t index, object_move *move) 
     return true;
 }
 
-/* After the callback: the old place is free. The object may have been freed meanwhile. Under the
- * lock. */
-static void settle(fa_handles *handles, const object_move *move) {
-    fai_handle_slot slot = fai_handle_slot_at(handles, move->handle.index);
-    fai_handle_place_give(handles, move->from);
-    if (fai_handle_slot_settle(slot))
+/* The object's move was told; it may have been freed meanwhile. Under the lock. */
+static void settle_object(fa_handles *handles, uint32_t slot_index, fai_handle_place place) {
+    if (fai_handle_slot_settle(fai_handle_slot_at(handles, slot_index)))
         return;
-    fai_handle_bury(handles, move->address_new, move->to.slab->place_bytes);
-    fai_handle_place_give(handles, move->to);
-    fai_handle_slot_give(handles, move->handle.index);
+    fai_handle_bury(handles, fai_handle_place_address(place), place.slab->place_bytes);
+    fai_handle_place_give(handles, place);
+    fai_handle_slot_give(handles, slot_index);
+}
+
+/* After the callback: the old place is free too. Under the lock. */
+static void settle(fa_handles *handles, const object_move *move) {
+    handles->told_count--;
+    fai_handle_place_give(handles, move->from);
+    settle_object(handles, move->handle.index, move->to);
+}
+
+/* Callbacks that this thread is in. */
+static __thread uint32_t t_telling;
+
+static void fork_slab(fa_handles *handles, fai_handle_slab *slab) {
+    for (uint32_t i = 0; i < slab->place_count && slab->group != NULL; i++) {
+        uint32_t slot_index = fai_handle_slots(slab)[i];
+        fai_handle_place place = {slab, i};
+        if (slot_index == FAI_HANDLE_LIMBO)
+            fai_handle_place_give(handles, place);
+        else if (slot_index != FAI_HANDLE_NO_SLOT &&
+                 (FAI_LOAD_RELAXED(fai_handle_slot_at(handles, slot_index).state) &
+                  FAI_HANDLE_HELD) != 0)
+            settle_object(handles, slot_index, place);
+    }
+}
+
+void fai_handles_fork_child(fa_handles *handles) {
+    if (handles->told_count == 0 || t_telling != 0)
+        return;
+    for (fai_handle_slab *slab = handles->slabs; slab; slab = slab->next_of_all)
+        if (slab->group != NULL)
+            fork_slab(handles, slab);
+    handles->told_count = 0;
 }
 
 /* ---- pieces of work ---- */
@@ -230,8 +260,10 @@ static void finish_move(fa_handles *handles, const object_move *move) {
                    move->address_old);
     if (on_moved == NULL)
         return;
+    t_telling++;
     on_moved(handles->options.on_moved_user, handles, move->handle, move->address_old,
              move->address_new, move->size);
+    t_telling--;
     fai_handles_lock(handles);
     settle(handles, move);
     fai_handles_unlock(handles);

@@ -305,7 +305,33 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
     return wrong;
 }
 
-static const fai_owned_kind k_kind = {destroy_owned, validate, lock_owned, unlock_owned, NULL};
+/* Empty slabs. */
+static size_t trim_owned(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    fa_handles *handles = of_owned(owned);
+    size_t bytes = 0;
+    for (;;) {
+        fai_span slab;
+        fai_handles_lock(handles);
+        bool has_slab = fai_handle_slab_remove(handles, 0, &slab);
+        fai_handles_unlock(handles);
+        if (!has_slab)
+            return bytes;
+        if (!fai_handle_slab_memory_give(handles, &slab))
+            continue;
+        FAI_ADD_RELAXED(&handles->slab_returned_count, 1);
+        bytes += handles->options.slab_bytes;
+    }
+}
+
+static void fork_owned(fai_owned *owned) { fai_handles_fork_child(of_owned(owned)); }
+
+static const fai_owned_kind k_kind = {.destroy = destroy_owned,
+                                      .validate = validate,
+                                      .lock = lock_owned,
+                                      .unlock = unlock_owned,
+                                      .fork_child = fork_owned,
+                                      .trim = trim_owned};
 
 /* ---- create ---- */
 

@@ -184,8 +184,11 @@ static const void *validate_owned(fa_allocator *allocator, fai_owned *owned) {
     return wrong;
 }
 
-static const fai_owned_kind k_object_caches = {destroy_owned, validate_owned, fai_typed_fork_lock,
-                                               fai_typed_fork_unlock, clear_owned};
+static const fai_owned_kind k_object_caches = {.destroy = destroy_owned,
+                                               .validate = validate_owned,
+                                               .lock = fai_typed_fork_lock,
+                                               .unlock = fai_typed_fork_unlock,
+                                               .clear = clear_owned};
 
 fa_status(fa_object_cache_create)(fa_allocator *allocator, const fa_object_cache_config *config,
                                   fa_object_cache **cache) {

@@ -21,7 +21,8 @@
  *
  * A handle of an arena that was freed is refused (FA610); so is one of all zero
  * (FA_ERROR_INVALID). A thread that exits gives nothing: what it holds can't be taken, and dies
- * with the allocator, as all arenas do that are left.
+ * with the allocator, as all arenas do that are left; so it is in the child of a fork with what
+ * other threads held.
  *
  * The memory comes from the heap, in chunks: the first of bytes_first, others twice as large up to
  * frame_chunk_bytes_max, charged to the tag that the creating thread was in, whoever makes the

@@ -91,11 +91,27 @@ const void *fai_owned_validate(fa_allocator *allocator) {
     return wrong;
 }
 
+size_t fai_owned_trim(fa_allocator *allocator) {
+    size_t bytes = 0;
+    pthread_mutex_lock(&allocator->owned.lock);
+    for (fai_owned *owned = allocator->owned.newest; owned; owned = owned->next)
+        if (owned->kind->trim != NULL)
+            bytes += owned->kind->trim(allocator, owned);
+    pthread_mutex_unlock(&allocator->owned.lock);
+    return bytes;
+}
+
 void fai_owned_lock_all(fai_owned_list *list) {
     pthread_mutex_lock(&list->lock);
     for (fai_owned *owned = list->newest; owned; owned = owned->next)
         if (owned->kind->lock != NULL)
             owned->kind->lock(owned);
+}
+
+void fai_owned_fork_child(fai_owned_list *list) {
+    for (fai_owned *owned = list->newest; owned; owned = owned->next)
+        if (owned->kind->fork_child != NULL)
+            owned->kind->fork_child(owned);
 }
 
 void fai_owned_unlock_all(fai_owned_list *list) {

@@ -16,7 +16,8 @@ struct Thing {
     fai_owned owned; // must be first
     int number;
     bool is_broken;
-    int locks;
+    int locks, forks;
+    size_t idle;
     std::vector<int> *destroyed;
     Thing *heir; // put on the list while this one is destroyed
 };
@@ -37,13 +38,21 @@ const void *Validate(fa_allocator *, fai_owned *owned) {
     return thing->is_broken ? thing : nullptr;
 }
 
-const fai_owned_kind kThings = {Destroy, Validate,
+const fai_owned_kind kThings = {Destroy,
+                                Validate,
                                 [](fai_owned *owned) {
                                     reinterpret_cast<Thing *>(owned)->locks++;
                                     g_lock_count++;
                                 },
                                 [](fai_owned *owned) { reinterpret_cast<Thing *>(owned)->locks--; },
-                                nullptr};
+                                nullptr,
+                                [](fai_owned *owned) { // the lock is held
+                                    reinterpret_cast<Thing *>(owned)->forks +=
+                                        reinterpret_cast<Thing *>(owned)->locks;
+                                },
+                                [](fa_allocator *, fai_owned *owned) -> size_t {
+                                    return reinterpret_cast<Thing *>(owned)->idle;
+                                }};
 
 class Owned : public testing::Test {
   protected:
@@ -51,7 +60,7 @@ class Owned : public testing::Test {
         fa_alloc_config config = Plain();
         ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
     }
-    Thing Make(int number) { return {{}, number, false, 0, &destroyed_, nullptr}; }
+    Thing Make(int number) { return {{}, number, false, 0, 0, 0, &destroyed_, nullptr}; }
     void Add(Thing &thing) { fai_owned_add(allocator_, &thing.owned, &kThings); }
 
     fa_allocator *allocator_ = nullptr;
@@ -88,19 +97,34 @@ TEST_F(Owned, ValidateNamesWhatIsWrong) {
     fa_allocator_destroy(allocator_);
 }
 
+TEST_F(Owned, EachIsTrimmed) {
+    Thing things[2] = {Make(0), Make(1)};
+    Add(things[0]);
+    Add(things[1]);
+    (void)fa_allocator_trim(allocator_); // what else there is
+    things[0].idle = 10;
+    things[1].idle = 32;
+    EXPECT_EQ(fa_allocator_trim(allocator_), 42u);
+    fa_allocator_destroy(allocator_);
+}
+
 TEST_F(Owned, EachIsLockedAroundAFork) {
     Thing things[2] = {Make(0), Make(1)};
     Add(things[0]);
     Add(things[1]);
     g_lock_count = 0;
     pid_t child = fork();
-    if (child == 0)
-        _exit(things[0].locks == 0 && things[1].locks == 0 ? 0 : 1);
+    if (child == 0) {
+        const bool fine = things[0].locks == 0 && things[1].locks == 0 && things[0].forks == 1 &&
+                          things[1].forks == 1;
+        _exit(fine ? 0 : 1);
+    }
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
     EXPECT_EQ(g_lock_count, 2); // each once, in the parent
     EXPECT_EQ(things[0].locks, 0);
+    EXPECT_EQ(things[0].forks, 0);
     fa_allocator_destroy(allocator_);
 }
 

@@ -255,16 +255,29 @@ fa_status fa_reserve_refill(fa_allocator *allocator) {
 
 enum { STEP_CACHES, STEP_OWN_CACHES, STEP_RECLAIMERS, STEP_RESERVE, STEP_NONE };
 
-/* Gives back what this thread keeps ready; true when that left a slab without use. */
+/* What may be used in vain. */
+typedef struct in_use {
+    size_t slabs, held, heap;
+} in_use;
+
+static in_use read_use(fa_allocator *allocator) {
+    in_use now;
+    now.held = FAI_LOAD_RELAXED(&allocator->spans.held);
+    now.heap = FAI_LOAD_RELAXED(&allocator->account.ledger[FA_INTENT_HEAP].used);
+    fai_lock(allocator);
+    now.slabs = allocator->pools.slab_count;
+    fai_unlock(allocator);
+    return now;
+}
+
+/* Gives back what this thread keeps ready; true when that left a slab or heap memory without use,
+ * here or at the backend. Where other threads are at work too, it may be that they did. */
 static bool trim_own(fa_allocator *allocator) {
-    fai_lock(allocator);
-    size_t slabs = allocator->pools.slab_count;
-    fai_unlock(allocator);
-    size_t bytes = fa_allocator_trim(allocator);
-    fai_lock(allocator);
-    bool fewer = allocator->pools.slab_count < slabs;
-    fai_unlock(allocator);
-    return bytes != 0 || fewer;
+    in_use before = read_use(allocator);
+    if (fa_allocator_trim(allocator) != 0)
+        return true;
+    in_use after = read_use(allocator);
+    return after.slabs < before.slabs || after.held < before.held || after.heap < before.heap;
 }
 
 bool fai_relieve_slow(fa_allocator *allocator, fai_relief *relief, fa_status status) {

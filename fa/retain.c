@@ -128,7 +128,8 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
 static void lock(fai_owned *owned) { pthread_mutex_lock(&((fai_retention *)owned)->lock); }
 static void unlock(fai_owned *owned) { pthread_mutex_unlock(&((fai_retention *)owned)->lock); }
 
-static const fai_owned_kind k_kind = {destroy, validate, lock, unlock, NULL};
+static const fai_owned_kind k_kind = {
+    .destroy = destroy, .validate = validate, .lock = lock, .unlock = unlock};
 
 /* The allocator's table, made where there is none yet. NULL with the reason reported. */
 static fai_retention *obtain(fa_allocator *allocator) {

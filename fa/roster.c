@@ -54,7 +54,20 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
 static void lock(fai_owned *owned) { pthread_mutex_lock(&((fai_roster *)owned)->lock); }
 static void unlock(fai_owned *owned) { pthread_mutex_unlock(&((fai_roster *)owned)->lock); }
 
-static const fai_owned_kind k_rosters = {destroy, validate, lock, unlock, NULL};
+/* The threads that were inside of a record are gone. */
+static void fork_child(fai_owned *owned) {
+    const fai_roster *roster = (const fai_roster *)owned;
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;)
+        if (at->bump.user != &fai_slot && fai_named_is_whole(at))
+            FAI_STORE_RELAXED(&at->bump.user, NULL);
+}
+
+static const fai_owned_kind k_rosters = {.destroy = destroy,
+                                         .validate = validate,
+                                         .lock = lock,
+                                         .unlock = unlock,
+                                         .fork_child = fork_child};
 
 bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes) {
     roster->record_bytes = fai_round_up(record_bytes, FA_ALIGN_MIN);
@@ -139,13 +152,6 @@ bool fai_roster_remove(fai_roster *roster, fai_named *named, uint64_t serial) {
     bool removed = fai_roster_close(roster, named, serial);
     pthread_mutex_unlock(&roster->lock);
     return removed;
-}
-
-void fai_roster_fork_child(fai_roster *roster) {
-    fai_roster_walk walk = {NULL, 0};
-    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;)
-        if (at->bump.user != &fai_slot && fai_named_is_whole(at))
-            FAI_STORE_RELAXED(&at->bump.user, NULL);
 }
 
 fai_named *fai_roster_next(const fai_roster *roster, fai_roster_walk *walk) {

@@ -106,6 +106,16 @@ fa_status(fa_scratch_pool_reset)(fa_scratch_pool pool) {
     return FA_OK;
 }
 
+size_t fa_scratch_pool_trim(fa_scratch_pool pool) {
+    bool entered;
+    fai_bump *bump = enter(pool, 0, &entered);
+    if (bump == NULL)
+        return 0;
+    size_t bytes = fai_bump_shrink(bump);
+    fai_bump_leave(bump, pool.serial, entered);
+    return bytes;
+}
+
 uint64_t fai_scratch_pool_reset_count(fa_scratch_pool pool) {
     return FAI_LOAD_RELAXED(&record_of(pool)->reset_count);
 }

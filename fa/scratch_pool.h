@@ -23,7 +23,7 @@
  * twice as large up to frame_chunk_bytes_max. They are charged to the tag that the thread is in
  * when the pool grows. A pool that was reset after it had grown goes on in one chunk of the size
  * that it has learned; after frame_trim_after resets in a row in which it needed at most a quarter
- * of that, it gives the rest back.
+ * of that, it gives the rest back; fa_scratch_pool_trim does so at once.
  *
  * All blocks are aligned to at least 16, not initialised unless said otherwise (0xAB with
  * FA_CHECK_FILL). Failures return NULL, change nothing, and set fa_last_error:
@@ -74,6 +74,11 @@ FA_API fa_status fa_scratch_pool_remove(fa_scratch_pool pool);
 /* Frees all blocks at once; marks are dead too.
  * Returns as fa_scratch_pool_remove. O(1) but after a time in which the pool grew. */
 FA_API fa_status fa_scratch_pool_reset(fa_scratch_pool pool);
+
+/* Gives back to the heap what the pool holds without use: all of it after a reset.
+ * Returns the bytes; 0 also where the pool can't be used, as fa_scratch_pool_remove answers, and in
+ * a sealed allocator. O(chunks). */
+FA_API size_t fa_scratch_pool_trim(fa_scratch_pool pool);
 
 /* Resets all pools of an allocator.
  * Returns how many were; those that another thread is inside of are left out (FA611). 0 for NULL

@@ -181,6 +181,57 @@ TEST_P(ScratchRegression, AScopeObjectThatCouldNotEndEndsLater) {
 INSTANTIATE_TEST_SUITE_P(Checks, ScratchRegression,
                          testing::Values(0u, static_cast<uint32_t>(FA_CHECK_ALL)));
 
+/* Scratch memory that nobody uses goes before anything is refused, also where the store gives it
+ * back at once, so that no cache is smaller afterwards. */
+TEST(ScratchMemoryRegression, WhatIsIdleGoesBeforeMemoryIsRefused) {
+    constexpr size_t most = 16 << 20;
+    for (size_t bytes : {most / 4, most / 2 + 1, most * 5 / 8}) {
+        fa_alloc_config config = Plain();
+        config.bytes_max = most;
+        config.heap_cache_bytes = 0;
+        fa_allocator *allocator;
+        ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+        const fa_scratch scratch = fa_scratch_begin(allocator, nullptr, 0);
+        ASSERT_NE(fa_scratch_alloc(scratch, bytes), nullptr);
+        EXPECT_EQ(fa_scratch_end(scratch), FA_OK);
+        fa_scratch_stats stats;
+        ASSERT_EQ(fa_scratch_stats_get(allocator, &stats), FA_OK);
+        EXPECT_GE(stats.bytes_held, bytes) << "kept for the next scope";
+        void *block = fa_heap_alloc(allocator, most * 13 / 16);
+        EXPECT_NE(block, nullptr) << bytes;
+        ASSERT_EQ(fa_scratch_stats_get(allocator, &stats), FA_OK);
+        EXPECT_EQ(stats.bytes_held, 0u);
+        fa_heap_free(allocator, block);
+        EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
+    }
+}
+
+TEST_P(ScratchRegression, APoolIsTrimmedByItself) {
+    Create();
+    const fa_scratch_pool pool = fa_scratch_pool_open(allocator_, "pool", 0, 0);
+    EXPECT_EQ(fa_scratch_pool_trim(pool), 0u);
+    char *kept = static_cast<char *>(fa_scratch_pool_alloc(pool, 100));
+    Paint(kept, 1, 100);
+    const fa_scratch_pool_mark mark = fa_scratch_pool_mark_set(pool);
+    ASSERT_NE(fa_scratch_pool_alloc(pool, 8 << 20), nullptr);
+    EXPECT_EQ(fa_scratch_pool_rewind(pool, mark), FA_OK);
+    fa_scratch_pool_stats stats;
+    EXPECT_EQ(fa_scratch_pool_stats_get(pool, &stats), FA_OK);
+    const size_t held = stats.bytes_held, given = fa_scratch_pool_trim(pool);
+    EXPECT_EQ(fa_scratch_pool_stats_get(pool, &stats), FA_OK);
+    EXPECT_EQ(stats.bytes_held + given, held);
+    EXPECT_TRUE(IsPainted(kept, 1, 100)) << "what is in use stays";
+    EXPECT_EQ(fa_scratch_pool_reset(pool), FA_OK);
+    EXPECT_NE(fa_scratch_pool_trim(pool), 0u);
+    EXPECT_EQ(fa_scratch_pool_stats_get(pool, &stats), FA_OK);
+    EXPECT_EQ(stats.bytes_held, 0u);
+    ASSERT_NE(fa_scratch_pool_alloc(pool, 100), nullptr);
+    EXPECT_EQ(fa_scratch_pool_remove(pool), FA_OK);
+    fa_last_error_clear();
+    EXPECT_EQ(fa_scratch_pool_trim(pool), 0u);
+    EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA610);
+}
+
 /* A thread that is inside of a pool, waiting in a reclaimer, does not survive the fork. */
 struct Waiting {
     std::atomic<bool> inside{false}, go{false};

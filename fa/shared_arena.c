@@ -334,7 +334,8 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
 static void lock(fai_owned *owned) { pthread_mutex_lock(&record_of_owned(owned)->lock); }
 static void unlock(fai_owned *owned) { pthread_mutex_unlock(&record_of_owned(owned)->lock); }
 
-static const fai_owned_kind k_shared_arenas = {destroy, validate, lock, unlock, NULL};
+static const fai_owned_kind k_shared_arenas = {
+    .destroy = destroy, .validate = validate, .lock = lock, .unlock = unlock};
 
 fa_shared_arena(fa_shared_arena_create)(fa_allocator *allocator, const char *name,
                                         size_t block_bytes, size_t bytes_max) {

@@ -12,6 +12,18 @@
 static void lock(fa_streams *streams) { fai_streams_lock(streams); }
 static void unlock(fa_streams *streams) { fai_streams_unlock(streams); }
 
+/* Operations that this thread is half-way in. */
+static __thread uint32_t t_inside;
+
+void fai_streams_step_out(fa_streams *streams) {
+    t_inside++;
+    unlock(streams);
+}
+void fai_streams_step_in(fa_streams *streams) {
+    lock(streams);
+    t_inside--;
+}
+
 /* ---- finding; under the lock ---- */
 
 /* The stream of that id, whatever its state; NULL when it is gone. */
@@ -92,6 +104,34 @@ static void link_by_use(fa_streams *streams, fai_stream *stream) {
     list->bytes += stream->size;
 }
 
+/* In the child of a fork: no thread that was at work on this stream is there any more. */
+static void fork_stream(fa_streams *streams, fai_stream *stream) {
+    bool has_block = stream->block != NULL;
+    if (stream->state == FAI_STREAM_CLAIMED) {
+        fai_stream_drop(streams, stream);
+    } else if (stream->state == FA_STREAM_LOADING && !has_block) {
+        fai_stream_set_state(streams, stream, FA_STREAM_RESERVED);
+    } else if (stream->state == FA_STREAM_EVICTING && !has_block) {
+        streams->release_count += stream->released;
+        streams->evict_count += !stream->released;
+        streams->evict_bytes += !stream->released ? stream->size : 0;
+        fai_stream_drop(streams, stream);
+    } else if (stream->state == FA_STREAM_EVICTING && !stream->released) {
+        fai_stream_set_state(streams, stream, FA_STREAM_READY);
+        link_by_use(streams, stream);
+    }
+}
+
+void fai_streams_fork_child(fa_streams *streams) {
+    if (t_inside != 0)
+        return;
+    for (uint32_t i = 0; i < streams->slot_count; i++)
+        fork_stream(streams, fai_stream_at(streams, i));
+    streams->claimed = streams->claim_count = streams->leaving = streams->charged = 0;
+    for (int state = FA_STREAM_RESERVED; state < FA_STREAM_STATE_COUNT; state++)
+        streams->charged += streams->bytes[state];
+}
+
 /* Ends a released stream: its memory goes, then its bytes are free. Unlocks. */
 static void end_released(fa_streams *streams, fai_stream *stream) {
     size_t size = stream->size;
@@ -99,9 +139,9 @@ static void end_released(fa_streams *streams, fai_stream *stream) {
     if (block != NULL) {
         stream->block = NULL;
         streams->leaving += size;
-        unlock(streams);
+        fai_streams_step_out(streams);
         fai_heap_give(streams->allocator, block, SIZE_MAX);
-        lock(streams);
+        fai_streams_step_in(streams);
         streams->leaving -= size;
     }
     fai_stream_drop(streams, stream);
@@ -148,10 +188,9 @@ void *(fa_stream_begin)(fa_streams *streams, fa_stream id) {
     }
     size_t size = stream->size, align = stream->align;
     fai_stream_set_state(streams, stream, FA_STREAM_LOADING);
-    unlock(streams);
-
+    fai_streams_step_out(streams);
     void *block = fai_heap_alloc(streams->allocator, size, align, tag_of(streams));
-    lock(streams);
+    fai_streams_step_in(streams);
     if (stream->released) {
         stream->block = block;
         end_released(streams, stream);
@@ -234,9 +273,9 @@ fa_status fa_stream_cancel(fa_streams *streams, fa_stream id) {
     streams->loading_loaded -= stream->loaded;
     stream->loaded = 0;
     streams->cancel_count++;
-    unlock(streams);
+    fai_streams_step_out(streams);
     fai_heap_give(streams->allocator, block, SIZE_MAX);
-    lock(streams);
+    fai_streams_step_in(streams);
     if (stream->released) {
         end_released(streams, stream);
         return FA_OK;

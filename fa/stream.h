@@ -34,8 +34,11 @@
  * freed or a callback runs. An allocator may have several of them; what is left is destroyed with
  * it. Memory is heap memory (fa/heap.h): tags, budgets, bytes_max, checks and the seal apply.
  *
- * In the child of a fork, what another thread was reserving, taking or evicting at that moment
- * keeps its share of the budget; what it was loading can be cancelled there. */
+ * In the child of a fork, what other threads were at is over, but where the fork comes from inside
+ * of a callback. Reservations that waited for room are gone; streams whose memory was being taken
+ * or given up are reserved; those that were about to be evicted are ready again, or gone when their
+ * callback had begun, with memory that comes back with the allocator only. What was loading is
+ * there to be cancelled or finished. */
 #ifndef FA_STREAM_H
 #define FA_STREAM_H
 

@@ -192,12 +192,12 @@ static bool end_slot(fa_streams *streams, uint32_t index) {
     }
     stream->block = NULL;
     fai_stream_set_state(streams, stream, FA_STREAM_EVICTING);
-    unlock(streams);
+    fai_streams_step_out(streams);
     if (copy.state < FA_STREAM_EVICTING)
         fai_stream_tell(streams, &copy, FA_EVICT_DESTROY);
     if (copy.block != NULL)
         fai_heap_give(streams->allocator, copy.block, SIZE_MAX);
-    lock(streams);
+    fai_streams_step_in(streams);
     fai_stream_drop(streams, stream);
     streams->charged -= copy.size;
     streams->release_count += copy.released;
@@ -251,8 +251,14 @@ static bool clear(fa_allocator *allocator, fai_owned *owned) {
 
 static void lock_owned(fai_owned *owned) { lock((fa_streams *)at_of(owned)); }
 static void unlock_owned(fai_owned *owned) { unlock((fa_streams *)at_of(owned)); }
+static void fork_owned(fai_owned *owned) { fai_streams_fork_child((fa_streams *)at_of(owned)); }
 
-static const fai_owned_kind k_kind = {destroy, validate, lock_owned, unlock_owned, clear};
+static const fai_owned_kind k_kind = {.destroy = destroy,
+                                      .validate = validate,
+                                      .lock = lock_owned,
+                                      .unlock = unlock_owned,
+                                      .clear = clear,
+                                      .fork_child = fork_owned};
 
 static bool is_legal(fa_allocator *allocator, const fa_streams_config *config) {
     bool has_tag = config->tag == FA_TAG_NONE || config->tag < fa_tag_count(allocator);

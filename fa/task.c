@@ -41,7 +41,8 @@ static void destroy_locks(fa_allocator *allocator, fai_owned *owned) {
         pthread_mutex_destroy(&((fai_task_locks *)(void *)owned)->stripe[i].lock);
 }
 
-static const fai_owned_kind k_locks = {destroy_locks, NULL, lock_all, unlock_all, NULL};
+static const fai_owned_kind k_locks = {
+    .destroy = destroy_locks, .lock = lock_all, .unlock = unlock_all};
 
 bool fai_tasks_create(fa_allocator *allocator) {
     fai_task_locks *locks = &allocator->task_locks;
@@ -200,7 +201,7 @@ static bool clear(fa_allocator *allocator, fai_owned *owned) {
     return run_destructors(record_owned(owned));
 }
 
-static const fai_owned_kind k_tasks = {destroy, NULL, NULL, NULL, clear};
+static const fai_owned_kind k_tasks = {.destroy = destroy, .clear = clear};
 
 fa_task(fa_task_begin)(fa_allocator *allocator, const char *name) {
     fa_task task = {NULL, 0};

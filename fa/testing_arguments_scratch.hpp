@@ -115,6 +115,11 @@ inline const Call kScratchCalls[] = {
          EXPECT_EQ(fa_scratch_pool_reset_all(nullptr), 0u);
          EXPECT_EQ(Taken(), FA_ERROR_INVALID);
      }},
+    {"fa_scratch_pool_trim",
+     [](fa_allocator *, fa_frame *) {
+         EXPECT_EQ(fa_scratch_pool_trim(fa_scratch_pool{}), 0u);
+         EXPECT_EQ(Taken(), FA_ERROR_INVALID);
+     }},
     {"fa_scratch_pool_rewind",
      [](fa_allocator *, fa_frame *) {
          INVALID(fa_scratch_pool_rewind(fa_scratch_pool{}, fa_scratch_pool_mark{}));

@@ -116,8 +116,7 @@ static void fork_child(void) {
         fai_spans_fork_child(&allocator->spans);
         fai_reserve_fork_child(allocator);
         fai_budget_fork_child(allocator);
-        fai_roster_fork_child(&allocator->scratch_pools);
-        fai_roster_fork_child(&allocator->groups);
+        fai_owned_fork_child(&allocator->owned);
         allocator->thread_count = 0; /* others may have been about to attach */
         for (fai_thread *thread = allocator->threads, *next; thread; thread = next) {
             next = thread->next;

@@ -556,5 +556,8 @@ static void unlock_owned(fai_owned *owned) {
     pthread_mutex_unlock(&((fai_transfers *)owned)->lock);
 }
 
-static const fai_owned_kind k_transfers = {destroy_owned, validate_owned, lock_owned, unlock_owned,
-                                           clear_owned};
+static const fai_owned_kind k_transfers = {.destroy = destroy_owned,
+                                           .validate = validate_owned,
+                                           .lock = lock_owned,
+                                           .unlock = unlock_owned,
+                                           .clear = clear_owned};

@@ -533,8 +533,11 @@ static const void *validate_owned(fa_allocator *allocator, fai_owned *owned) {
 void fai_typed_fork_lock(fai_owned *owned) { fai_typed_lock((fa_typed_pool *)owned); }
 void fai_typed_fork_unlock(fai_owned *owned) { fai_typed_unlock((fa_typed_pool *)owned); }
 
-static const fai_owned_kind k_typed_pools = {destroy_owned, validate_owned, fai_typed_fork_lock,
-                                             fai_typed_fork_unlock, clear_owned};
+static const fai_owned_kind k_typed_pools = {.destroy = destroy_owned,
+                                             .validate = validate_owned,
+                                             .lock = fai_typed_fork_lock,
+                                             .unlock = fai_typed_fork_unlock,
+                                             .clear = clear_owned};
 
 fa_status(fa_typed_pool_create)(fa_allocator *allocator, const fa_typed_pool_config *config,
                                 fa_typed_pool **pool) {

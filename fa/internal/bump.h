@@ -82,6 +82,9 @@ void fai_bump_release(fai_bump *bump);
 /* Gives back what is held while nothing is in use. */
 void fai_bump_trim(fai_bump *bump);
 
+/* The same, and what is held without use while something is. Returns the bytes. */
+size_t fai_bump_shrink(fai_bump *bump);
+
 /* What is wrong, or NULL. */
 const void *fai_bump_validate(const fai_bump *bump);
 

@@ -19,8 +19,7 @@
 
 /* ---- slots ---- */
 
-/* Stands before each block of slots: their words, then their states. Guarded by the table's lock.
- */
+/* Stands before a block of slots: their words, then their states. Guarded by the table's lock. */
 typedef struct fai_handle_block {
     struct fai_handle_block *next_free; /* in the queue of those with free slots */
     uint32_t first;                     /* index of its first slot */
@@ -117,6 +116,7 @@ struct fa_handles {
     bool round_is_second;   /* time that it looks at what was blocked, for what was unpinned */
     uint32_t class_unblock; /* of size classes before it what is blocked stays so in this round */
     uint32_t class_next;    /* size classes before it have nothing to gain now */
+    uint32_t told_count;    /* moves that are being told */
 
     /* Numbers. */
     size_t live_count, fixed_count, large_count;
@@ -241,7 +241,13 @@ void fai_handle_bury(const fa_handles *handles, char *object, size_t bytes);
 /* The address of what is wrong, or NULL. Under the lock. */
 const void *fai_handle_slabs_validate(fa_handles *handles);
 
-/* handle_move.c: the victim goes back to the others. Under the lock. */
+/* ---- handle_move.c ---- */
+
+/* The victim goes back to the others. Under the lock. */
 void fai_handle_victim_drop(fa_handles *handles);
+
+/* In the child of a fork, under the lock: moves that other threads were telling of are over; but
+ * not where the forking thread is in such a callback itself. */
+void fai_handles_fork_child(fa_handles *handles);
 
 #endif

@@ -24,6 +24,12 @@ typedef struct fai_owned_kind {
      * it holds, and leaves something empty that calls on it still find in order. No lock is held.
      * Returns whether there was anything to run. NULL: it calls nobody. */
     bool (*clear)(fa_allocator *allocator, fai_owned *owned);
+    /* In the child of a fork, with its lock held: the calls that other threads were in will never
+     * end. Takes and gives no memory. NULL: it does not mind. */
+    void (*fork_child)(fai_owned *owned);
+    /* Gives back what it holds without use, and returns the bytes; takes the locks it needs, calls
+     * no hook. NULL: it holds nothing so, or its owner alone can say. */
+    size_t (*trim)(fa_allocator *allocator, fai_owned *owned);
 } fai_owned_kind;
 
 /* Stands in what is owned. */
@@ -53,8 +59,12 @@ void fai_owned_destroy(fa_allocator *allocator);
 
 const void *fai_owned_validate(fa_allocator *allocator);
 
+size_t fai_owned_trim(fa_allocator *allocator);
+
 /* Before a fork, and after it in both processes. */
 void fai_owned_lock_all(fai_owned_list *list);
 void fai_owned_unlock_all(fai_owned_list *list);
+/* In the child, in between. */
+void fai_owned_fork_child(fai_owned_list *list);
 
 #endif

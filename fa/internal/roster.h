@@ -58,9 +58,6 @@ typedef struct fai_roster_walk {
 /* The next record, NULL at the end; those that come meanwhile may be left out. O(1). */
 fai_named *fai_roster_next(const fai_roster *roster, fai_roster_walk *walk);
 
-/* In the child of a fork: the threads that were inside of a record are gone. */
-void fai_roster_fork_child(fai_roster *roster);
-
 /* ---- what both do with a handle ---- */
 
 /* The memory that a handle names; NULL with the reason reported. size: what was asked for. */

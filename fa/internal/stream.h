@@ -73,6 +73,10 @@ struct fa_streams {
 static inline void fai_streams_lock(fa_streams *streams) { pthread_mutex_lock(&streams->lock); }
 static inline void fai_streams_unlock(fa_streams *streams) { pthread_mutex_unlock(&streams->lock); }
 
+/* stream.c: around what an operation does without the lock while streams are half-way. */
+void fai_streams_step_out(fa_streams *streams);
+void fai_streams_step_in(fa_streams *streams);
+
 /* All of these: under the lock. */
 
 /* index: below slot_count. */
@@ -136,6 +140,9 @@ static inline bool fai_stream_is_released_load(const fai_stream *stream) {
 
 /* stream.c */
 fa_stream_info fai_stream_info_of(const fai_stream *stream);
+
+/* stream.c: in the child of a fork, under the lock: what other threads were at is over. */
+void fai_streams_fork_child(fa_streams *streams);
 
 /* evict.c: the reclaimer of streams that are one. user: the streams. */
 size_t fai_streams_reclaim(void *user, fa_allocator *allocator, size_t size);
