@@ -1,5 +1,6 @@
 #include "fa/internal/task.h"
 
+#include "fa/internal/heap.h"
 #include "fa/internal/pool.h"
 #include "fa/pool.h"
 
@@ -201,7 +202,34 @@ static bool clear(fa_allocator *allocator, fai_owned *owned) {
     return run_destructors(record_owned(owned));
 }
 
-static const fai_owned_kind k_tasks = {.destroy = destroy, .clear = clear};
+static const void *validate_list(const fai_task_record *record, const fai_task_block *newest,
+                                 size_t *bytes, size_t *count) {
+    const fai_task_block *newer = NULL;
+    for (const fai_task_block *at = newest; at != NULL; newer = at, at = at->older) {
+        if (at->owner != record || at->newer != newer || *count == record->live_count)
+            return at;
+        *bytes += at->size;
+        ++*count;
+    }
+    return NULL;
+}
+
+/* Whether headers are as they were written: they stand right before what programs write to. */
+static const void *validate(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    fai_task_record *record = record_owned(owned);
+    size_t bytes = 0, count = 0;
+    lock(record);
+    const void *wrong = validate_list(record, record->newest, &bytes, &count);
+    if (wrong == NULL)
+        wrong = validate_list(record, record->newest_with, &bytes, &count);
+    if (wrong == NULL && (bytes != record->bytes || count != record->live_count))
+        wrong = record;
+    unlock(record);
+    return wrong;
+}
+
+static const fai_owned_kind k_tasks = {.destroy = destroy, .validate = validate, .clear = clear};
 
 fa_task(fa_task_begin)(fa_allocator *allocator, const char *name) {
     fa_task task = {NULL, 0};
@@ -244,25 +272,34 @@ static void *take(fa_allocator *allocator, size_t size) {
     return block != NULL ? block : fai_pool_alloc_unsized(allocator, size, FA_ALIGN_MIN);
 }
 
-/* Puts a new block on the list of a task that has not ended. */
-static void *add(fa_task task, fai_task_block *made) {
+/* Puts a block on the list of the task, with all that is in it: from then on another thread may
+ * free it, by ending the task. False when that has ended. */
+static bool enter(fa_task task, fai_task_block *made, bool is_new) {
     fai_task_record *record = record_of(task);
-    size_t size = made->size;
     lock(record);
     bool is_open = fa_task_is_open(task);
     if (is_open) {
+        made->owner = record;
         fai_task_link(record, made);
-        record->alloc_count++;
+        record->alloc_count += is_new;
     }
     unlock(record);
-    if (is_open)
-        return made + 1;
+    return is_open;
+}
+
+/* The same for a new one, which goes when the task has ended. */
+static void *add(fa_task task, fai_task_block *made) {
+    if (made == NULL || enter(task, made, true))
+        return made != NULL ? made + 1 : NULL;
+    fai_task_record *record = record_of(task);
+    size_t size = made->size;
     free_block(allocator_of(record), made);
     fai_task_report_ended(record, size);
     return NULL;
 }
 
-void *(fa_task_alloc)(fa_task task, size_t size) {
+/* A block that is on no list yet; NULL with the reason reported. */
+static fai_task_block *make(fa_task task, size_t size) {
     const fai_bump *bump = fai_named_check(task.head, task.serial, size);
     if (bump == NULL)
         return NULL;
@@ -271,16 +308,15 @@ void *(fa_task_alloc)(fa_task task, size_t size) {
         return NULL;
     }
     fai_task_block *made = (fai_task_block *)take(bump->allocator, FAI_TASK_HEADER + size);
-    if (made == NULL)
-        return NULL;
-    *made = (fai_task_block){.owner = record_of(task), .size = size & FAI_TASK_SIZE_MASK};
-    return add(task, made);
+    if (made != NULL)
+        *made = (fai_task_block){.size = size & FAI_TASK_SIZE_MASK};
+    return made;
 }
 
-/* A block that something is called for when it goes; size may be 0. Its destructor gets the block,
- * or argument where is_block says no. */
-static void *alloc_long(fa_task task, size_t size, fa_destructor_fn *function, bool is_block,
-                        void *argument) {
+/* The same for one that something is called for when it goes; size may be 0. Its destructor gets
+ * the block, or argument where is_block says no. */
+static fai_task_block *make_long(fa_task task, size_t size, fa_destructor_fn *function,
+                                 bool is_block, void *argument) {
     const fai_bump *bump = fai_named_check(task.head, task.serial, size);
     if (bump == NULL)
         return NULL;
@@ -293,24 +329,40 @@ static void *alloc_long(fa_task task, size_t size, fa_destructor_fn *function, b
         return NULL;
     fai_task_block *made = (fai_task_block *)(void *)(finish + 1);
     *finish = (fai_task_finish){function, is_block ? (void *)(made + 1) : argument};
-    *made =
-        (fai_task_block){.owner = record_of(task), .size = size & FAI_TASK_SIZE_MASK, .is_long = 1};
-    return add(task, made);
+    *made = (fai_task_block){.size = size & FAI_TASK_SIZE_MASK, .is_long = 1};
+    return made;
 }
+
+void *(fa_task_alloc)(fa_task task, size_t size) { return add(task, make(task, size)); }
 
 void *(fa_task_alloc_with)(fa_task task, size_t size, fa_destructor_fn *destructor) {
     if (destructor == NULL || size == 0) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
-    return alloc_long(task, size, destructor, true, NULL);
+    return add(task, make_long(task, size, destructor, true, NULL));
 }
 
 fa_status(fa_task_defer)(fa_task task, fa_destructor_fn *destructor, void *argument) {
     if (destructor == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
-    void *made = alloc_long(task, 0, destructor, false, argument);
+    void *made = add(task, make_long(task, 0, destructor, false, argument));
     return made != NULL ? FA_OK : fa_last_error().status;
+}
+
+/* Whether there is memory where a block's header would be, and where somebody watches, a live
+ * block: anything may be passed to a free. */
+static bool is_there(fa_allocator *allocator, fai_task_block *at) {
+    fai_slab *slab = fai_slab_lookup(allocator, at);
+    if (slab != NULL && !allocator->watched)
+        return true;
+    const void *starts[] = {at, (fai_task_finish *)(void *)at - 1,
+                            fai_capture_start(allocator, slab, at + 1)};
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+        if (starts[i] != NULL && (slab != NULL ? fai_pool_usable(allocator, slab, starts[i]) != 0
+                                               : fai_heap_size(allocator, starts[i]) != 0))
+            return true;
+    return false;
 }
 
 /* The header of a live block of the task, unlinked if it goes; NULL with the reason reported. */
@@ -320,8 +372,9 @@ static fai_task_block *find(fa_task task, void *address, bool goes) {
         return NULL;
     fai_task_record *record = record_of(task);
     fai_task_block *at = (fai_task_block *)address - 1;
+    bool may_be = is_there(bump->allocator, at);
     lock(record);
-    bool is_open = fa_task_is_open(task), is_own = is_open && at->owner == record;
+    bool is_open = fa_task_is_open(task), is_own = is_open && may_be && at->owner == record;
     if (is_own && goes)
         fai_task_unlink(at);
     unlock(record);
@@ -334,6 +387,11 @@ static fai_task_block *find(fa_task task, void *address, bool goes) {
     return NULL;
 }
 
+static void call_destructor(const fai_task_block *at) {
+    if (has_destructor(at))
+        finish_of(at)->function(finish_of(at)->object);
+}
+
 fa_status(fa_task_free)(fa_task task, void *address) {
     if (task.head == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
@@ -343,66 +401,56 @@ fa_status(fa_task_free)(fa_task task, void *address) {
     fai_task_block *gone = find(task, address, true);
     if (gone == NULL)
         return fa_last_error().status;
-    if (has_destructor(gone)) {
-        const fai_task_finish *finish = finish_of(gone);
-        finish->function(finish->object);
-    }
+    call_destructor(gone);
     free_block(allocator, gone);
     return FA_OK;
 }
 
-/* The destructor of a block goes over to the one that it was copied to. False: the task was ended
- * meanwhile, and with it both. */
-static bool hand_over(fa_task task, fai_task_block *old, fai_task_block *moved) {
+/* A block that was taken off the list comes back; it goes when the task was ended meanwhile. */
+static void put_back(fa_task task, fai_task_block *at) {
+    if (enter(task, at, false))
+        return;
     fai_task_record *record = record_of(task);
-    lock(record);
-    bool is_open = fa_task_is_open(task) && old->owner == record && moved->owner == record;
-    if (is_open) {
-        fa_destructor_fn *function = has_destructor(old) ? finish_of(old)->function : NULL;
-        if (function != NULL) {
-            fai_task_unlink(old);
-            finish_of(old)->function = NULL;
-            fai_task_unlink(moved);
-            *finish_of(moved) = (fai_task_finish){function, moved + 1};
-            moved->owner = record;
-            fai_task_link(record, moved);
-        } else {
-            fai_task_unlink(old);
-        }
-    }
-    unlock(record);
-    if (!is_open)
-        fai_task_report_ended(record, 0);
-    return is_open;
+    call_destructor(at);
+    free_block(allocator_of(record), at);
+    fai_task_report_ended(record, 0);
 }
 
 void *(fa_task_realloc)(fa_task task, void *address, size_t size) {
-    fai_task_block *old = NULL;
-    if (address != NULL && task.head != NULL && (old = find(task, address, false)) == NULL)
-        return NULL;
+    if (address == NULL || task.head == NULL)
+        return (fa_task_alloc)(task, size);
     if (size == 0) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
-    void *moved = old != NULL && old->is_long ? alloc_long(task, size, NULL, true, NULL)
-                                              : (fa_task_alloc)(task, size);
-    if (moved == NULL || old == NULL)
-        return moved;
-    memcpy(moved, address, old->size < size ? old->size : size);
-    if (!hand_over(task, old, (fai_task_block *)moved - 1))
+    fai_task_block *old = find(task, address, true); /* so that no end of the task frees it */
+    if (old == NULL)
         return NULL;
+    fa_destructor_fn *function = has_destructor(old) ? finish_of(old)->function : NULL;
+    fai_task_block *moved =
+        old->is_long ? make_long(task, size, function, true, NULL) : make(task, size);
+    if (moved == NULL) {
+        fa_error error = fa_last_error();
+        put_back(task, old);
+        fai_error_restore(error);
+        return NULL;
+    }
+    memcpy(moved + 1, address, old->size < size ? old->size : size);
     free_block(allocator_of(record_of(task)), old);
-    return moved;
+    if (enter(task, moved, true))
+        return moved + 1;
+    put_back(task, moved);
+    return NULL;
 }
 
 void *(fa_task_alloc_zeroed)(fa_task task, size_t count, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
-    void *made = (fa_task_alloc)(task, bytes);
+    fai_task_block *made = make(task, bytes);
     if (made != NULL)
-        memset(made, 0, bytes);
-    return made;
+        memset(made + 1, 0, bytes);
+    return add(task, made);
 }
 
 void *(fa_task_copy)(fa_task task, const void *source, size_t size) {
@@ -410,10 +458,10 @@ void *(fa_task_copy)(fa_task task, const void *source, size_t size) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
-    void *made = (fa_task_alloc)(task, size);
+    fai_task_block *made = make(task, size);
     if (made != NULL)
-        memcpy(made, source, size);
-    return made;
+        memcpy(made + 1, source, size);
+    return add(task, made);
 }
 
 char *(fa_task_copy_string)(fa_task task, const char *string) {

@@ -105,6 +105,42 @@ TEST_P(Task, ABlockOfAnotherTaskIsRefused) {
     EXPECT_EQ(fa_task_end(one), FA_OK);
 }
 
+// Whatever is there, or not there any more.
+TEST_P(Task, WhatIsNoBlockIsRefused) {
+    const fa_task task = Begin();
+    for (const size_t size : {size_t{100}, size_t{3000}, size_t{64} << 20}) {
+        char *block = static_cast<char *>(fa_task_alloc(task, size));
+        ASSERT_NE(block, nullptr);
+        EXPECT_EQ(fa_task_free(task, block), FA_OK);
+        Refused(FA_DIAG_FA601, fa_task_free(task, block) == FA_ERROR_FOREIGN);
+        Refused(FA_DIAG_FA601, fa_task_realloc(task, block, 200) == nullptr);
+    }
+    char *large = static_cast<char *>(fa_heap_alloc(allocator_, 32 << 20));
+    ASSERT_NE(large, nullptr);
+    Refused(FA_DIAG_FA601, fa_task_free(task, large) == FA_ERROR_FOREIGN);
+    fa_heap_free(allocator_, large);
+    char *const nowhere = reinterpret_cast<char *>(uintptr_t{4096});
+    Refused(FA_DIAG_FA601, fa_task_free(task, nowhere) == FA_ERROR_FOREIGN);
+    EXPECT_EQ(TaskStats(task).live_count, 0u);
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+}
+
+TEST_P(Task, AHeaderThatWasOverwrittenShows) {
+    const fa_task task = Begin();
+    std::vector<uint64_t *> blocks;
+    for (int i = 0; i < 3; i++)
+        blocks.push_back(static_cast<uint64_t *>(fa_task_alloc(task, 100)));
+    ExpectValid(allocator_);
+    for (const int word : {-1, -2, -4}) {
+        const uint64_t before = blocks[1][word];
+        blocks[1][word] = before + 32;
+        EXPECT_NE(fa_validate(allocator_, nullptr), FA_OK) << word;
+        blocks[1][word] = before;
+        ExpectValid(allocator_);
+    }
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+}
+
 TEST_P(Task, FrameMemoryDoesNotReachTheNextCallback) {
     // What a task is for: a block of the frame is gone when the callback comes, and is found out.
     fa_frame_begin(allocator_);
@@ -260,6 +296,43 @@ TEST_P(Task, ManyThreadsInOneTask) {
         EXPECT_EQ(ended, 1u);
     }
     allocator.Check();
+}
+
+// What a call writes into its block is not freed under it, however large.
+TEST_P(Task, EndsUnderCallsThatFillBlocks) {
+    Tracked allocator(Config(GetParam()));
+    const std::vector<char> large(1 << 20, 'x');
+    EXPECT_EQ(fa_task_end(fa_task_begin(allocator, "first")), FA_OK);
+    const uint64_t live = allocator.Live(); // what tasks are written down in
+    for (int round = 0; round < 30; round++) {
+        const fa_task task = fa_task_begin(allocator, "threads");
+        std::atomic<size_t> made{0};
+        std::vector<std::thread> threads;
+        for (int what = 0; what < 3; what++)
+            threads.emplace_back([&, what] {
+                void *block = nullptr;
+                for (bool goes_on = true; goes_on; made++) {
+                    const size_t size = 100 + made % 7 * 50000;
+                    void *next = what == 0   ? fa_task_copy(task, large.data(), large.size())
+                                 : what == 1 ? fa_task_alloc_zeroed(task, size, 1)
+                                             : fa_task_realloc(task, block, size);
+                    goes_on = next != nullptr;
+                    if (!goes_on)
+                        EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA610);
+                    else if (what == 2)
+                        block = next;
+                    else
+                        goes_on = fa_task_free(task, next) == FA_OK;
+                }
+            });
+        while (made < 20)
+            std::this_thread::yield();
+        EXPECT_EQ(fa_task_end(task), FA_OK);
+        for (std::thread &thread : threads)
+            thread.join();
+    }
+    allocator.Check();
+    EXPECT_EQ(allocator.Live(), live);
 }
 
 INSTANTIATE_TEST_SUITE_P(Checks, Task,
