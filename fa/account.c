@@ -220,6 +220,22 @@ static terms terms_of(const fai_rule *rule) {
                    rule->tag,   rule->intent,     rule->ask,        rule->user};
 }
 
+/* Tells listeners that a budget is passed. size: of the request that it stopped. */
+static void tell(fa_allocator *allocator, fa_events_detail detail, const terms *said, size_t size,
+                 size_t used) {
+    if (!fai_events_want(&allocator->events, FA_EVENTS_BUDGET) || fai_is_quiet())
+        return;
+    fa_events_item item = {.kind = FA_EVENTS_BUDGET,
+                           .detail = detail,
+                           .intent = said->intent,
+                           .tag = said->tag,
+                           .size = size,
+                           .bytes = used,
+                           .limit = detail == FA_EVENTS_DETAIL_SOFT ? said->soft_bytes
+                                                                    : said->hard_bytes};
+    fai_events_tell(allocator, NULL, &item);
+}
+
 static bool serves(uint32_t policy) {
     return policy == FA_BUDGET_WARN || policy == FA_BUDGET_ALLOW;
 }
@@ -244,11 +260,16 @@ static void watch(fa_allocator *allocator, const fai_ledger *ledger, fai_rule *r
     size_t soft = said.soft_bytes, hard = said.hard_bytes;
     if (hard != 0 && used > hard && serves(said.policy)) {
         FAI_ADD_RELAXED(&rule->allowed_count, 1);
-        if (said.policy == FA_BUDGET_WARN && raise_flag(&rule->above_hard))
-            report_note(allocator, FA_DIAG_FA302, used, hard);
+        if (raise_flag(&rule->above_hard)) {
+            if (said.policy == FA_BUDGET_WARN)
+                report_note(allocator, FA_DIAG_FA302, used, hard);
+            tell(allocator, FA_EVENTS_DETAIL_HARD, &said, 0, used);
+        }
     }
-    if (soft != 0 && used > soft && raise_flag(&rule->above_soft))
+    if (soft != 0 && used > soft && raise_flag(&rule->above_soft)) {
         report_note(allocator, FA_DIAG_FA303, used, soft);
+        tell(allocator, FA_EVENTS_DETAIL_SOFT, &said, 0, used);
+    }
     size_t reported = FAI_LOAD_RELAXED(&rule->peak_reported);
     while (said.peaks && used > reported + reported / 8) {
         if (!FAI_CAS_RELAXED(&rule->peak_reported, &reported, used))
@@ -270,17 +291,20 @@ void fai_account_note(fa_allocator *allocator, fai_payer payer, fa_intent intent
 
 /* ---- at a limit ---- */
 
-static fai_charge refuse(const attempt *request, fai_rule *rule, size_t hard_bytes) {
+static fai_charge refuse(const attempt *request, fai_rule *rule, const terms *said, size_t used) {
     FAI_ADD_RELAXED(&rule->refused_count, 1);
-    fai_report(request->allocator, FA_DIAG_FA302, FA_ERROR_LIMIT, request->bytes, hard_bytes, NULL);
+    fai_report(request->allocator, FA_DIAG_FA302, FA_ERROR_LIMIT, request->bytes, said->hard_bytes,
+               NULL);
+    tell(request->allocator, FA_EVENTS_DETAIL_HARD, said, request->bytes, used);
     return FAI_CHARGE_REFUSED;
 }
 
-static fai_charge promote(const attempt *request, fai_rule *rule, const terms *said) {
+static fai_charge promote(const attempt *request, fai_rule *rule, const terms *said, size_t used) {
     if (request->intent == FA_INTENT_HEAP || said->intent == FA_INTENT_NONE)
-        return refuse(request, rule, said->hard_bytes);
+        return refuse(request, rule, said, used);
     FAI_ADD_RELAXED(&rule->promoted_count, 1);
     report_note(request->allocator, FA_DIAG_FA302, request->bytes, said->hard_bytes);
+    tell(request->allocator, FA_EVENTS_DETAIL_HARD, said, request->bytes, used);
     return FAI_CHARGE_PROMOTE;
 }
 
@@ -390,12 +414,12 @@ static bool decide(attempt *request, fai_charge *charge) {
         request->retries++;
         return true;
     case FA_BUDGET_ANSWER_PROMOTE:
-        *charge = promote(request, rule, &said);
+        *charge = promote(request, rule, &said, used);
         return false;
     default:
         break;
     }
-    *charge = refuse(request, rule, said.hard_bytes);
+    *charge = refuse(request, rule, &said, used);
     return false;
 }
 

@@ -206,6 +206,7 @@ static void clean_frames(fa_allocator *allocator) {
 }
 
 static size_t destroy(fa_allocator *allocator) {
+    fai_registry_silence(allocator);
     clean_frames(allocator);
     /* Giving everything back, and naming it, is the one thing that a seal does not forbid. */
     FAI_STORE_SEQ(&allocator->spans.sealed, false);

@@ -27,7 +27,7 @@ static bool chunk_free(fai_thread *thread, fai_chunk *chunk) {
     size_t counted = chunk->is_spill ? 0 : chunk->span.size;
     if (!fai_chunks_free(thread->allocator, chunk))
         return false;
-    thread->chunk_bytes -= counted;
+    FAI_BUMP(&thread->chunk_bytes, -counted);
     return true;
 }
 
@@ -75,7 +75,7 @@ static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, chu
         *chunk = chunk_format(&span, is_spill);
         fai_chunks_add(allocator, *chunk);
         if (!is_spill)
-            thread->chunk_bytes += span.size;
+            FAI_BUMP(&thread->chunk_bytes, span.size);
         if (allocator->watched)
             fai_poison(fai_chunk_start(*chunk), (size_t)((*chunk)->end - fai_chunk_start(*chunk)));
         return FA_OK;
@@ -89,7 +89,8 @@ static void set_cursor(fai_thread *thread, char *cursor, char *end) {
     thread->frame->cursor = cursor;
     if (thread->meter.account != NULL)
         end = fai_meter_limit(thread, cursor, end);
-    thread->frame->limit = thread->allocator->watched ? cursor : end;
+    bool closed = thread->allocator->watched || thread->frame_traced;
+    FAI_STORE_RELAXED(&thread->frame->limit, closed ? cursor : end);
 }
 
 void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
@@ -107,15 +108,17 @@ void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
     if (allocator->frames_look_closer || fai_tally_depth(&thread->tallies) != 0)
         return;
     head->frame_limit = arena->first ? arena->first->end : fai_arena_nowhere;
-    /* A budget that comes from another thread just now sees what is written here, or is seen. */
+    /* Who comes from another thread just now sees what is written here, or is seen. */
     FAI_STORE_SEQ(&head->frame_start,
                   arena->first ? fai_chunk_start(arena->first) : fai_arena_nowhere);
-    if (FAI_LOAD_SEQ(&allocator->budgets.meters) != 0)
+    if (FAI_LOAD_SEQ(&allocator->budgets.meters) != 0 ||
+        fai_events_watch_frames(&allocator->events))
         FAI_STORE_RELAXED(&head->frame_start, NULL);
 }
 
 void fai_arena_enter(fai_thread *thread, fai_arena *arena) {
     thread->arena = arena;
+    thread->frame_traced = fai_events_any(&thread->allocator->events, FA_EVENTS_BLOCKS);
     fai_arena_rest(thread, arena);
     if (fai_thread_is_metered(thread))
         fai_meter_begin(thread);
@@ -426,7 +429,7 @@ static void release_alone(fai_thread *thread, fai_chunk *chunk) {
     if (spill && chunk_free(thread, chunk))
         return;
     if (spill) /* sealed */
-        thread->chunk_bytes += chunk->span.size;
+        FAI_BUMP(&thread->chunk_bytes, chunk->span.size);
     chunk->is_spill = chunk->is_alone = false;
     insert(thread->arena, chunk);
 }
@@ -555,7 +558,7 @@ void fai_arena_release(fai_thread *thread, fai_arena *arena) {
         if (!chunk_free(thread, chunk)) {
             /* Sealed: a spill becomes an ordinary chunk, there will be no other memory. */
             if (chunk->is_spill)
-                thread->chunk_bytes += chunk->span.size;
+                FAI_BUMP(&thread->chunk_bytes, chunk->span.size);
             chunk->is_spill = false;
             chunk->next = kept;
             kept = chunk;

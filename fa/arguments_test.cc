@@ -2,6 +2,7 @@
 // compared with the headers, so that none is forgotten.
 #include "fa/testing_arguments.hpp"
 #include "fa/testing_arguments_arena.hpp"
+#include "fa/testing_arguments_events.hpp"
 #include "fa/testing_arguments_group.hpp"
 #include "fa/testing_arguments_handle.hpp"
 #include "fa/testing_arguments_inside.hpp"
@@ -529,6 +530,7 @@ TEST_P(Arguments, AreRefusedAndNothingChanges) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Arguments, testing::ValuesIn(kCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Events, Arguments, testing::ValuesIn(kEventsCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Handle, Arguments, testing::ValuesIn(kHandleCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Inside, Arguments, testing::ValuesIn(kInsideCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Retain, Arguments, testing::ValuesIn(kRetainCalls), Name);
@@ -547,6 +549,7 @@ TEST(ArgumentsList, HasEveryPublicFunction) {
     std::set<std::string> listed;
     std::vector<Call> calls(std::begin(kCalls), std::end(kCalls));
     calls.insert(calls.end(), std::begin(kHandleCalls), std::end(kHandleCalls));
+    calls.insert(calls.end(), std::begin(kEventsCalls), std::end(kEventsCalls));
     calls.insert(calls.end(), std::begin(kLimitCalls), std::end(kLimitCalls));
     calls.insert(calls.end(), std::begin(kArenaCalls), std::end(kArenaCalls));
     calls.insert(calls.end(), std::begin(kTaskCalls), std::end(kTaskCalls));

@@ -94,6 +94,7 @@ static void *link_gathered(const fai_thread *thread, void **last) {
 static void settle_gathered(fai_thread *thread) {
     fai_gathered *gathered = &thread->gathered;
     fai_deferred_count(thread->allocator, gathered->tag, gathered->count, gathered->bytes);
+    FAI_BUMP(&thread->counts.remote_free, gathered->count);
     FAI_STORE_RELAXED(&gathered->count, 0);
     FAI_STORE_RELAXED(&gathered->bytes, 0);
 }
@@ -126,10 +127,16 @@ static void warn(fa_allocator *allocator, fai_thread *owner) {
 void fai_deferred_flush(fai_thread *thread) {
     if (thread->gathered.count == 0)
         return;
+    fa_allocator *allocator = thread->allocator;
     fai_thread *owner = thread->gathered.owner;
+    uint64_t index = FAI_LOAD_RELAXED(&owner->index);
+    size_t count = thread->gathered.count, bytes = thread->gathered.bytes;
+    fa_tag tag = thread->gathered.tag;
     if (hand_over(thread) != 0)
-        fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, NULL);
-    warn(thread->allocator, owner);
+        fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, NULL);
+    warn(allocator, owner);
+    if (fai_events_want(&allocator->events, FA_EVENTS_DEFERRED_QUEUED))
+        fai_events_deferred(thread, allocator, FA_EVENTS_DEFERRED_QUEUED, index, count, bytes, tag);
 }
 
 /* What others need back at once is not gathered: while there are budgets, once there is no memory
@@ -222,8 +229,14 @@ fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_sla
         return FA_OK;
     }
     fai_deferred_count(allocator, tag, 1, class_bytes);
-    if (owner != NULL)
-        warn(allocator, owner);
+    if (thread != NULL)
+        FAI_BUMP(&thread->counts.remote_free, 1);
+    if (owner == NULL)
+        return FA_OK;
+    warn(allocator, owner);
+    if (fai_events_want(&allocator->events, FA_EVENTS_DEFERRED_QUEUED))
+        fai_events_deferred(thread, allocator, FA_EVENTS_DEFERRED_QUEUED,
+                            FAI_LOAD_RELAXED(&owner->index), 1, class_bytes, tag);
     return FA_OK;
 }
 
@@ -275,8 +288,10 @@ static void put_over(intake *taken) {
 /* An object from the thread's queue goes to its magazine, or its bitmap; the slab of one that was
  * queued for a former user of this state may belong to somebody else by now. */
 static bool accept(fai_thread *thread, fai_slab *slab, void *object, intake *taken) {
-    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
+    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head) {
+        FAI_BUMP(&thread->counts.forwarded, 1);
         return free_one(thread->allocator, slab, object);
+    }
     fai_pool *pool = fai_thread_pool_of(thread, slab->tag);
     if (pool != taken->pool || taken->over_count == FA_DEFERRED_GATHER_MAX) {
         put_over(taken);
@@ -394,7 +409,11 @@ static size_t process(fai_thread *thread, size_t count) {
     fai_pool_release_all(thread->allocator, taken.released);
     if (taken.damaged != 0)
         fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, taken.twice);
-    return count_in(taken.amount);
+    size_t processed = count_in(taken.amount);
+    if (processed != 0 && fai_events_want(&thread->allocator->events, FA_EVENTS_DEFERRED_PROCESSED))
+        fai_events_deferred(thread, thread->allocator, FA_EVENTS_DEFERRED_PROCESSED, 0, processed,
+                            bytes_in(taken.amount), fai_tally_now(&thread->tallies)->tag);
+    return processed;
 }
 
 size_t fai_deferred_process_all(fai_thread *thread) {
@@ -480,7 +499,7 @@ size_t fa_deferred_process(fa_allocator *allocator, size_t count) {
     return process(thread, count);
 }
 
-static void add(const fai_thread *thread, fa_deferred_stats *stats) {
+void fai_deferred_add(const fai_thread *thread, fa_deferred_stats *stats) {
     uint64_t here = waiting(thread);
     size_t count = count_in(here), peak = FAI_LOAD_RELAXED(&thread->deferred_peak);
     peak = count > peak ? count : peak;
@@ -501,9 +520,9 @@ fa_status fa_deferred_stats_get(fa_allocator *allocator, fa_deferred_stats *stat
     fai_lock(allocator);
     *stats = allocator->deferred_gone;
     for (const fai_thread *thread = allocator->threads; thread; thread = thread->next)
-        add(thread, stats);
+        fai_deferred_add(thread, stats);
     for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
-        add(thread, stats);
+        fai_deferred_add(thread, stats);
     fai_unlock(allocator);
     return FA_OK;
 }
@@ -515,6 +534,6 @@ fa_status fa_deferred_stats_here(fa_allocator *allocator, fa_deferred_stats *sta
         return fai_fail(FA_ERROR_INVALID, 0);
     const fai_thread *thread = fai_thread_find(allocator);
     if (thread != NULL)
-        add(thread, stats);
+        fai_deferred_add(thread, stats);
     return FA_OK;
 }

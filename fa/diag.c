@@ -65,11 +65,15 @@ void fa_event_print(void *user, const fa_event *event) {
             severity_name(event->severity), info.text, size, place, info.help);
 }
 
+static __thread bool t_hushed; /* see fai_hush */
+
 bool fai_hush(bool hushed) {
-    bool before = t_in_hook;
-    t_in_hook = hushed;
+    bool before = t_hushed;
+    t_hushed = hushed;
     return before;
 }
+
+bool fai_is_hushed(void) { return t_hushed; }
 
 fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status, size_t size,
                         size_t limit, const void *address, fa_site site) {
@@ -94,7 +98,7 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
         event.thread_index = thread->index;
         event.frame_index = thread->frame_count + fai_frame_is_open(thread);
     }
-    bool told = allocator->config.on_event != NULL && !t_in_hook;
+    bool told = allocator->config.on_event != NULL && !t_in_hook && !t_hushed;
     if (told) {
         /* What the hook does itself must not change what the failed call answers. */
         fa_error error = t_last_error;
@@ -120,6 +124,7 @@ fa_status fai_report(fa_allocator *allocator, fa_diag diag, fa_status status, si
 }
 
 fa_status fai_report_span(fa_allocator *allocator, fa_status status, size_t size) {
+    fai_events_pressure(allocator, FA_EVENTS_DETAIL_REFUSED, status, size, 0);
     switch (status) {
     case FA_ERROR_LIMIT:
         return fai_report(allocator, FA_DIAG_FA301, status, size, allocator->config.bytes_max,

@@ -34,14 +34,15 @@
  *   handle     objects that may be moved, and memory without holes
  *   tag        who the memory is for
  *   scope      what ends with the scope that it stands in
- *   thread     attach and detach by hand
+ *   thread     attach and detach by hand; numbers of each
  *   deferred   objects that another thread frees
  *   barrier    threads that go from frame to frame together
  *   transfer   objects handed to another thread
  *   budget     limits on what everybody, a tag or a thread may hold
  *   reserve    what is tried before memory is refused
  *   stream     large blocks under a budget, loaded and evicted
- *   stats      numbers */
+ *   stats      numbers
+ *   events     what it does, told as it happens */
 #ifndef FA_FA_H
 #define FA_FA_H
 
@@ -57,6 +58,7 @@
 #include "fa/defer.h"
 #include "fa/deferred.h"
 #include "fa/diag.h"
+#include "fa/events.h"
 #include "fa/frame.h"
 #include "fa/group.h"
 #include "fa/handle.h"

@@ -13,7 +13,8 @@
 char fai_frame_closed[FA_ALIGN_MIN] __attribute__((aligned(16)));
 
 static void close_frame(fai_thread *thread) {
-    thread->frame->cursor = thread->frame->limit = fai_frame_closed;
+    thread->frame->cursor = fai_frame_closed;
+    FAI_STORE_RELAXED(&thread->frame->limit, fai_frame_closed); /* others look whether it is open */
 }
 
 /* After how many more frames to look at what a thread holds. */
@@ -30,6 +31,9 @@ void fai_frame_attach(fai_thread *thread) {
     const fa_alloc_config *config = &thread->allocator->config;
     thread->frame->thread = &thread->head;
     thread->frame_count = thread->frame_alloc_count = thread->frame_bytes = 0;
+    thread->frame_bytes_peak = 0;
+    thread->frame_begun = 0;
+    thread->frame_traced = false;
     thread->frame->alloc_count = 0;
     thread->cleanups = NULL;
     fai_retain_attach(thread);
@@ -92,6 +96,8 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
     fai_frame_unhold(thread, hold);
     thread->frame->alloc_count_base = thread->frame->alloc_count;
     fai_arena_enter(thread, arena);
+    if (FA_UNLIKELY(fai_events_any(&allocator->events, FA_EVENTS_FRAMES)))
+        fai_events_frame_begin(thread);
     return thread->frame;
 }
 
@@ -163,11 +169,16 @@ static inline bool account(fai_thread *thread, const fa_frame *frame, size_t use
     return count >= thread->settle_at;
 }
 
+FA_COLD static void raise_peak(fai_thread *thread, fai_arena *arena, size_t used) {
+    arena->window_peak = used;
+    if (used > thread->frame_bytes_peak)
+        FAI_STORE_RELAXED(&thread->frame_bytes_peak, used);
+    fai_raise(&thread->allocator->frame_bytes_peak, used);
+}
+
 static inline void note_peak(fai_thread *thread, fai_arena *arena, size_t used) {
-    if (FA_UNLIKELY(used > arena->window_peak)) {
-        arena->window_peak = used;
-        fai_raise(&thread->allocator->frame_bytes_peak, used);
-    }
+    if (FA_UNLIKELY(used > arena->window_peak))
+        raise_peak(thread, arena, used);
 }
 
 FA_COLD static fa_status end_slow(fai_thread *thread) {
@@ -192,6 +203,8 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
     fai_tally_frame_end(thread, used);
     fai_retain_frame_end(thread, used);
     fai_meter_end(thread);
+    uint64_t count = thread->frame->alloc_count - thread->frame->alloc_count_base;
+    thread->frame_traced = false;
     close_frame(thread);
     fai_mark_frame_end(thread);
     note_peak(thread, arena, peak);
@@ -210,6 +223,9 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
         fai_deferred_end(thread);
         fai_frame_unhold(thread, hold);
     }
+    if (FA_UNLIKELY(thread->frame_begun != 0 ||
+                    fai_events_any(&allocator->events, FA_EVENTS_FRAMES)))
+        fai_events_frame_end(thread, used, peak, count);
     if (at_once)
         fai_arena_rest(thread, arena);
     return FA_OK;
@@ -315,13 +331,16 @@ static void *alloc(fa_frame *frame, size_t size, size_t align) {
     void *block = thread->allocator->watched
                       ? fai_note_alloc(thread, size, align)
                       : fai_arena_take(thread, fai_round_up(size, FA_ALIGN_MIN), align, size);
-    if (FA_UNLIKELY(block == NULL && thread->meter.promote)) {
+    bool promoted = block == NULL && thread->meter.promote;
+    if (FA_UNLIKELY(promoted)) {
         fai_hold hold = fai_frame_hold(thread);
         block = fai_meter_promote(thread, size, align);
         fai_frame_unhold(thread, hold);
     }
     if (block != NULL)
         FAI_COUNT_FRAME(frame);
+    if (FA_UNLIKELY(thread->frame_traced) && block != NULL && !promoted)
+        fai_events_frame_block(thread, block, 0, size);
     return block;
 }
 
@@ -424,6 +443,13 @@ static size_t alignment_of(const void *block) {
     return lowest < FA_CACHE_LINE ? lowest : FA_CACHE_LINE;
 }
 
+/* A block changed its size, or was copied: size_new 0. */
+static inline void tell_resized(fai_thread *thread, const void *block, size_t size_old,
+                                size_t size_new) {
+    if (FA_UNLIKELY(thread->frame_traced))
+        fai_events_frame_block(thread, block, size_old, size_new);
+}
+
 /* Moves the end of the newest block, which is where the cursor stands. */
 static bool grow_newest(fai_thread *thread, const char *block, size_t size_old, size_t size_new) {
     const fai_chunk *chunk = thread->arena->current;
@@ -446,8 +472,10 @@ void *fai_frame_grow_quiet(fa_frame *frame, void *block, size_t size_old, size_t
     bool watched = thread->allocator->watched;
     if (block != NULL && is_live_block(thread, bytes, size_old) &&
         (watched ? fai_note_grow(thread, bytes, size_new) != NULL
-                 : grow_newest(thread, bytes, size_old, size_new)))
+                 : grow_newest(thread, bytes, size_old, size_new))) {
+        tell_resized(thread, block, size_old, size_new);
         return block;
+    }
     size_t needed =
         watched ? fai_note_bytes(size_new, align) : fai_round_up(size_new, FA_ALIGN_MIN);
     if (!fai_arena_make_room(thread, needed, watched ? FA_ALIGN_MIN : align))
@@ -469,8 +497,10 @@ void *fai_frame_grow_aligned(fa_frame *frame, void *block, size_t size_old, size
         fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size_new, 0, frame);
         return NULL;
     }
-    if (!thread->allocator->watched && grow_newest(thread, bytes, size_old, size_new))
+    if (!thread->allocator->watched && grow_newest(thread, bytes, size_old, size_new)) {
+        tell_resized(thread, block, size_old, size_new);
         return block;
+    }
     fai_promoted *promoted = NULL;
     if (!is_live_block(thread, bytes, size_old) &&
         (promoted = find_promoted(thread, block, size_old)) == NULL) {
@@ -480,16 +510,20 @@ void *fai_frame_grow_aligned(fa_frame *frame, void *block, size_t size_old, size
         return NULL;
     }
     bool noted = thread->allocator->watched && promoted == NULL;
-    if (noted && fai_note_grow(thread, bytes, size_new))
+    bool stays = size_new <= size_old && !noted;
+    if (stays && promoted != NULL) {
+        promoted->size = size_new;
         return block;
-    if (size_new <= size_old && !noted) {
-        if (promoted != NULL)
-            promoted->size = size_new;
+    }
+    if (stays || (noted && fai_note_grow(thread, bytes, size_new))) {
+        tell_resized(thread, block, size_old, size_new);
         return block;
     }
     void *copy = alloc(frame, size_new, align);
     if (copy != NULL)
         memcpy(copy, block, size_old < size_new ? size_old : size_new);
+    if (copy != NULL && promoted == NULL)
+        tell_resized(thread, block, size_old, 0);
     return copy;
 }
 
@@ -552,31 +586,4 @@ void *(fa_frame_copy)(fa_allocator *allocator, const void *source, size_t size) 
 char *(fa_frame_copy_string)(fa_allocator *allocator, const char *string) {
     fa_frame *frame = fai_frame_find(allocator, 0);
     return frame ? (fa_frame_copy_string_in)(frame, string) : NULL;
-}
-
-/* ---- validation ---- */
-
-const void *fai_frame_validate(const fai_thread *thread) {
-    size_t bytes = 0;
-    bool current_seen = false;
-    for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++) {
-        const fai_arena *arena = &thread->arenas[i];
-        for (const fai_chunk *chunk = arena->first; chunk; chunk = chunk->next) {
-            if (chunk->used_end < fai_chunk_start(chunk) || chunk->used_end > chunk->end ||
-                chunk->span.address != (const void *)chunk)
-                return chunk;
-            bytes += chunk->is_spill ? 0 : chunk->span.size;
-            current_seen |= chunk == thread->arena->current;
-        }
-    }
-    const fa_frame *frame = thread->frame;
-    if (bytes != thread->chunk_bytes || frame->cursor > frame->limit)
-        return thread;
-    if (!fai_frame_is_open(thread))
-        return frame->cursor == frame->limit ? NULL : frame;
-    if (thread->arena->current == NULL)
-        return NULL;
-    const fai_chunk *chunk = thread->arena->current;
-    bool inside = frame->cursor >= fai_chunk_start(chunk) && frame->limit <= chunk->end;
-    return current_seen && inside ? fai_mark_validate(thread) : frame;
 }

@@ -182,6 +182,12 @@ static void *take_paid(fa_allocator *allocator, size_t size, size_t align, fa_ta
     return entry.span.address;
 }
 
+static inline void tell(fa_allocator *allocator, fa_events_kind kind, const void *block,
+                        size_t size, fa_tag tag) {
+    if (fai_events_want(&allocator->events, kind))
+        fai_events_block(allocator, NULL, kind, FA_INTENT_HEAP, block, size, size, tag);
+}
+
 static void *take(fa_allocator *allocator, size_t size, size_t align, fa_tag tag, bool *zeroed) {
     if (!charge(allocator, tag, size))
         return NULL;
@@ -194,6 +200,7 @@ static void *take(fa_allocator *allocator, size_t size, size_t align, fa_tag tag
     if (block == NULL)
         return NULL;
     note(allocator, tag);
+    tell(allocator, FA_EVENTS_ALLOC, block, size, tag);
     fai_slot.site = NULL;
     return block;
 }
@@ -274,6 +281,7 @@ static bool give(fa_allocator *allocator, void *block, size_t size, fai_heap_ent
         fai_report_at(allocator, FA_DIAG_FA604, FA_ERROR_CORRUPT, copy->size, 0, block, copy->site);
     if (size != SIZE_MAX && size != copy->size && (allocator->checks & FA_CHECK_FREE))
         fai_report(allocator, FA_DIAG_FA603, FA_ERROR_INVALID, size, copy->size, block);
+    tell(allocator, FA_EVENTS_FREE, block, copy->size, copy->tag);
     bury(allocator, &copy->span);
     return true;
 }
@@ -379,6 +387,8 @@ static void record_size(fa_allocator *allocator, const fai_heap_entry *copy, con
     account(heap, size);
     dress(allocator, &copy->span, size, kept);
     pthread_mutex_unlock(&heap->lock);
+    tell(allocator, FA_EVENTS_FREE, block, copy->size, copy->tag);
+    tell(allocator, FA_EVENTS_ALLOC, copy->span.address, size, copy->tag);
     if (size < copy->size)
         discharge(allocator, copy->tag, copy->size - size);
 }
@@ -403,6 +413,7 @@ static void *resize_elsewhere(fa_allocator *allocator, const fai_heap_entry *cop
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, size < copy->size ? size : copy->size);
+    tell(allocator, FA_EVENTS_ALLOC, moved, size, copy->tag);
     fai_heap_entry old;
     if (give(allocator, block, SIZE_MAX, &old) && size < old.size)
         discharge(allocator, old.tag, old.size - size);

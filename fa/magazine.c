@@ -93,11 +93,24 @@ void fai_pool_attach(fai_thread *thread) {
     fai_deferred_open(thread);
 }
 
-static void open_bins(fai_pool *pool) {
+void fai_pool_open_bin(fai_pool *pool, size_t bin) {
     const fai_pools *pools = &pool->thread->allocator->pools;
+    bool closed = pools->bin_closed[bin] || pools->traced;
+    FAI_STORE_RELAXED(&pool->view.magazine_of_bin[bin],
+                      closed ? &fai_magazine_none : pool->magazine[pools->class_of_bin[bin]]);
+}
+
+static void open_bins(fai_pool *pool) {
     for (size_t bin = 0; bin < FAI_BIN_COUNT; bin++)
-        pool->view.magazine_of_bin[bin] =
-            pools->bin_closed[bin] ? &fai_magazine_none : pool->magazine[pools->class_of_bin[bin]];
+        fai_pool_open_bin(pool, bin);
+}
+
+void fai_pool_trace(fa_allocator *allocator, bool traced) {
+    allocator->pools.traced = traced;
+    for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
+        for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
+            open_bins(pool);
+    fai_slab_trace(allocator);
 }
 
 void fai_pool_open(fai_thread *thread) { open_bins(&thread->pool); }

@@ -56,8 +56,9 @@ static void refresh_limit(fai_thread *thread) {
     fa_frame *frame = thread->frame;
     const fai_chunk *chunk = thread->arena->current;
     char *end = chunk != NULL ? chunk->end : frame->cursor;
-    frame->limit =
-        thread->allocator->watched ? frame->cursor : fai_meter_limit(thread, frame->cursor, end);
+    bool closed = thread->allocator->watched || thread->frame_traced;
+    FAI_STORE_RELAXED(&frame->limit,
+                      closed ? frame->cursor : fai_meter_limit(thread, frame->cursor, end));
 }
 
 /* The newest stretch of the account that the meter is at, or NULL. */
@@ -411,7 +412,8 @@ void fai_meter_switch(fai_thread *thread) {
     if (!fai_frame_is_open(thread))
         return;
     fai_meter_give_back(thread);
-    thread->frame->limit = thread->frame->cursor; /* the next block looks where the thread is */
+    /* The next block looks where the thread is. */
+    FAI_STORE_RELAXED(&thread->frame->limit, thread->frame->cursor);
     fai_frame_look_closer(thread);
 }
 

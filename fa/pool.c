@@ -28,9 +28,7 @@ static void set_bin(fa_allocator *allocator, size_t bin, bool closed) {
     FAI_STORE_RELAXED(&pools->bin_closed[bin], closed);
     for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
         for (fai_pool *pool = &thread->pool; pool; pool = pool->next)
-            FAI_STORE_RELAXED(&pool->view.magazine_of_bin[bin],
-                              closed ? &fai_magazine_none
-                                     : pool->magazine[pools->class_of_bin[bin]]);
+            fai_pool_open_bin(pool, bin);
 }
 
 /* A small block from the heap, for its alignment or a budget. Its sized free must not look for a
@@ -78,6 +76,16 @@ static void *take_elsewhere(fa_allocator *allocator, size_t size, size_t align, 
     return take_small_from_heap(allocator, size, align, size - before);
 }
 
+/* Returns the object. */
+static inline void *tell_alloc(const fai_pool *pool, const fai_magazine *magazine, void *object,
+                               size_t size) {
+    fa_allocator *allocator = pool->thread->allocator;
+    if (fai_events_want(&allocator->events, FA_EVENTS_ALLOC))
+        fai_events_block(allocator, pool->thread, FA_EVENTS_ALLOC, FA_INTENT_POOL, object, size,
+                         magazine->class_bytes, pool->tag);
+    return object;
+}
+
 /* The calling thread's state where a task captures what it allocates, else NULL. */
 static fai_thread *find_captured(fa_allocator *allocator) {
     fai_thread *thread = fai_thread_find(allocator);
@@ -112,7 +120,7 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align, purpose w
         FAI_BUMP(&magazine->state, FAI_HANDED_OUT_ONE);
         object = fai_watch_fresh(allocator, object, size, magazine->class_bytes);
         fai_pool_note(pool);
-        return object;
+        return tell_alloc(pool, magazine, object, size);
     }
     bool is_ready = fai_ready(magazine) != 0;
     fai_charge charge = is_ready ? FAI_CHARGE_OK : fai_pool_refill(pool, magazine);
@@ -126,7 +134,7 @@ static void *alloc(fa_allocator *allocator, size_t size, size_t align, purpose w
         reopen(allocator, bin);
     if (!is_ready)
         fai_pool_note(pool);
-    return object;
+    return tell_alloc(pool, magazine, object, size);
 }
 
 void *fai_pool_alloc_slow(fa_allocator *allocator, size_t size) {
@@ -209,9 +217,36 @@ fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t coun
 
 /* ---- free ---- */
 
+/* A free that goes past queues. Under the lock; thread and owner may be NULL. */
+static void count_remote_free(fa_allocator *allocator, fai_thread *thread, fai_thread *owner,
+                              const fai_slab *slab) {
+    fai_deferred_count(allocator, slab->tag, 1, slab->class_bytes);
+    if (thread != NULL)
+        FAI_BUMP(&thread->counts.remote_free, 1);
+    if (owner != NULL)
+        FAI_BUMP(&owner->counts.watched_free, 1);
+}
+
+/* thread: the calling one's state, or NULL. size SIZE_MAX: not known. */
+FA_COLD static void tell_free(fa_allocator *allocator, fai_thread *thread, uint32_t class_bytes,
+                              fa_tag tag, const void *object, size_t size) {
+    fai_events_block(allocator, thread, FA_EVENTS_FREE, FA_INTENT_POOL, object,
+                     size == SIZE_MAX ? 0 : size, class_bytes, tag);
+}
+
+/* The same where it is found out first whether it can be freed. */
+static void tell_watched_free(fa_allocator *allocator, fai_thread *thread, const fai_slab *slab,
+                              const void *object, size_t size) {
+    fai_lock(allocator);
+    fa_diag diag = fai_watch_free(allocator, slab, object, size);
+    fai_unlock(allocator);
+    if (diag == FA_DIAG_NONE || diag == FA_DIAG_FA603)
+        tell_free(allocator, thread, slab->class_bytes, slab->tag, object, size);
+}
+
 /* Frees an object of a watched allocator. thread: the calling one's state, or NULL. */
-static void free_watched(fa_allocator *allocator, const fai_thread *thread, fai_slab *slab,
-                         void *object, size_t size) {
+static void free_watched(fa_allocator *allocator, fai_thread *thread, fai_slab *slab, void *object,
+                         size_t size) {
     fai_lock(allocator);
     fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
     size_t class_bytes = slab->class_bytes;
@@ -223,7 +258,7 @@ static void free_watched(fa_allocator *allocator, const fai_thread *thread, fai_
                 &fai_thread_pool_of(owner, slab->tag)->magazine[slab->class_index]->flushed_count,
                 1);
         else
-            fai_deferred_count(allocator, slab->tag, 1, class_bytes);
+            count_remote_free(allocator, thread, owner, slab);
         fai_pool_put_watched(allocator, owner, slab, object);
     }
     fai_unlock(allocator);
@@ -253,9 +288,39 @@ static fa_status free_object(fa_allocator *allocator, fai_thread *thread, fai_sl
     return FA_OK;
 }
 
+/* The same as free_found where somebody hears of it. */
+FA_COLD static fa_status free_told(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
+                                   void *block, size_t size, bool may_attach) {
+    if (slab == NULL) {
+        fai_heap_give(allocator, block, size);
+        return FA_OK;
+    }
+    if (allocator->watched) {
+        tell_watched_free(allocator, thread, slab, block, size);
+        if (thread == NULL && may_attach) /* a callback may have attached it */
+            thread = fai_thread_find(allocator);
+        free_watched(allocator, thread, slab, block, size);
+        return FA_OK;
+    }
+    uint32_t index, class_bytes = slab->class_bytes, tag = slab->tag;
+    const fa_deferred_config *config = &allocator->config.deferred;
+    bool may_refuse = config->count_max != 0 && config->full == FA_DEFERRED_FULL_FAIL;
+    bool is_object = fai_slab_locate(allocator, slab, block, &index);
+    if (is_object && !may_refuse)
+        tell_free(allocator, thread, class_bytes, tag, block, size);
+    if (thread == NULL && may_attach) /* a callback may have attached it */
+        thread = fai_thread_find(allocator);
+    fa_status status = free_object(allocator, thread, slab, block, may_attach);
+    if (is_object && may_refuse && status == FA_OK)
+        tell_free(allocator, thread, class_bytes, tag, block, size);
+    return status;
+}
+
 /* Frees what the pool or the heap served. FA_ERROR_FULL: it is still the caller's. */
 static fa_status free_found(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
                             void *block, size_t size, bool may_attach) {
+    if (FA_UNLIKELY(fai_events_want(&allocator->events, FA_EVENTS_FREE)))
+        return free_told(allocator, thread, slab, block, size, may_attach);
     if (slab != NULL && !allocator->watched)
         return free_object(allocator, thread, slab, block, may_attach);
     if (slab != NULL)
@@ -283,7 +348,8 @@ FA_COLD static fa_status free_captured(fa_allocator *allocator, fai_thread *thre
 /* Frees a pool or heap block. FA_ERROR_FULL: it is still the caller's. */
 static fa_status free_block(fa_allocator *allocator, fai_thread *thread, void *block, size_t size,
                             bool may_attach) {
-    if (thread != NULL && fai_deferred_gather_more(thread, block))
+    if (!fai_events_want(&allocator->events, FA_EVENTS_FREE) && thread != NULL &&
+        fai_deferred_gather_more(thread, block))
         return FA_OK;
     fai_slab *slab = fai_slab_lookup(allocator, block);
     if (FA_UNLIKELY(slab != NULL ? fai_slab_is_captured(allocator, slab)
@@ -351,7 +417,7 @@ static inline bool free_ready(fa_allocator *allocator, void *block, uintptr_t *s
     const fai_slab_head *slab = FAI_SLAB_HEAD_OF(view, address);
     if (FAI_LOAD_RELAXED(&slab->owner) != head)
         return false;
-    fai_magazine *magazine = slab->magazine; /* of whichever tag */
+    fai_magazine *magazine = FAI_LOAD_RELAXED(&slab->magazine); /* of whichever tag */
     if (magazine == NULL || fai_ready(magazine) == magazine->capacity)
         return false;
     FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = block;

@@ -2,7 +2,7 @@
  * which everybody who can wait for that takes spans. */
 #include "fa/reserve.h"
 
-#include "fa/internal/thread.h"
+#include "fa/internal/slab.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -117,7 +117,7 @@ static fai_reclaimer *next_of(fai_reserve *reserve, const fai_relief *relief) {
 }
 
 /* Asks reclaimers until one gives something back; false when there is none left. */
-static bool reclaim(fa_allocator *allocator, fai_relief *relief) {
+static bool reclaim(fa_allocator *allocator, fai_relief *relief, fa_status status) {
     relief->reclaimed = 0;
     for (;;) {
         fai_lock(allocator);
@@ -148,6 +148,8 @@ static bool reclaim(fa_allocator *allocator, fai_relief *relief) {
         forget(reclaimer);
         fai_unlock(allocator);
         if (relief->reclaimed != 0) {
+            fai_events_pressure(allocator, FA_EVENTS_DETAIL_RECLAIMER, status, relief->size,
+                                relief->reclaimed);
             fa_allocator_trim(allocator); /* what it freed lies in the caches now */
             return true;
         }
@@ -194,7 +196,7 @@ static bool keep(fa_allocator *allocator, const fai_span *span) {
 }
 
 /* False when there is nothing to release, and nobody else has released it meanwhile either. */
-static bool release(fa_allocator *allocator, const fai_relief *relief) {
+static bool release(fa_allocator *allocator, const fai_relief *relief, fa_status status) {
     fai_reserve *reserve = &allocator->reserve;
     fai_lock(allocator);
     while (reserve->releasing) { /* it may be enough for both */
@@ -221,6 +223,7 @@ static bool release(fa_allocator *allocator, const fai_relief *relief) {
         return false;
     fai_report_at(allocator, FA_DIAG_FA704, FA_OK, relief->size, span.size, NULL,
                   fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0});
+    fai_events_pressure(allocator, FA_EVENTS_DETAIL_RESERVE, status, relief->size, span.size);
     return true;
 }
 
@@ -270,14 +273,26 @@ static in_use read_use(fa_allocator *allocator) {
     return now;
 }
 
+static size_t less(size_t before, size_t after) { return before > after ? before - after : 0; }
+
+/* Whether caches gave anything back. */
+static bool tell_caches(fa_allocator *allocator, const fai_relief *relief, fa_status status,
+                        size_t bytes) {
+    if (bytes != 0)
+        fai_events_pressure(allocator, FA_EVENTS_DETAIL_CACHES, status, relief->size, bytes);
+    return bytes != 0;
+}
+
 /* Gives back what this thread keeps ready; true when that left a slab or heap memory without use,
  * here or at the backend. Where other threads are at work too, it may be that they did. */
-static bool trim_own(fa_allocator *allocator) {
+static bool trim_own(fa_allocator *allocator, const fai_relief *relief, fa_status status) {
     in_use before = read_use(allocator);
-    if (fa_allocator_trim(allocator) != 0)
-        return true;
+    size_t bytes = fa_allocator_trim(allocator);
     in_use after = read_use(allocator);
-    return after.slabs < before.slabs || after.held < before.held || after.heap < before.heap;
+    bytes += bytes == 0 ? less(before.held, after.held) : 0;
+    bytes += bytes == 0 ? less(before.slabs, after.slabs) * FAI_SLAB_BYTES : 0;
+    bytes += bytes == 0 ? less(before.heap, after.heap) : 0;
+    return tell_caches(allocator, relief, status, bytes);
 }
 
 bool fai_relieve_slow(fa_allocator *allocator, fai_relief *relief, fa_status status) {
@@ -290,7 +305,7 @@ bool fai_relieve_slow(fa_allocator *allocator, fai_relief *relief, fa_status sta
     switch (relief->step) {
     case STEP_CACHES:
         relief->step = STEP_OWN_CACHES;
-        if (fai_allocator_reclaim(allocator) != 0)
+        if (tell_caches(allocator, relief, status, fai_allocator_reclaim(allocator)))
             return true;
         /* fall through */
     case STEP_OWN_CACHES:
@@ -301,19 +316,19 @@ bool fai_relieve_slow(fa_allocator *allocator, fai_relief *relief, fa_status sta
         relief->sequence = 0;
         relief->newest = allocator->reserve.sequence;
         fai_unlock(allocator);
-        if (trim_own(allocator))
+        if (trim_own(allocator, relief, status))
             return true;
         if (relief->step == STEP_NONE)
             return false;
         /* fall through */
     case STEP_RECLAIMERS:
-        if (reclaim(allocator, relief))
+        if (reclaim(allocator, relief, status))
             return true;
         relief->step = STEP_RESERVE;
         /* fall through */
     case STEP_RESERVE:
         relief->step = STEP_NONE;
-        return release(allocator, relief);
+        return release(allocator, relief, status);
     default:
         return false;
     }

@@ -205,11 +205,26 @@ static void slab_format(fa_allocator *allocator, fai_slab *slab, uint32_t class_
         fai_poison(fai_slab_objects(segment, slab), FAI_SLAB_BYTES);
 }
 
-static void slab_own(fai_pool *pool, fai_slab *slab) {
-    fai_magazine *magazine = pool->magazine[slab->class_index];
+/* The magazine that fast paths find through the slab. Under the lock. */
+static void slab_open(const fai_pool *pool, fai_slab *slab) {
     const fa_allocator *allocator = pool->thread->allocator;
-    bool is_closed = allocator->watched || slab->class_index >= allocator->pools.class_plain;
-    FAI_STORE_RELAXED(&slab->head.magazine, is_closed ? NULL : magazine);
+    bool closed = allocator->watched || allocator->pools.traced ||
+                  slab->class_index >= allocator->pools.class_plain;
+    FAI_STORE_RELAXED(&slab->head.magazine, closed ? NULL : pool->magazine[slab->class_index]);
+}
+
+void fai_slab_trace(fa_allocator *allocator) {
+    for (fai_segment *segment = allocator->pools.segments; segment; segment = segment->next)
+        for (size_t i = segment->slab_first; i < segment->slab_count; i++) {
+            fai_slab *slab = fai_segment_slab(segment, i);
+            fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+            if (owner != NULL)
+                slab_open(fai_thread_pool_of(owner, slab->tag), slab);
+        }
+}
+
+static void slab_own(fai_pool *pool, fai_slab *slab) {
+    slab_open(pool, slab);
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_OWNED);
     FAI_STORE_RELEASE(&slab->head.owner, &pool->thread->head);
 }
@@ -232,6 +247,7 @@ static fai_slab *acquire_held(fai_pool *pool, uint32_t class_index) {
         fai_slab_unlink(abandoned, slab);
         pools->adopted_count++;
         slab_own(pool, slab);
+        FAI_BUMP(&pool->thread->counts.adopted, (uint64_t)(slab->capacity - slab->free_count));
         fai_account_add(payer, FA_INTENT_POOL, fai_slab_bytes_out(slab));
         return slab;
     }

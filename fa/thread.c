@@ -54,6 +54,30 @@ static fai_thread *find_unclean(void) {
     return thread;
 }
 
+/* A state of the calling thread that was not told of yet, where somebody wants to hear that it
+ * detaches; the allocator stays until fai_events_exit_done. */
+static fai_thread *find_untold(void) {
+    pthread_mutex_lock(&k_lock);
+    fai_thread *thread = t_states;
+    while (thread != NULL &&
+           (thread->exit_told ||
+            !fai_events_want(&thread->allocator->events, FA_EVENTS_THREAD_DETACHED) ||
+            !fai_events_exit_begin(thread->allocator)))
+        thread = thread->next_on_thread;
+    if (thread != NULL)
+        thread->exit_told = true;
+    pthread_mutex_unlock(&k_lock);
+    return thread;
+}
+
+static void tell_exit(void) {
+    for (fai_thread *thread; (thread = find_untold()) != NULL;) {
+        fa_allocator *allocator = thread->allocator;
+        fai_events_thread(thread, FA_EVENTS_THREAD_DETACHED);
+        fai_events_exit_done(allocator);
+    }
+}
+
 static void thread_exit(void *value) {
     /* Called in every round from now on but the last, so that attach knows how far the exit is. Not
      * under the thread sanitizer, which takes no calls in the last round: a thread that attached
@@ -64,6 +88,7 @@ static void thread_exit(void *value) {
         fai_cleanup_run(thread, 0);
         fai_retain_keep(thread);
     }
+    tell_exit();
     pthread_mutex_lock(&k_lock);
     while (t_states != NULL)
         detach_locked(t_states);
@@ -117,6 +142,7 @@ static void fork_child(void) {
         fai_reserve_fork_child(allocator);
         fai_budget_fork_child(allocator);
         fai_owned_fork_child(&allocator->owned);
+        fai_events_fork_child(allocator);
         allocator->thread_count = 0; /* others may have been about to attach */
         for (fai_thread *thread = allocator->threads, *next; thread; thread = next) {
             next = thread->next;
@@ -196,6 +222,13 @@ static fai_thread *find_locked(const fa_allocator *allocator) {
     return thread;
 }
 
+void fai_registry_silence(fa_allocator *allocator) {
+    pthread_mutex_lock(&k_lock);
+    fai_events_close(allocator);
+    pthread_mutex_unlock(&k_lock);
+    fai_events_await_exits(allocator);
+}
+
 void fai_registry_bury(fa_allocator *allocator) {
     pthread_mutex_lock(&k_lock);
     bool hushed = fai_hush(true);
@@ -271,6 +304,9 @@ static fai_thread *attach(fa_allocator *allocator, bool quiet) {
     }
     bool first = FAI_LOAD_RELAXED(&fai_slot.frame_owner) == FAI_NOBODY;
     thread->frame = first ? &fai_slot.frame : &thread->frame_beside;
+    thread->exit_told = false;
+    thread->name[0] = 0;
+    memset(&thread->counts, 0, sizeof thread->counts);
     fai_tally_attach(thread);
     fai_frame_attach(thread);
     fai_pool_attach(thread);
@@ -282,13 +318,15 @@ static fai_thread *attach(fa_allocator *allocator, bool quiet) {
     thread->next_on_thread = t_states;
     FAI_STORE_RELAXED(&t_states, thread);
     fai_lock(allocator);
-    thread->index = ++allocator->attach_count;
+    FAI_STORE_RELAXED(&thread->index, ++allocator->attach_count);
     fai_budget_attach(thread);
     fai_pool_open(thread);
     link_state(&allocator->threads, thread);
+    fai_events_attach(thread);
     fai_unlock(allocator);
     use(thread);
     pthread_mutex_unlock(&k_lock);
+    fai_events_thread(thread, FA_EVENTS_THREAD_ATTACHED);
     return thread;
 }
 
@@ -347,7 +385,7 @@ static void detach_locked(fai_thread *thread) {
     fai_scratch_detach(thread);
     if (thread->frame == &fai_slot.frame)
         FAI_STORE_RELAXED(&fai_slot.frame_owner, FAI_NOBODY);
-    thread->frame = &thread->frame_beside;
+    FAI_STORE_RELAXED(&thread->frame, &thread->frame_beside); /* others look whether it is open */
     fai_lock(allocator);
     fai_pool_detach(thread);
     fai_tally_detach(thread);
@@ -377,6 +415,7 @@ fa_status fa_thread_detach(fa_allocator *allocator) {
         return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
     if (fai_frame_is_open(thread))
         (void)(fa_frame_end_in)(thread->frame);
+    fai_events_thread(thread, FA_EVENTS_THREAD_DETACHED);
     fai_meter_bury_all(thread);
     pthread_mutex_lock(&k_lock);
     detach_locked(thread);

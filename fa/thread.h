@@ -1,9 +1,9 @@
 /* Threads: each one that uses an allocator owns a state in it, made on first use and given up at
- * thread exit. These calls are for threads that must not wait later. */
+ * thread exit. These calls are for threads that must not wait later, and for numbers of each. */
 #ifndef FA_THREAD_H
 #define FA_THREAD_H
 
-#include "fa/allocator.h"
+#include "fa/deferred.h"
 
 FA_EXTERN_C_BEGIN
 
@@ -20,6 +20,64 @@ FA_API fa_status fa_thread_detach(fa_allocator *allocator);
 
 /* Threads attached at this moment. Any thread. */
 FA_API size_t fa_thread_count(const fa_allocator *allocator);
+
+/* ---- numbers of each thread ---- */
+
+#define FA_THREAD_NAME_BYTES 32 /* with the terminator */
+
+/* Gives the calling thread a name, for statistics; attaches it when it is new. name: copied, cut
+ * when it is longer than FA_THREAD_NAME_BYTES - 1 bytes; it goes when the thread detaches. Returns
+ * FA_ERROR_INVALID (NULL), or as fa_thread_attach. Locks. */
+FA_API fa_status fa_thread_name(fa_allocator *allocator, const char *name);
+
+/* What one thread holds, and did since it was attached.
+ *
+ * Identity whenever no thread is inside of a call: live + ready + waiting objects, these as bytes,
+ * are what is out of the thread's slabs, whoever allocated it. An object is the thread's that owns
+ * its slab: it stays so when somebody else frees it, until it is taken in. Numbers of allocations
+ * are 0 with FA_MINIMAL, and what is computed from them likewise. */
+typedef struct fa_thread_stats {
+    uint64_t index; /* counts attached threads from 1, as in events; 0: the sum of all */
+    char name[FA_THREAD_NAME_BYTES];
+    bool is_frame_open;
+
+    uint64_t frame_begun_count;
+    uint64_t frame_count;       /* frames ended, as the next three */
+    uint64_t frame_alloc_count; /* rewound ones too */
+    uint64_t frame_bytes;       /* held at their ends: rewound ones not */
+    size_t frame_bytes_peak;    /* most in one of them at once, rewound ones too */
+    size_t chunk_bytes;         /* held for frames, without what spilled past frame_bytes_max */
+
+    uint64_t pool_alloc_count;
+    uint64_t pool_free_count; /* frees by this thread, of objects of its own */
+    uint64_t pool_live_count; /* objects of the thread, whoever has them */
+    size_t pool_live_bytes;   /* these times the size of their class */
+    size_t pool_ready_count;  /* kept ready */
+    size_t pool_ready_bytes;
+    uint64_t pool_remote_count; /* frees by this thread, of objects of others; gathered ones too */
+    fa_deferred_stats deferred; /* what others freed of its objects, and what it has gathered */
+
+    uint64_t transfer_made_count;
+    uint64_t transfer_received_count;
+} fa_thread_stats;
+
+/* Reads those of the calling thread. stats: filled; zeroed when the call fails, and when the thread
+ * is not attached. Returns FA_OK or FA_ERROR_INVALID (NULL). O(tags of the thread * classes),
+ * locks. */
+FA_API fa_status fa_thread_stats_here(fa_allocator *allocator, fa_thread_stats *stats);
+
+/* The sum of all threads, those that are gone included; peaks: the largest. What only a living
+ * thread can hold (chunks, ready and waiting objects) is what those hold that are attached. What is
+ * live is so for the whole allocator. Frees by threads that are not attached count, too. As
+ * fa_thread_stats_here otherwise, O(threads). Any thread. Other threads' numbers may be a few
+ * operations old. */
+FA_API fa_status fa_thread_stats_sum(fa_allocator *allocator, fa_thread_stats *stats);
+
+/* Calls visit for each attached thread, the newest first, with no lock held: it may call anything,
+ * and threads may come and go meanwhile; those that come are left out. Returns how many were
+ * visited; 0 for NULL (FA_ERROR_INVALID). Any thread; O(threads), locks. */
+FA_API size_t fa_thread_visit(fa_allocator *allocator,
+                              void (*visit)(void *user, const fa_thread_stats *stats), void *user);
 
 FA_EXTERN_C_END
 

@@ -260,8 +260,15 @@ static fa_transfer publish(fai_thread *thread, slot *here, void *object, size_t 
     here->site = site;
     here->thread_index = thread->index;
     here->tag = fai_tally_now(&thread->tallies)->tag;
+    FAI_BUMP(&thread->counts.transfer_made, 1);
     fai_transfer_publish(&here->word, generation);
     return (fa_transfer){generation << INDEX_BITS | here->number};
+}
+
+static void tell_made(fai_thread *thread, fa_transfer transfer, size_t size) {
+    if (fai_events_want(&thread->allocator->events, FA_EVENTS_TRANSFER_MADE))
+        fai_events_transfer(thread->allocator, thread, FA_EVENTS_TRANSFER_MADE, transfer.id, size,
+                            0, fai_tally_now(&thread->tallies)->tag);
 }
 
 /* The place noted by the call in progress, which allocations on the way may take. */
@@ -293,6 +300,7 @@ fa_status(fa_transfer_make)(fa_allocator *allocator, const void *source, size_t 
     }
     memcpy(is_small ? here->small : object, source, size);
     *transfer = publish(thread, here, object, size, site);
+    tell_made(thread, *transfer, size);
     return FA_OK;
 }
 
@@ -308,6 +316,7 @@ fa_status(fa_transfer_wrap)(fa_allocator *allocator, void *block, size_t size,
     if (here == NULL)
         return fa_last_error().status;
     *transfer = publish(thread, here, block, size, site);
+    tell_made(thread, *transfer, size);
     return FA_OK;
 }
 
@@ -348,6 +357,13 @@ fa_status fa_transfer_send(fa_allocator *allocator, fa_transfer transfer) {
     return is_sent ? fai_fail(FA_ERROR_STATE, 0) : refuse(allocator, transfer, here);
 }
 
+/* Counts it for the calling thread, if that is attached. */
+static void count_received(fa_allocator *allocator) {
+    fai_thread *thread = fai_thread_find(allocator);
+    if (thread != NULL)
+        FAI_BUMP(&thread->counts.transfer_received, 1);
+}
+
 /* Claims a transfer and makes its object the caller's. size SIZE_MAX: whatever it has. */
 static fa_status receive(fa_allocator *allocator, fa_transfer transfer, size_t size,
                          fa_received *received) {
@@ -365,10 +381,15 @@ static fa_status receive(fa_allocator *allocator, fa_transfer transfer, size_t s
     bool done = fits && object != NULL;
     if (done)
         *received = (fa_received){object, here->size, here->thread_index, here->tag};
+    if (done)
+        count_received(allocator);
     fai_transfer_settle(&here->word, generation,
                         done ? FAI_TRANSFER_RECEIVED : FAI_TRANSFER_STATE(seen));
     if (!fits)
         return fai_report(allocator, FA_DIAG_FA206, FA_ERROR_FOREIGN, size, 0, NULL);
+    if (done && fai_events_want(&allocator->events, FA_EVENTS_TRANSFER_RECEIVED))
+        fai_events_transfer(allocator, NULL, FA_EVENTS_TRANSFER_RECEIVED, transfer.id,
+                            received->size, received->thread_index, received->tag);
     return done ? FA_OK : fa_last_error().status;
 }
 
@@ -397,7 +418,10 @@ static void drop(fa_allocator *allocator, slot *here, uint64_t generation) {
     if (here->drop != NULL)
         here->drop(here->user, object_of(here));
     (fa_pool_free)(allocator, here->object);
+    slot was = *here;
     fai_transfer_settle(&here->word, generation, FAI_TRANSFER_DROPPED);
+    fai_events_transfer(allocator, NULL, FA_EVENTS_TRANSFER_DROPPED,
+                        generation << INDEX_BITS | was.number, was.size, was.thread_index, was.tag);
 }
 
 fa_status fa_transfer_drop(fa_allocator *allocator, fa_transfer transfer) {

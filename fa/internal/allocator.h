@@ -6,6 +6,7 @@
 #include "fa/internal/account.h"
 #include "fa/internal/atomic.h"
 #include "fa/internal/check.h"
+#include "fa/internal/events.h"
 #include "fa/internal/owned.h"
 #include "fa/internal/reserve.h"
 #include "fa/internal/retain.h"
@@ -40,6 +41,7 @@ typedef struct fai_pools {
     uint32_t class_bytes[FAI_POOL_CLASSES];
     uint32_t magazine_capacity[FAI_POOL_CLASSES];
     bool bin_closed[FAI_BIN_COUNT];         /* sizes that take no fast path */
+    bool traced;                            /* nor does any other: somebody listens */
     uint32_t bin_heap_count[FAI_BIN_COUNT]; /* their live heap blocks; atomic, raised under it */
     uint8_t class_of_bin[FAI_BIN_COUNT];    /* FAI_NO_CLASS above the last class */
     size_t bytes_max;                       /* the last class */
@@ -107,6 +109,7 @@ struct fa_allocator {
     fai_account account; /* of everything: the root */
     fai_budgets budgets;
     fai_owned_list owned;
+    fai_events events;
     struct fai_transfers *transfers; /* the registry, from the first one on; atomic */
     fai_roster scratch_pools, groups, own_arenas, shared_arenas, tasks;
     fai_task_locks task_locks;
@@ -155,9 +158,10 @@ FA_COLD fa_status fai_report(fa_allocator *allocator, fa_diag diag, fa_status st
 FA_COLD fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
                                 size_t size, size_t limit, const void *address, fa_site site);
 
-/* Keeps what the calling thread reports from the hook, as under locks it must; it is counted all
- * the same. Returns what it was before. */
+/* Keeps what the calling thread reports from the hook, and from listeners, as under locks it must;
+ * it is counted all the same. Returns what it was before. */
 bool fai_hush(bool hushed);
+bool fai_is_hushed(void);
 
 /* From now on the calling thread only tries: where memory can't be had at once, within all limits,
  * the call fails, and nobody is told, asked or made to give something back. For what would be

@@ -61,6 +61,9 @@ void fai_deferred_trim(fai_thread *thread, bool idle_only);
 void fai_deferred_open(fai_thread *thread);
 uint64_t fai_deferred_close(fai_thread *thread);
 
+/* Adds up what waits for a thread, and what it has gathered. Any thread. */
+void fai_deferred_add(const fai_thread *thread, fa_deferred_stats *stats);
+
 /* Whether frames of the allocator end with a look at the queue. */
 static inline bool fai_deferred_at_end(const fa_allocator *allocator) {
     return allocator->config.deferred.when == FA_DEFERRED_END;

@@ -46,6 +46,10 @@ void fai_pool_open(fai_thread *thread);   /* the untagged fast paths; under the 
 void fai_pool_detach(fai_thread *thread); /* under the allocator's lock */
 /* From now on the calling thread's allocations take the slow path, or no more. */
 void fai_pool_capture(fai_thread *thread, bool captured);
+/* Opens the fast path of a size, or closes it, as it is to be. Under the lock. */
+void fai_pool_open_bin(fai_pool *pool, size_t bin);
+/* Closes all fast paths of all threads, for alloc and free, or opens them again. Under the lock. */
+void fai_pool_trace(fa_allocator *allocator, bool traced);
 /* Gives ready objects, empty slabs and segments back: all, or those of classes that had no refill
  * since the last call. Returns the bytes given to the backend. */
 size_t fai_pool_trim(fai_thread *thread, bool idle_only);

@@ -134,6 +134,9 @@ uint32_t fai_slab_put(const fa_allocator *allocator, fai_slab *slab, void *const
  * slab of the class with free objects. Takes the lock. */
 fai_slab *fai_slab_acquire(fai_pool *pool, uint32_t class_index);
 
+/* Opens or closes the fast path of free of all slabs, as it is to be. Under the lock. */
+void fai_slab_trace(fa_allocator *allocator);
+
 /* Gives a slab whose objects are all back to its segment, and the segment to the backend when there
  * are others without use. Under the lock. */
 void fai_slab_release(fa_allocator *allocator, fai_slab *slab);

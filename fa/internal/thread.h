@@ -8,6 +8,7 @@
 #include "fa/internal/scratch.h"
 #include "fa/internal/tally.h"
 #include "fa/task.h"
+#include "fa/thread.h"
 
 /* A piece of memory that an arena bumps through; stands at the start of its span. */
 struct fai_chunk {
@@ -80,6 +81,17 @@ typedef struct fai_captures {
     fa_task task[FA_TASK_CAPTURE_DEPTH_MAX];
 } fai_captures;
 
+/* What only statistics need. Written by the owner of the state but where it says so, read by
+ * anybody. */
+typedef struct fai_thread_counts {
+    uint64_t remote_free; /* objects of others that it freed, and does not gather any more */
+    uint64_t forwarded;   /* objects that it took in for somebody else, who owns the slab by now */
+    uint64_t adopted;     /* objects that were out of slabs when it adopted them */
+    uint64_t
+        watched_free; /* its objects that others freed where no queue is used; under the lock */
+    uint64_t transfer_made, transfer_received;
+} fai_thread_counts;
+
 struct fai_thread {
     fai_thread_head head; /* must be first */
     fa_allocator *allocator;
@@ -88,10 +100,14 @@ struct fai_thread {
     fai_thread **on_thread;     /* head of the list of the same thread's states... */
     fai_thread *next_on_thread; /* ...and the next in it; registry's lock */
     fai_span span;
-    uint64_t index;
+    uint64_t index; /* written under the lock, before others find the state; atomic */
+    bool exit_told; /* its thread exits, and listeners know */
 
     /* Frames. Written by the owner, read by anybody. */
     uint64_t frame_count, frame_alloc_count, frame_bytes; /* ended frames */
+    size_t frame_bytes_peak;                              /* most in one of them */
+    uint64_t frame_begun;   /* when the open frame began; 0: nobody listened */
+    bool frame_traced;      /* the open frame: somebody listens to its allocations */
     uint64_t settle_at;     /* frame_count at which something below is due */
     uint64_t frame_trim_at; /* the arenas may have grown too large */
     uint64_t pool_trim_at;  /* the pools may hold too much */
@@ -116,6 +132,9 @@ struct fai_thread {
     fai_thread_budget budget;
     fai_captures captures;
     struct fai_lane *lane; /* transfers that it made; of the state, whoever uses it */
+
+    fai_thread_counts counts;
+    char name[FA_THREAD_NAME_BYTES]; /* guarded by the lock */
 
     /* Frees across threads; see deferred.c for amounts. */
     fai_gathered gathered;
@@ -193,6 +212,10 @@ fai_thread *fai_thread_for_free(fa_allocator *allocator);
 /* Puts an allocator on the list of all, and takes it off; then every thread forgets it. */
 void fai_registry_add(fa_allocator *allocator);
 void fai_registry_remove(fa_allocator *allocator);
+
+/* The allocator is about to go: nothing is told to listeners from now on, and no thread that exits
+ * is inside of one. */
+void fai_registry_silence(fa_allocator *allocator);
 
 /* Frees the promoted blocks of all open frames; damage that is found is counted, no hook called.
  * Threads that are done with the allocator may be exiting right now. */
