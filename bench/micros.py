@@ -10,6 +10,7 @@ GROUPS = (
         "frame_of": "frame of {}, + write 16 B",
         "batch": "batch of {}",
         "begin_end": "begin + end",
+        "begin_end_heard": "  with a listener to its end",
         "grow": "growth, {} (a step)",
     }),
     ("Inside a frame", {
@@ -34,6 +35,7 @@ GROUPS = (
     }),
     ("Objects and blocks", {
         "pair": "pool pair {} B",
+        "pair_heard": "  with a listener to both {} B",
         "many_1000": "pool 1,000 x {} B",
         "many_10000": "pool 10,000 x {} B",
         "pair_unsized": "  unsized pair {} B",

@@ -118,8 +118,8 @@ void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
 
 void fai_arena_enter(fai_thread *thread, fai_arena *arena) {
     thread->arena = arena;
-    thread->frame_traced = fai_events_any(&thread->allocator->events, FA_EVENTS_BLOCKS);
     fai_arena_rest(thread, arena);
+    fai_frame_trace(thread);
     if (fai_thread_is_metered(thread))
         fai_meter_begin(thread);
     if (arena->first != NULL)

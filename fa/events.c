@@ -120,6 +120,7 @@ void fai_events_frame_begin(fai_thread *thread) {
     if (!fai_events_any(events, FA_EVENTS_FRAMES))
         return;
     item.nanoseconds = thread->frame_begun = fai_clock();
+    fai_frame_look_closer(thread); /* the end of this frame forgets it */
     if (fai_events_want(events, FA_EVENTS_FRAME_BEGIN))
         fai_events_tell(thread->allocator, thread, &item);
 }

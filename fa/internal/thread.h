@@ -164,6 +164,13 @@ static inline void fai_frame_look_closer(fai_thread *thread) {
     FAI_STORE_RELAXED(&thread->head.frame_start, NULL);
 }
 
+/* A frame begins: its allocations are told from here on, or none of them is. */
+static inline void fai_frame_trace(fai_thread *thread) {
+    thread->frame_traced = fai_events_any(&thread->allocator->events, FA_EVENTS_BLOCKS);
+    if (FA_UNLIKELY(thread->frame_traced))
+        fai_frame_look_closer(thread); /* the end of this frame ends that */
+}
+
 /* Whether the open frame may have to do with budgets: then its slow paths look closer, and nothing
  * but allocations takes a fast one. */
 static inline bool fai_thread_is_metered(const fai_thread *thread) {
