@@ -231,7 +231,6 @@ TEST(EventsThreads, CallbacksMayEndEachOther) {
     for (size_t round = 0; round < Rounds(200); round++) {
         Tracked allocator;
         std::atomic<int> inside{0}, attached{0};
-        std::atomic<bool> go{false};
         Rival rivals[2] = {{allocator, {}, {}, &inside}, {allocator, {}, {}, &inside}};
         std::vector<std::thread> threads;
         for (int n = 0; n < 2; n++)
@@ -296,7 +295,7 @@ TEST(EventsThreads, AForkedChildGoesOnListening) {
         GTEST_SKIP() << "the thread sanitizer starts no threads in a forked child";
     Tracked allocator;
     Heard heard;
-    std::atomic<bool> done{false}, inside{false}, leave{false};
+    std::atomic<bool> inside{false}, leave{false};
     struct Stuck {
         std::atomic<bool> *inside, *leave;
     } stuck = {&inside, &leave};
