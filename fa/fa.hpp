@@ -6,6 +6,10 @@
  *   cpp/frame_owner  frame_ptr, frame_new: objects that die with a frame
  *   cpp/shared       shared_ptr, weak_ptr: objects with several owners
  *   cpp/handle       handles, handle, pinned: objects that can be moved together
+ *   cpp/typed_pool   typed_pool: objects of one type, gone through by address
+ *   cpp/group        group: objects that are destroyed and freed together
+ *   cpp/stream       streams, stream_load, stream_pin: what is loaded, within a budget
+ *   cpp/retain       retained: an object of a frame that is kept
  *   cpp/allocator    fa::allocator<T> for containers, std::pmr::memory_resource
  *
  * Compiles with -fno-exceptions and -fno-rtti. Nothing here throws but what a constructor of yours
@@ -16,10 +20,14 @@
 
 #include "fa/cpp/allocator.hpp"
 #include "fa/cpp/frame_owner.hpp"
+#include "fa/cpp/group.hpp"
 #include "fa/cpp/handle.hpp"
 #include "fa/cpp/owner.hpp"
+#include "fa/cpp/retain.hpp"
 #include "fa/cpp/scope.hpp"
 #include "fa/cpp/shared.hpp"
+#include "fa/cpp/stream.hpp"
+#include "fa/cpp/typed_pool.hpp"
 #include "fa/fa.h"
 
 #endif

@@ -66,20 +66,20 @@ TEST(HandleMemoryFar, AddressesThatNoSlotCanHoldAreRefused) {
     config.backends[0] = source.backend;
     Allocator allocator(config);
     fa_handles *handles = fa_handles_create(allocator, nullptr);
-    const fa_handle near = fa_handle_alloc(handles, 8192);
+    const fa_handle near = fa_handle_alloc(handles, 8000);
     EXPECT_FALSE(fa_handle_is_none(near));
     const size_t used = Used(allocator, kTotal);
     source.is_far = true;
     for (int i = 0; i < 6; i++)
-        EXPECT_FALSE(fa_handle_is_none(fa_handle_alloc(handles, 8192))) << "the slab has room";
+        EXPECT_FALSE(fa_handle_is_none(fa_handle_alloc(handles, 8000))) << "the slab has room";
     fa_last_error_clear();
-    EXPECT_TRUE(fa_handle_is_none(fa_handle_alloc(handles, 8192)));
+    EXPECT_TRUE(fa_handle_is_none(fa_handle_alloc(handles, 8000)));
     EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
     EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA701);
     EXPECT_EQ(source.far_count, 0u);
     EXPECT_EQ(Used(allocator, kTotal), used);
     source.is_far = false;
-    EXPECT_FALSE(fa_handle_is_none(fa_handle_alloc(handles, 8192)));
+    EXPECT_FALSE(fa_handle_is_none(fa_handle_alloc(handles, 8000)));
     EXPECT_EQ(fa_validate(allocator, nullptr), FA_OK);
 }
 

@@ -1,4 +1,5 @@
 // Mistakes that scratch scopes and pools once made.
+#include "fa/testing_budgets.hpp"
 #include "fa/testing_threads.hpp"
 
 #include "fa/fa.hpp"
@@ -12,6 +13,12 @@
 using namespace fa_testing;
 
 namespace {
+
+size_t HeldBy(fa_scratch_pool pool) {
+    fa_scratch_pool_stats stats;
+    EXPECT_EQ(fa_scratch_pool_stats_get(pool, &stats), FA_OK);
+    return stats.bytes_held;
+}
 
 struct Hook {
     fa_allocator *allocator = nullptr;
@@ -204,6 +211,91 @@ TEST(ScratchMemoryRegression, WhatIsIdleGoesBeforeMemoryIsRefused) {
         fa_heap_free(allocator, block);
         EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
     }
+}
+
+/* A chunk larger than what is needed would be nice to have: where a budget, bytes_max or the
+ * backend refuse it, nobody hears of that, and nothing is given back for it. */
+TEST(ScratchMemoryRegression, WhatWouldBeNiceToHaveIsOnlyTriedFor) {
+    for (int limit = 0; limit < 3; limit++) {
+        Source source;
+        int reclaims = 0;
+        Events events;
+        fa_alloc_config config = Plain();
+        config.backends[0] = source.backend;
+        config.on_event = Events::Hook;
+        config.on_event_user = &events;
+        config.frame_chunk_bytes_first = 1 << 20;
+        config.bytes_max = limit == 0 ? 16 << 20 : 0;
+        fa_allocator *allocator;
+        ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+        ASSERT_EQ(fa_reclaimer_add(
+                      allocator, 0,
+                      [](void *user, fa_allocator *, size_t) -> size_t {
+                          ++*static_cast<int *>(user);
+                          return 0;
+                      },
+                      &reclaims),
+                  FA_OK);
+        const fa_scratch_pool pool = fa_scratch_pool_open(allocator, "pool", 0, 0);
+        ASSERT_NE(fa_scratch_pool_alloc(pool, 100), nullptr);
+        void *other = fa_heap_alloc(allocator, 200000); // a region has room for some more
+        if (limit == 1) {
+            const fa_budget budget = Hard(Used(allocator, kTotal) + 1000000);
+            EXPECT_EQ(fa_budget_set(allocator, kTotal, &budget), FA_OK);
+        } else if (limit == 2) {
+            source.Fail(1);
+        } else {
+            while (fa_heap_alloc(allocator, 4 << 20) != nullptr) {
+            }
+            events.all.clear();
+            reclaims = 0;
+        }
+        const size_t before = HeldBy(pool);
+        size_t count = 0;
+        while (HeldBy(pool) == before && count++ < 64)
+            ASSERT_NE(fa_scratch_pool_alloc(pool, 30000), nullptr) << limit;
+        EXPECT_LT(HeldBy(pool) - before, size_t{1} << 20) << "not twice the first";
+        EXPECT_TRUE(events.all.empty()) << limit;
+        EXPECT_EQ(reclaims, 0);
+        source.Fail(0);
+        fa_heap_free(allocator, other);
+        fa_allocator_destroy(allocator);
+    }
+}
+
+/* What one large block took once is no size for those that follow. */
+TEST_P(ScratchRegression, OneLargeBlockIsNoPlanForSmallOnes) {
+    Create();
+    const fa_scratch_pool pool = fa_scratch_pool_open(allocator_, "pool", 0, 0);
+    for (int round = 0; round < 3; round++) {
+        ASSERT_NE(fa_scratch_pool_alloc(pool, 100), nullptr);
+        const fa_scratch_pool_mark mark = fa_scratch_pool_mark_set(pool);
+        ASSERT_NE(fa_scratch_pool_alloc(pool, 32 << 20), nullptr);
+        EXPECT_EQ(fa_scratch_pool_rewind(pool, mark), FA_OK);
+        while (HeldBy(pool) > 2 << 20 && fa_scratch_pool_trim(pool) != 0) {
+        }
+        for (int i = 0; i < 100; i++)
+            ASSERT_NE(fa_scratch_pool_alloc(pool, 20000), nullptr);
+        EXPECT_LT(HeldBy(pool), size_t{16} << 20);
+        EXPECT_EQ(fa_scratch_pool_rewind(pool, mark), FA_OK);
+    }
+    EXPECT_EQ(fa_scratch_pool_remove(pool), FA_OK);
+}
+
+/* bytes_max is for what is used: memory that is only kept makes room. */
+TEST_P(ScratchRegression, WhatIsKeptDoesNotCountAgainstTheMost) {
+    Create();
+    constexpr size_t most = 8 << 20;
+    const fa_scratch_pool pool = fa_scratch_pool_open(allocator_, "pool", 0, most);
+    for (size_t bytes : {3 << 20, 5 << 20, 7 << 20, 6 << 20, 7 << 20}) {
+        ASSERT_NE(fa_scratch_pool_alloc(pool, bytes), nullptr) << bytes;
+        EXPECT_LE(HeldBy(pool), most);
+        EXPECT_EQ(fa_scratch_pool_reset(pool), FA_OK);
+        EXPECT_NE(HeldBy(pool), 0u) << "kept for the next time";
+    }
+    EXPECT_EQ(fa_scratch_pool_alloc(pool, most + 1), nullptr);
+    EXPECT_EQ(fa_last_error().status, FA_ERROR_FULL);
+    EXPECT_EQ(fa_scratch_pool_remove(pool), FA_OK);
 }
 
 TEST_P(ScratchRegression, APoolIsTrimmedByItself) {

@@ -97,6 +97,13 @@ template <class T, class... Arguments> T *construct(void *block, Arguments &&...
         return ::new (block) T{std::forward<Arguments>(arguments)...};
 }
 
+#ifdef __cpp_exceptions
+template <class T, class... Arguments>
+constexpr bool may_throw = !std::is_nothrow_constructible_v<T, Arguments...>;
+#else
+template <class T, class... Arguments> constexpr bool may_throw = false;
+#endif
+
 /* Two intents, with the same functions. */
 struct pool {
     static void *alloc(const from<fa_allocator> &memory, size_t bytes, size_t align) noexcept {

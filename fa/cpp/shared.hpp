@@ -156,13 +156,6 @@ template <class T> struct shared_box {
     bool is_made;
 };
 
-#ifdef __cpp_exceptions
-template <class T, class... Arguments>
-constexpr bool may_throw = !std::is_nothrow_constructible_v<T, Arguments...>;
-#else
-template <class T, class... Arguments> constexpr bool may_throw = false;
-#endif
-
 } // namespace inside
 
 template <class T, class... Arguments>
