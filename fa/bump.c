@@ -2,6 +2,7 @@
 
 #include "fa/internal/guard.h"
 #include "fa/internal/heap.h"
+#include "fa/internal/own_arena.h"
 #include "fa/internal/pool.h"
 #include "fa/pool.h"
 
@@ -41,8 +42,11 @@ static uint32_t rests_in_window(const fa_allocator *allocator) {
 
 void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first, size_t bytes_max,
                      bool is_small) {
-    if (bump->allocator != allocator) /* whoever has an old handle may be reading it */
+    /* Whoever has an old handle may be reading these. */
+    if (bump->allocator != allocator)
         bump->allocator = allocator;
+    if (bump->is_small != is_small)
+        bump->is_small = is_small;
     bump->current = bump->alone = bump->kept = NULL;
     bump->level = NULL;
     bump->popped = 0;
@@ -53,7 +57,6 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
     FAI_STORE_RELAXED(&bump->bytes_max, bytes_max);
     bump->rest_left = rests_in_window(allocator);
     bump->tag = FA_TAG_NONE;
-    bump->is_small = is_small;
     bump->is_planned = false;
     FAI_STORE_RELAXED(&bump->head.alloc_count, 0);
     FAI_STORE_RELAXED(&bump->held, 0);
@@ -221,6 +224,18 @@ static char *place(fai_bump *bump, size_t bytes, size_t align) {
     return block;
 }
 
+static bool is_stale(const fai_bump *bump, uint64_t serial) {
+    return FAI_LOAD_RELAXED(&bump->head.serial) != serial;
+}
+
+/* Hooks gave the memory away, or freed it. */
+static void report_stale(const fai_bump *bump, uint64_t serial, size_t size_asked) {
+    uint64_t now = FAI_LOAD_RELAXED(&bump->head.serial);
+    bool is_given = bump->is_handed && now >> FAI_OWN_TURN_BITS == serial >> FAI_OWN_TURN_BITS;
+    fai_report(bump->allocator, is_given ? FA_DIAG_FA613 : FA_DIAG_FA610, FA_ERROR_FOREIGN,
+               size_asked, 0, bump);
+}
+
 static char *take(fai_bump *bump, uint64_t serial, size_t bytes, size_t align, size_t size_asked) {
     size_t need = bytes + (align - FA_ALIGN_MIN);
     for (;;) {
@@ -233,13 +248,14 @@ static char *take(fai_bump *bump, uint64_t serial, size_t bytes, size_t align, s
         fai_bump_chunk *chunk = chunk_make(bump, need, size_asked, &is_alone);
         if (chunk == NULL)
             return NULL;
-        bool is_stale = FAI_LOAD_RELAXED(&bump->head.serial) != serial;
-        if (is_stale || size_of(chunk) > room_below_max(bump)) { /* hooks did that */
+        if (is_stale(bump, serial)) { /* nothing of it may be looked at */
             give(bump, chunk);
-            if (is_stale)
-                fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size_asked, 0, bump);
-            else
-                fai_fail(FA_ERROR_FULL, size_asked);
+            report_stale(bump, serial, size_asked);
+            return NULL;
+        }
+        if (size_of(chunk) > room_below_max(bump)) { /* hooks did that */
+            give(bump, chunk);
+            fai_fail(FA_ERROR_FULL, size_asked);
             return NULL;
         }
         FAI_STORE_RELAXED(&bump->held, bump->held + size_of(chunk));
@@ -377,6 +393,8 @@ void *fai_bump_grow(fai_bump *bump, uint64_t serial, void *block, size_t size_ol
     uint64_t own = serial_of(bump, (const char *)block), before = bump->popped;
     bump->popped = UINT64_MAX;
     void *moved = fai_bump_take(bump, serial, size_new, align);
+    if (moved == NULL && bump->is_handed && is_stale(bump, serial))
+        return NULL; /* with the memory, what it says of levels is somebody else's */
     bool is_dead = bump->popped <= own;
     bump->popped = before < bump->popped ? before : bump->popped;
     if (moved == NULL)

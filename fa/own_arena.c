@@ -6,10 +6,10 @@
 
 /* A serial is the number of the arena << 32 | how often it was given or taken: odd while it is
  * held. The handle to take it with has a bit more, so that no allocation takes it for the arena's
- * own. While it is held bump.user is the holder, and nobody else writes the serial. */
-#define TURN_BITS 32
+ * own; the number, 31 bits, is never 0. While it is held bump.user is the holder, and nobody else
+ * writes the serial. */
 #define HELD ((uint64_t)1)
-#define PARCEL ((uint64_t)1 << 63)
+#define PARCEL FAI_SERIAL_FREE_BIT
 
 typedef struct fai_own_record {
     fai_named named;      /* must be first */
@@ -17,14 +17,24 @@ typedef struct fai_own_record {
 } fai_own_record;
 
 bool fai_own_arenas_create(fa_allocator *allocator) {
-    return fai_roster_create(allocator, &allocator->own_arenas, sizeof(fai_own_record));
+    fai_roster *roster = &allocator->own_arenas;
+    bool created = fai_roster_create(allocator, roster, sizeof(fai_own_record));
+    roster->serial = HELD;
+    roster->serial_step = (uint64_t)1 << FAI_OWN_TURN_BITS;
+    return created;
 }
 
 static fai_own_record *record_of(fa_own_arena arena) {
     return (fai_own_record *)(void *)arena.head;
 }
 
-static uint64_t number_of(uint64_t serial) { return (serial & ~PARCEL) >> TURN_BITS; }
+static uint64_t number_of(uint64_t serial) { return (serial & ~PARCEL) >> FAI_OWN_TURN_BITS; }
+
+/* After all of its turns an arena goes on with the next number. */
+static uint64_t next_turn(uint64_t serial) {
+    uint64_t next = (serial + 1) & ~PARCEL;
+    return number_of(next) != 0 ? next : next + ((uint64_t)1 << FAI_OWN_TURN_BITS);
+}
 
 /* ---- who may ---- */
 
@@ -81,10 +91,11 @@ fa_own_arena(fa_own_arena_create)(fa_allocator *allocator, const char *name, siz
     fai_bump_create(bump, allocator, bytes_first, bytes_max, false);
     bump->tag = tag;
     bump->is_planned = bytes_first != 0;
+    if (!bump->is_handed) /* whoever has an old handle may be reading it */
+        bump->is_handed = true;
     FAI_STORE_RELAXED(&bump->user, (const void *)&fai_slot);
     pthread_mutex_lock(&roster->lock);
-    arena.serial = fai_roster_open(roster, named, name ? name : "") << TURN_BITS | HELD;
-    FAI_STORE_RELEASE(&bump->head.serial, arena.serial);
+    arena.serial = fai_roster_open(roster, named, name ? name : "");
     pthread_mutex_unlock(&roster->lock);
     arena.head = &bump->head;
     return arena;
@@ -96,22 +107,31 @@ fa_own_arena(fa_own_arena_give)(fa_own_arena arena) {
         return (fa_own_arena){NULL, 0};
     FAI_STORE_RELAXED(&bump->user, NULL);
     /* Release: what was written here comes before what whoever takes it does. */
-    FAI_STORE_RELEASE(&bump->head.serial, arena.serial + 1);
-    return (fa_own_arena){arena.head, (arena.serial + 1) | PARCEL};
+    FAI_STORE_RELEASE(&bump->head.serial, next_turn(arena.serial));
+    return (fa_own_arena){arena.head, next_turn(arena.serial) | PARCEL};
 }
 
 fa_own_arena(fa_own_arena_take)(fa_own_arena arena) {
     uint64_t given = arena.serial & ~PARCEL, seen = given;
     bool is_parcel = arena.head != NULL && (arena.serial & PARCEL) != 0;
     /* Acquire: from the release with which it was given. */
-    while (is_parcel && !FAI_CAS_ACQUIRE(&arena.head->serial, &seen, given + 1))
+    while (is_parcel && !FAI_CAS_ACQUIRE(&arena.head->serial, &seen, next_turn(given)))
         is_parcel = seen == given;
     if (!is_parcel) {
         refuse(arena, 0);
         return (fa_own_arena){NULL, 0};
     }
     FAI_STORE_RELAXED(&((fai_bump *)(void *)arena.head)->user, (const void *)&fai_slot);
-    return (fa_own_arena){arena.head, given + 1};
+    return (fa_own_arena){arena.head, next_turn(given)};
+}
+
+/* No arena to come has a number that this one may have reached by being handed over. Under the
+ * lock. */
+static void pass_number(fai_roster *roster, fa_own_arena arena) {
+    uint64_t number = number_of(arena.serial), last = number_of(roster->serial);
+    uint64_t ahead = (number - last) & ((PARCEL >> FAI_OWN_TURN_BITS) - 1);
+    if (ahead < PARCEL >> (FAI_OWN_TURN_BITS + 1)) /* else it is behind: they begin again */
+        roster->serial = number << FAI_OWN_TURN_BITS | HELD;
 }
 
 fa_status(fa_own_arena_free)(fa_own_arena arena) {
@@ -125,9 +145,7 @@ fa_status(fa_own_arena_free)(fa_own_arena arena) {
     fai_roster *roster = &bump->allocator->own_arenas;
     fai_named *named = &record_of(arena)->named;
     pthread_mutex_lock(&roster->lock);
-    /* No arena to come has a number that this one may have reached by being handed over. */
-    if (number_of(arena.serial) > roster->serial)
-        roster->serial = number_of(arena.serial);
+    pass_number(roster, arena);
     fai_roster_close(roster, named, arena.serial);
     pthread_mutex_unlock(&roster->lock);
     fai_bump_release(bump);
@@ -163,7 +181,7 @@ static bool fill(fa_allocator *allocator, fa_own_arena arena, fa_own_arena_stats
         stats->bytes_max = FAI_LOAD_RELAXED(&bump->bytes_max);
         stats->alloc_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
         stats->reset_count = FAI_LOAD_RELAXED(&record->reset_count);
-        stats->hand_over_count = (serial & (((uint64_t)1 << TURN_BITS) - 1)) / 2;
+        stats->hand_over_count = (uint32_t)serial / 2;
         stats->is_held = (serial & HELD) != 0;
     }
     pthread_mutex_unlock(&roster->lock);

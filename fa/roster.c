@@ -71,6 +71,7 @@ static const fai_owned_kind k_rosters = {.destroy = destroy,
 
 bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes) {
     roster->record_bytes = fai_round_up(record_bytes, FA_ALIGN_MIN);
+    roster->serial_step = 1;
     if (pthread_mutex_init(&roster->lock, NULL) != 0)
         return false;
     fai_owned_add(allocator, &roster->owned, &k_rosters);
@@ -132,7 +133,10 @@ uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name)
     size_t length = strnlen(name, FA_NAME_BYTES - 1);
     memcpy(named->name, name, length);
     named->name[length] = '\0';
-    uint64_t serial = ++roster->serial;
+    uint64_t step = roster->serial_step, serial = roster->serial + step;
+    if ((serial & FAI_SERIAL_FREE_BIT) != 0) /* what was made so long ago is made again */
+        serial = step + (serial & (step - 1));
+    roster->serial = serial;
     FAI_ADD_RELAXED(&roster->count, 1);
     FAI_STORE_RELEASE(&named->bump.head.serial, serial);
     return serial;

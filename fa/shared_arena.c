@@ -89,36 +89,38 @@ static void advance(fai_shared_record *record, chunk *to) {
     FAI_STORE_RELEASE(&record->current, to);
 }
 
-/* Goes on in a chunk that is there already, or where another thread went on meanwhile. */
+/* Goes on in a chunk that is there already: the smallest that will do, so that large ones are left
+ * for what is large; or where another thread went on meanwhile. */
 static bool advance_kept(fai_shared_record *record, const chunk *full, size_t bytes) {
-    bool found = false;
+    chunk **best = NULL;
     pthread_mutex_lock(&record->lock);
-    if (record->current != full)
-        found = true;
-    for (chunk **link = &record->kept; !found && *link; link = &(*link)->next)
-        if ((*link)->bytes >= bytes) {
-            chunk *kept = *link;
-            *link = kept->next;
-            advance(record, kept);
-            found = true;
-            break;
-        }
+    bool is_late = record->current != full;
+    for (chunk **link = &record->kept; !is_late && *link; link = &(*link)->next)
+        if ((*link)->bytes >= bytes && (best == NULL || (*link)->bytes < (*best)->bytes))
+            best = link;
+    if (best != NULL) {
+        chunk *kept = *best;
+        *best = kept->next;
+        advance(record, kept);
+    }
     pthread_mutex_unlock(&record->lock);
-    return found;
+    return is_late || best != NULL;
 }
 
 /* Sees to it that the current chunk is another one than that which was found full. False with the
  * reason reported. */
 static bool grow(fai_shared_record *record, const chunk *full, size_t bytes, size_t size_asked) {
-    if (advance_kept(record, full, bytes))
-        return true;
-    const fa_site *site = fai_slot.site;
     size_t wanted = bytes_affordable(record, bytes_wanted(record, full), bytes);
-    chunk *made = chunk_make(record, wanted);
-    if (made == NULL && wanted > bytes) {
-        fai_slot.site = site;
-        made = chunk_make(record, wanted = bytes);
+    chunk *made = NULL;
+    if (wanted > bytes) {
+        const fa_site *site = fai_slot.site; /* for what is needed */
+        bool quiet = fai_quiet(true);
+        made = chunk_make(record, wanted);
+        (void)fai_quiet(quiet);
+        fai_slot.site = made ? NULL : site;
     }
+    if (made == NULL)
+        made = chunk_make(record, wanted = bytes);
     if (made == NULL) /* hooks, or other threads, may have made one meanwhile */
         return FAI_LOAD_RELAXED(&record->current) != full;
     pthread_mutex_lock(&record->lock);
@@ -135,7 +137,13 @@ static bool grow(fai_shared_record *record, const chunk *full, size_t bytes, siz
     return is_late;
 }
 
-/* A piece that is too large for anything else to follow in its chunk. */
+/* Whether a piece is too large for anything else to follow in a chunk that is made for it. */
+static bool is_alone(const fai_shared_record *record, const chunk *at, size_t bytes) {
+    if (at == NULL && bytes <= record->plan)
+        return false; /* there is more to follow, last time there was */
+    return bytes > record->block_bytes && bytes > bytes_wanted(record, at) / 4;
+}
+
 static char *take_alone(fai_shared_record *record, size_t bytes, size_t size_asked) {
     chunk *made = chunk_make(record, bytes);
     if (made == NULL)
@@ -168,7 +176,9 @@ char *fai_shared_take(fai_shared_record *record, size_t bytes, size_t size_asked
                     return start_of(at) + taken;
             }
         }
-        if (bytes > record->block_bytes && bytes > bytes_wanted(record, at) / 4)
+        if (advance_kept(record, at, bytes))
+            continue;
+        if (is_alone(record, at, bytes))
             return take_alone(record, bytes, size_asked);
         if (!grow(record, at, bytes, size_asked))
             return NULL;

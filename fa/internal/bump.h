@@ -47,6 +47,8 @@ typedef struct fai_bump {
     uint32_t large_kib;    /* of the largest chunk for one block that a level gave back */
     bool is_small;         /* chunks come from the pools, the first ones are tiny */
     bool is_planned;       /* the first chunk is of floor bytes, even where that is little */
+    bool is_handed;        /* of an owned arena: with another serial it may be another thread's;
+                            * stays so */
 } fai_bump;
 
 /* Empty memory that holds nothing. bytes_first: what is likely to be needed, 0: nothing known. */

@@ -23,11 +23,16 @@ typedef struct fai_roster {
     size_t record_bytes;
     fai_roster_block *blocks; /* newest first; atomic, blocks never go */
     fai_named *free;
-    uint64_t serial; /* the last one given; guarded by the lock */
+    uint64_t serial;      /* the last one given; guarded by the lock */
+    uint64_t serial_step; /* between two; a power of two, what is below it stays */
     size_t count;    /* records with a serial; atomic */
 } fai_roster;
 
-/* record_bytes: of a structure that begins with fai_named. False without memory for a lock. */
+/* No serial has this bit: it is for who makes handles of two kinds. */
+#define FAI_SERIAL_FREE_BIT ((uint64_t)1 << 63)
+
+/* record_bytes: of a structure that begins with fai_named. False without memory for a lock. Serials
+ * are 1, 2, 3 if nobody sets another step before there is a record. */
 bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes);
 
 /* A record that nobody else has, with serial 0, behind its bump all zero; NULL with the reason
