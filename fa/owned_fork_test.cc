@@ -367,6 +367,49 @@ TEST_P(OwnedFork, LocalsOfASharedArenaCanBeEnded) {
     EXPECT_EQ(fa_shared_arena_free(arena), FA_OK);
 }
 
+// Another thread fills and resets without end: what it was at, the child begins and resets.
+TEST_P(OwnedFork, AResetOfASharedArenaIsOver) {
+    const fa_shared_arena arena = fa_shared_arena_create(allocator_, "arena", 0, 0);
+    std::atomic<bool> stop{false};
+    std::thread other([&] {
+        while (!stop) {
+            fa_shared_arena_local local;
+            EXPECT_EQ(fa_shared_arena_begin(arena, &local), FA_OK);
+            for (int i = 0; i < 4; i++)
+                EXPECT_NE(fa_shared_arena_alloc(&local, 500000), nullptr);
+            EXPECT_EQ(fa_shared_arena_end(&local), FA_OK);
+            EXPECT_EQ(fa_shared_arena_reset(arena), FA_OK);
+        }
+    });
+    for (size_t i = 0; i < Rounds(40); i++)
+        InChild([&]() -> int {
+            fa_shared_arena_stats stats;
+            CHILD_EXPECT(fa_shared_arena_stats_get(arena, &stats) == FA_OK);
+            const bool is_alone = stats.local_count == 0; /* else one that nobody ends */
+            fa_shared_arena_local local;
+            for (int round = 0; round < 3; round++) {
+                CHILD_EXPECT(fa_shared_arena_begin(arena, &local) == FA_OK);
+                char *blocks[100];
+                for (size_t j = 0; j < 100; j++) {
+                    blocks[j] = static_cast<char *>(fa_shared_arena_alloc(&local, 1 + j * 99));
+                    CHILD_EXPECT(blocks[j] != nullptr);
+                    Paint(blocks[j], j, 1 + j * 99);
+                }
+                for (size_t j = 0; j < 100; j++)
+                    CHILD_EXPECT(IsPainted(blocks[j], j, 1 + j * 99));
+                CHILD_EXPECT(fa_shared_arena_end(&local) == FA_OK);
+                CHILD_EXPECT((fa_shared_arena_reset(arena) == FA_OK) == is_alone);
+            }
+            CHILD_EXPECT(fa_validate(allocator_, nullptr) == FA_OK);
+            CHILD_EXPECT((fa_shared_arena_free(arena) == FA_OK) == is_alone);
+            fa_allocator_destroy(allocator_);
+            return 0;
+        });
+    stop = true;
+    other.join();
+    EXPECT_EQ(fa_shared_arena_free(arena), FA_OK);
+}
+
 TEST_P(OwnedFork, TasksGoOn) {
     const fa_task task = fa_task_begin(allocator_, "task");
     std::atomic<bool> stop{false};

@@ -196,6 +196,7 @@ static size_t bury(fai_shared_record *record) {
         record->note = note->previous;
         fai_guard_check(allocator, note);
     }
+    FAI_STORE_RELAXED(&record->rests, NULL); /* before their memory can be taken: see fork_child */
     size_t bytes = 0;
     chunk *lists[] = {record->current, record->full, record->alone};
     for (size_t i = 0; i < 3; i++)
@@ -207,7 +208,6 @@ static size_t bury(fai_shared_record *record) {
                                start_of(at) + at->bytes);
             FAI_STORE_RELAXED(&at->taken, 0);
         }
-    FAI_STORE_RELAXED(&record->rests, NULL);
     FAI_STORE_RELAXED(&record->bytes, 0);
     FAI_STORE_RELAXED(&record->wasted, 0);
     return bytes;
@@ -272,8 +272,10 @@ static fai_shared_record *close(fa_shared_arena arena) {
         fai_report(fai_shared_allocator(record), FA_DIAG_FA614, FA_ERROR_FOREIGN, 0, 0, record);
         return NULL;
     }
-    if (fai_named_is_open(arena.head, arena.serial))
+    if (fai_named_is_open(arena.head, arena.serial)) {
+        FAI_STORE_RELAXED(&record->named.bump.user, (const void *)&fai_slot);
         return record;
+    }
     fai_users_open(&record->users); /* another thread has freed it and made one like it */
     fai_named_check(arena.head, arena.serial, 0);
     return NULL;
@@ -285,6 +287,7 @@ fa_status(fa_shared_arena_reset)(fa_shared_arena arena) {
         return fa_last_error().status;
     give_all(record, empty(record, true));
     FAI_ADD_RELAXED(&record->reset_count, 1);
+    FAI_STORE_RELAXED(&record->named.bump.user, NULL);
     fai_users_open(&record->users);
     return FA_OK;
 }
@@ -344,8 +347,23 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
 static void lock(fai_owned *owned) { pthread_mutex_lock(&record_of_owned(owned)->lock); }
 static void unlock(fai_owned *owned) { pthread_mutex_unlock(&record_of_owned(owned)->lock); }
 
-static const fai_owned_kind k_shared_arenas = {
-    .destroy = destroy, .validate = validate, .lock = lock, .unlock = unlock};
+/* A reset that another thread was at is over, however far it came: what it had still to empty is
+ * in use until the next one. */
+static void fork_child(fai_owned *owned) {
+    fai_shared_record *record = record_of_owned(owned);
+    if (record->users != FAI_USERS_CLOSED || record->named.bump.user == &fai_slot)
+        return;
+    FAI_STORE_RELAXED(&record->rests, NULL);
+    FAI_STORE_RELAXED(&record->bytes, 0);
+    FAI_STORE_RELAXED(&record->wasted, 0);
+    fai_users_open(&record->users);
+}
+
+static const fai_owned_kind k_shared_arenas = {.destroy = destroy,
+                                               .validate = validate,
+                                               .lock = lock,
+                                               .unlock = unlock,
+                                               .fork_child = fork_child};
 
 fa_shared_arena(fa_shared_arena_create)(fa_allocator *allocator, const char *name,
                                         size_t block_bytes, size_t bytes_max) {

@@ -21,9 +21,10 @@
  *
  * Resetting and freeing are refused while locals are open (FA614); beginning is, while another
  * thread resets. A handle of an arena that was freed, and a local that was ended, are refused
- * (FA610); those of all zero are FA_ERROR_INVALID. What is left dies with the allocator. In the
- * child of a fork, locals of other threads are open until somebody ends them; an arena that another
- * thread was resetting is of no use there.
+ * (FA610); those of all zero are FA_ERROR_INVALID. What is left dies with the allocator.
+ *
+ * In the child of a fork, a reset that another thread was at is over; locals of other threads are
+ * open until somebody ends them, and where nobody can, the arena is not reset there any more.
  *
  * What is lost: a request of up to a quarter of a block that does not fit in the local's block goes
  * to a new one, so that less than a quarter of each block is; a larger one is cut out of the arena

@@ -25,7 +25,7 @@ typedef struct fai_roster {
     fai_named *free;
     uint64_t serial;      /* the last one given; guarded by the lock */
     uint64_t serial_step; /* between two; a power of two, what is below it stays */
-    size_t count;    /* records with a serial; atomic */
+    size_t count;         /* records with a serial; atomic */
 } fai_roster;
 
 /* No serial has this bit: it is for who makes handles of two kinds. */

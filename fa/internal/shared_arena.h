@@ -20,7 +20,7 @@ typedef struct fai_shared_rest {
 } fai_shared_rest;
 
 typedef struct fai_shared_record {
-    fai_named named; /* must be first; its memory stays empty */
+    fai_named named; /* must be first; its memory stays empty; its user is who shuts others out */
     fai_owned owned;
     pthread_mutex_t lock;
     size_t block_bytes;
