@@ -3,6 +3,7 @@
 
 #include "fa/internal/arena.h"
 #include "fa/internal/deferred.h"
+#include "fa/internal/forms.h"
 #include "fa/internal/frame.h"
 #include "fa/internal/note.h"
 
@@ -364,17 +365,11 @@ void *(fa_frame_alloc_aligned_in)(fa_frame *frame, size_t size, size_t align) {
 }
 
 void *(fai_frame_array_in)(fa_frame *frame, size_t count, size_t size, size_t align) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        bytes = 0;
-    return alloc(frame, bytes, align);
+    return alloc(frame, fai_bytes_of(count, size), align);
 }
 
 void *(fai_frame_zeroed_in)(fa_frame *frame, size_t count, size_t size, size_t align) {
-    void *block = (fai_frame_array_in)(frame, count, size, align);
-    if (block != NULL)
-        memset(block, 0, count * size);
-    return block;
+    return fai_zero((fai_frame_array_in)(frame, count, size, align), count * size);
 }
 
 void *(fa_frame_alloc_zeroed_in)(fa_frame *frame, size_t count, size_t size) {
@@ -533,16 +528,13 @@ void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t s
 }
 
 void *(fa_frame_copy_in)(fa_frame *frame, const void *source, size_t size) {
-    void *block = source ? alloc(frame, size, FA_ALIGN_MIN) : NULL;
-    if (block != NULL)
-        memcpy(block, source, size);
-    else if (source == NULL)
-        fai_fail(FA_ERROR_INVALID, size);
-    return block;
+    if (!fai_has_source(source, size))
+        return NULL;
+    return fai_copy(alloc(frame, size, FA_ALIGN_MIN), source, size);
 }
 
 char *(fa_frame_copy_string_in)(fa_frame *frame, const char *string) {
-    return (char *)(fa_frame_copy_in)(frame, string, string ? strlen(string) + 1 : 0);
+    return (char *)(fa_frame_copy_in)(frame, string, fai_string_bytes(string));
 }
 
 /* ---- the same through the allocator ---- */

@@ -1,8 +1,7 @@
 #include "fa/group.h"
 
+#include "fa/internal/forms.h"
 #include "fa/internal/group.h"
-
-#include <string.h>
 
 /* Stands before its object. */
 typedef struct destructor {
@@ -73,9 +72,7 @@ fa_group(fa_group_create)(fa_allocator *allocator, const char *name) {
         return group;
     fai_bump_create(&record->named.bump, allocator, 0, 0, true);
     fai_owned_add(allocator, &record->owned, &k_groups);
-    pthread_mutex_lock(&roster->lock);
-    group.serial = fai_roster_open(roster, &record->named, name ? name : "");
-    pthread_mutex_unlock(&roster->lock);
+    group.serial = fai_roster_add(roster, &record->named, name);
     group.head = &record->named.bump.head;
     return group;
 }
@@ -98,35 +95,20 @@ bool fa_group_is_open(fa_group group) { return fai_named_is_open(group.head, gro
 
 /* ---- numbers ---- */
 
-/* False, and all zero, when the group was freed. */
-static bool fill(fa_allocator *allocator, fa_group group, fa_group_stats *stats) {
-    const fai_group *record = record_of(group);
-    const fai_bump *bump = &record->named.bump;
-    fai_roster *roster = &allocator->groups;
-    memset(stats, 0, sizeof *stats);
-    pthread_mutex_lock(&roster->lock);
-    bool same = FAI_LOAD_RELAXED(&group.head->serial) == group.serial;
-    if (same) {
-        memcpy(stats->name, record->named.name, sizeof stats->name);
-        stats->bytes = fai_bump_used(bump);
-        stats->bytes_held = FAI_LOAD_RELAXED(&bump->held);
-        stats->object_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
-        stats->destructor_count = FAI_LOAD_RELAXED(&record->destructor_count);
-    }
-    pthread_mutex_unlock(&roster->lock);
-    return same;
+static void fill(const fai_named *named, void *stats) {
+    const fai_bump *bump = &named->bump;
+    fa_group_stats *to = (fa_group_stats *)stats;
+    to->bytes = fai_bump_used(bump);
+    to->bytes_held = FAI_LOAD_RELAXED(&bump->held);
+    to->object_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
+    to->destructor_count = FAI_LOAD_RELAXED(&((const fai_group *)named)->destructor_count);
 }
 
+static const fai_named_kind k_kind = {offsetof(struct fa_allocator, groups), sizeof(fa_group_stats),
+                                      fill};
+
 fa_status fa_group_stats_get(fa_group group, fa_group_stats *stats) {
-    if (stats == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    memset(stats, 0, sizeof *stats);
-    const fai_bump *bump = fai_named_check(group.head, group.serial, 0);
-    if (bump == NULL)
-        return fa_last_error().status;
-    if (fill(bump->allocator, group, stats))
-        return FA_OK;
-    return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+    return fai_named_read(&k_kind, group.head, group.serial, stats);
 }
 
 size_t fa_group_count(const fa_allocator *allocator) {
@@ -136,22 +118,11 @@ size_t fa_group_count(const fa_allocator *allocator) {
 size_t fa_group_visit(fa_allocator *allocator,
                       void (*visit)(void *user, fa_group group, const fa_group_stats *stats),
                       void *user) {
-    if (allocator == NULL || visit == NULL) {
-        fai_fail(FA_ERROR_INVALID, 0);
-        return 0;
-    }
-    size_t count = 0;
-    const fai_roster *roster = &allocator->groups;
-    fai_roster_walk walk = {NULL, 0};
-    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
-        fa_group group = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
-        fa_group_stats stats;
-        if (group.serial == 0 || !fill(allocator, group, &stats))
-            continue;
-        visit(user, group, &stats);
-        count++;
-    }
-    return count;
+    fa_group_stats stats;
+    fai_roster_visit at = {{NULL, 0}, NULL, 0, 0};
+    while (fai_roster_visit_next(&k_kind, visit ? allocator : NULL, &at, &stats))
+        visit(user, (fa_group){at.head, at.serial}, &stats);
+    return at.count;
 }
 
 /* ---- objects ---- */
@@ -215,6 +186,5 @@ void *(fa_group_copy)(fa_group group, const void *source, size_t size) {
 }
 
 char *(fa_group_copy_string)(fa_group group, const char *string) {
-    return (char *)fai_named_copy(group.head, group.serial, string,
-                                  string ? strlen(string) + 1 : 0);
+    return (char *)fai_named_copy(group.head, group.serial, string, fai_string_bytes(string));
 }

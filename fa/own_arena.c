@@ -1,8 +1,7 @@
 #include "fa/own_arena.h"
 
+#include "fa/internal/forms.h"
 #include "fa/internal/own_arena.h"
-
-#include <string.h>
 
 /* A serial is the number of the arena << 32 | how often it was given or taken: odd while it is
  * held. The handle to take it with has a bit more, so that no allocation takes it for the arena's
@@ -94,9 +93,7 @@ fa_own_arena(fa_own_arena_create)(fa_allocator *allocator, const char *name, siz
     if (!bump->is_handed) /* whoever has an old handle may be reading it */
         bump->is_handed = true;
     FAI_STORE_RELAXED(&bump->user, (const void *)&fai_slot);
-    pthread_mutex_lock(&roster->lock);
-    arena.serial = fai_roster_open(roster, named, name ? name : "");
-    pthread_mutex_unlock(&roster->lock);
+    arena.serial = fai_roster_add(roster, named, name);
     arena.head = &bump->head;
     return arena;
 }
@@ -164,40 +161,25 @@ fa_status(fa_own_arena_reset)(fa_own_arena arena) {
 
 /* ---- numbers ---- */
 
-/* False, and all zero, when the arena was freed. */
-static bool fill(fa_allocator *allocator, fa_own_arena arena, fa_own_arena_stats *stats) {
-    const fai_own_record *record = record_of(arena);
-    const fai_bump *bump = &record->named.bump;
-    fai_roster *roster = &allocator->own_arenas;
-    memset(stats, 0, sizeof *stats);
-    pthread_mutex_lock(&roster->lock);
-    bool same = is_open(arena);
-    if (same) {
-        uint64_t serial = FAI_LOAD_ACQUIRE(&bump->head.serial);
-        memcpy(stats->name, record->named.name, sizeof stats->name);
-        stats->bytes = fai_bump_used(bump);
-        stats->bytes_held = FAI_LOAD_RELAXED(&bump->held);
-        stats->bytes_peak = fai_bump_peak(bump);
-        stats->bytes_max = FAI_LOAD_RELAXED(&bump->bytes_max);
-        stats->alloc_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
-        stats->reset_count = FAI_LOAD_RELAXED(&record->reset_count);
-        stats->hand_over_count = (uint32_t)serial / 2;
-        stats->is_held = (serial & HELD) != 0;
-    }
-    pthread_mutex_unlock(&roster->lock);
-    return same;
+static void fill(const fai_named *named, void *stats) {
+    const fai_bump *bump = &named->bump;
+    uint64_t serial = FAI_LOAD_ACQUIRE(&bump->head.serial);
+    fa_own_arena_stats *to = (fa_own_arena_stats *)stats;
+    to->bytes = fai_bump_used(bump);
+    to->bytes_held = FAI_LOAD_RELAXED(&bump->held);
+    to->bytes_peak = fai_bump_peak(bump);
+    to->bytes_max = FAI_LOAD_RELAXED(&bump->bytes_max);
+    to->alloc_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
+    to->reset_count = FAI_LOAD_RELAXED(&((const fai_own_record *)named)->reset_count);
+    to->hand_over_count = (uint32_t)serial / 2;
+    to->is_held = (serial & HELD) != 0;
 }
 
+static const fai_named_kind k_kind = {offsetof(struct fa_allocator, own_arenas),
+                                      sizeof(fa_own_arena_stats), fill};
+
 fa_status fa_own_arena_stats_get(fa_own_arena arena, fa_own_arena_stats *stats) {
-    if (stats == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    memset(stats, 0, sizeof *stats);
-    if (arena.head == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    const fai_bump *bump = (const fai_bump *)(const void *)arena.head;
-    if (fill(bump->allocator, arena, stats))
-        return FA_OK;
-    return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+    return fai_named_read(&k_kind, arena.head, arena.serial, stats);
 }
 
 size_t fa_own_arena_count(const fa_allocator *allocator) {
@@ -208,22 +190,11 @@ size_t fa_own_arena_visit(fa_allocator *allocator,
                           void (*visit)(void *user, fa_own_arena arena,
                                         const fa_own_arena_stats *stats),
                           void *user) {
-    if (allocator == NULL || visit == NULL) {
-        fai_fail(FA_ERROR_INVALID, 0);
-        return 0;
-    }
-    size_t count = 0;
-    const fai_roster *roster = &allocator->own_arenas;
-    fai_roster_walk walk = {NULL, 0};
-    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
-        fa_own_arena arena = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
-        fa_own_arena_stats stats;
-        if (arena.serial == 0 || !fill(allocator, arena, &stats))
-            continue;
-        visit(user, arena, &stats);
-        count++;
-    }
-    return count;
+    fa_own_arena_stats stats;
+    fai_roster_visit at = {{NULL, 0}, NULL, 0, 0};
+    while (fai_roster_visit_next(&k_kind, visit ? allocator : NULL, &at, &stats))
+        visit(user, (fa_own_arena){at.head, at.serial}, &stats);
+    return at.count;
 }
 
 /* ---- blocks ---- */
@@ -238,17 +209,11 @@ void *(fa_own_arena_alloc_aligned)(fa_own_arena arena, size_t size, size_t align
 }
 
 void *(fai_own_arena_array)(fa_own_arena arena, size_t count, size_t size, size_t align) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        bytes = 0;
-    return (fa_own_arena_alloc_aligned)(arena, bytes, align);
+    return (fa_own_arena_alloc_aligned)(arena, fai_bytes_of(count, size), align);
 }
 
 void *(fai_own_arena_zeroed)(fa_own_arena arena, size_t count, size_t size, size_t align) {
-    void *block = (fai_own_arena_array)(arena, count, size, align);
-    if (block != NULL)
-        memset(block, 0, count * size);
-    return block;
+    return fai_zero((fai_own_arena_array)(arena, count, size, align), count * size);
 }
 
 void *(fa_own_arena_alloc_zeroed)(fa_own_arena arena, size_t count, size_t size) {
@@ -261,18 +226,13 @@ void *(fa_own_arena_grow)(fa_own_arena arena, void *block, size_t size_old, size
 }
 
 void *(fa_own_arena_copy)(fa_own_arena arena, const void *source, size_t size) {
-    if (source == NULL) {
-        fai_fail(FA_ERROR_INVALID, size);
+    if (!fai_has_source(source, size))
         return NULL;
-    }
-    void *block = (fa_own_arena_alloc)(arena, size);
-    if (block != NULL)
-        memcpy(block, source, size);
-    return block;
+    return fai_copy((fa_own_arena_alloc)(arena, size), source, size);
 }
 
 char *(fa_own_arena_copy_string)(fa_own_arena arena, const char *string) {
-    return (char *)(fa_own_arena_copy)(arena, string, string ? strlen(string) + 1 : 0);
+    return (char *)(fa_own_arena_copy)(arena, string, fai_string_bytes(string));
 }
 
 /* ---- marks ---- */

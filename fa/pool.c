@@ -3,11 +3,10 @@
 
 #include "fa/heap.h"
 #include "fa/internal/deferred.h"
+#include "fa/internal/forms.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/task.h"
 #include "fa/internal/watch.h"
-
-#include <string.h>
 
 /* ---- allocation ---- */
 
@@ -165,17 +164,11 @@ void *(fa_pool_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align
 }
 
 void *(fai_pool_array)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        bytes = 0;
-    return (fa_pool_alloc_aligned)(allocator, bytes, align);
+    return (fa_pool_alloc_aligned)(allocator, fai_bytes_of(count, size), align);
 }
 
 void *(fai_pool_array_zeroed)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
-    void *block = (fai_pool_array)(allocator, count, size, align);
-    if (block != NULL)
-        memset(block, 0, count * size);
-    return block;
+    return fai_zero((fai_pool_array)(allocator, count, size, align), count * size);
 }
 
 void *(fa_pool_alloc_zeroed)(fa_allocator *allocator, size_t count, size_t size) {

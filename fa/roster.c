@@ -2,6 +2,7 @@
 #include "fa/internal/roster.h"
 
 #include "fa/internal/allocator.h"
+#include "fa/internal/forms.h"
 #include "fa/internal/heap.h"
 
 #include <string.h>
@@ -130,8 +131,9 @@ void fai_roster_give(fai_roster *roster, fai_named *named) {
 }
 
 uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name) {
-    size_t length = strnlen(name, FA_NAME_BYTES - 1);
-    memcpy(named->name, name, length);
+    size_t length = name ? strnlen(name, FA_NAME_BYTES - 1) : 0;
+    if (length != 0)
+        memcpy(named->name, name, length);
     named->name[length] = '\0';
     uint64_t step = roster->serial_step, serial = roster->serial + step;
     if ((serial & FAI_SERIAL_FREE_BIT) != 0) /* what was made so long ago is made again */
@@ -139,6 +141,13 @@ uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name)
     roster->serial = serial;
     FAI_ADD_RELAXED(&roster->count, 1);
     FAI_STORE_RELEASE(&named->bump.head.serial, serial);
+    return serial;
+}
+
+uint64_t fai_roster_add(fai_roster *roster, fai_named *named, const char *name) {
+    pthread_mutex_lock(&roster->lock);
+    uint64_t serial = fai_roster_open(roster, named, name);
+    pthread_mutex_unlock(&roster->lock);
     return serial;
 }
 
@@ -179,7 +188,61 @@ fai_named *fai_roster_find(const fai_roster *roster, const char *name) {
     return NULL;
 }
 
-/* ---- what both do with a handle ---- */
+/* ---- numbers ---- */
+
+static fai_roster *roster_of(const fai_named_kind *kind, fa_allocator *allocator) {
+    return (fai_roster *)(void *)((char *)allocator + kind->roster);
+}
+
+/* False, and all zero, when the record is not that one any more. */
+static bool read_numbers(const fai_named_kind *kind, const fai_named *named, uint64_t serial,
+                         void *stats) {
+    fai_roster *roster = roster_of(kind, named->bump.allocator);
+    uint64_t turns = roster->serial_step - 1;
+    memset(stats, 0, kind->stats_bytes);
+    pthread_mutex_lock(&roster->lock);
+    uint64_t now = FAI_LOAD_ACQUIRE(&named->bump.head.serial) & ~turns;
+    bool same = now != 0 && now == (serial & ~turns & ~FAI_SERIAL_FREE_BIT);
+    if (same) {
+        memcpy(stats, named->name, sizeof named->name);
+        kind->fill(named, stats);
+    }
+    pthread_mutex_unlock(&roster->lock);
+    return same;
+}
+
+fa_status fai_named_read(const fai_named_kind *kind, const fai_bump_head *head, uint64_t serial,
+                         void *stats) {
+    if (stats == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    memset(stats, 0, kind->stats_bytes);
+    if (head == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    const fai_named *named = (const fai_named *)(const void *)head;
+    if (read_numbers(kind, named, serial, stats))
+        return FA_OK;
+    return fai_report(named->bump.allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, named);
+}
+
+bool fai_roster_visit_next(const fai_named_kind *kind, fa_allocator *allocator,
+                           fai_roster_visit *at, void *stats) {
+    if (allocator == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return false;
+    }
+    const fai_roster *roster = roster_of(kind, allocator);
+    for (fai_named *named; (named = fai_roster_next(roster, &at->walk)) != NULL;) {
+        at->head = &named->bump.head;
+        at->serial = FAI_LOAD_ACQUIRE(&at->head->serial);
+        if (at->serial != 0 && read_numbers(kind, named, at->serial, stats)) {
+            at->count++;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- memory ---- */
 
 fai_bump *fai_named_check(fai_bump_head *head, uint64_t serial, size_t size) {
     if (head == NULL) {
@@ -210,27 +273,19 @@ void *fai_named_take(fai_bump_head *head, uint64_t serial, size_t size, size_t a
 
 void *fai_named_array(fai_bump_head *head, uint64_t serial, size_t count, size_t size,
                       size_t align) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        bytes = 0;
-    return fai_named_take(head, serial, bytes, align);
+    return fai_named_take(head, serial, fai_bytes_of(count, size), align);
 }
 
 void *fai_named_zeroed(fai_bump_head *head, uint64_t serial, size_t count, size_t size,
                        size_t align) {
-    void *block = fai_named_array(head, serial, count, size, align);
-    if (block != NULL)
-        memset(block, 0, count * size);
-    return block;
+    return fai_zero(fai_named_array(head, serial, count, size, align), count * size);
 }
 
 void *fai_named_copy(fai_bump_head *head, uint64_t serial, const void *source, size_t size) {
-    void *block = NULL;
-    if (source == NULL)
-        fai_fail(FA_ERROR_INVALID, size);
-    else if (!fai_bump_alloc(head, serial, size, &block))
+    void *block;
+    if (!fai_has_source(source, size))
+        return NULL;
+    if (!fai_bump_alloc(head, serial, size, &block))
         block = fai_named_take(head, serial, size, FA_ALIGN_MIN);
-    if (block != NULL)
-        memcpy(block, source, size);
-    return block;
+    return fai_copy(block, source, size);
 }

@@ -1,5 +1,6 @@
 #include "fa/scratch.h"
 
+#include "fa/internal/forms.h"
 #include "fa/internal/thread.h"
 
 #include <string.h>
@@ -118,17 +119,11 @@ void *(fa_scratch_alloc_aligned)(fa_scratch scratch, size_t size, size_t align) 
 }
 
 void *(fai_scratch_array)(fa_scratch scratch, size_t count, size_t size, size_t align) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        bytes = 0;
-    return take(scratch, bytes, align);
+    return take(scratch, fai_bytes_of(count, size), align);
 }
 
 void *(fai_scratch_zeroed)(fa_scratch scratch, size_t count, size_t size, size_t align) {
-    void *block = (fai_scratch_array)(scratch, count, size, align);
-    if (block != NULL)
-        memset(block, 0, count * size);
-    return block;
+    return fai_zero((fai_scratch_array)(scratch, count, size, align), count * size);
 }
 
 void *(fa_scratch_alloc_zeroed)(fa_scratch scratch, size_t count, size_t size) {
@@ -144,18 +139,13 @@ void *(fa_scratch_grow)(fa_scratch scratch, void *block, size_t size_old, size_t
 }
 
 void *(fa_scratch_copy)(fa_scratch scratch, const void *source, size_t size) {
-    if (source == NULL) {
-        fai_fail(FA_ERROR_INVALID, size);
+    if (!fai_has_source(source, size))
         return NULL;
-    }
-    void *block = (fa_scratch_alloc)(scratch, size);
-    if (block != NULL)
-        memcpy(block, source, size);
-    return block;
+    return fai_copy((fa_scratch_alloc)(scratch, size), source, size);
 }
 
 char *(fa_scratch_copy_string)(fa_scratch scratch, const char *string) {
-    return (char *)(fa_scratch_copy)(scratch, string, string ? strlen(string) + 1 : 0);
+    return (char *)(fa_scratch_copy)(scratch, string, fai_string_bytes(string));
 }
 
 /* ---- the rest ---- */

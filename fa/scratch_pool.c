@@ -1,9 +1,8 @@
 #include "fa/scratch_pool.h"
 
 #include "fa/internal/allocator.h"
+#include "fa/internal/forms.h"
 #include "fa/internal/scratch.h"
-
-#include <string.h>
 
 typedef struct fai_scratch_record {
     fai_named named;      /* must be first */
@@ -141,39 +140,22 @@ size_t(fa_scratch_pool_reset_all)(fa_allocator *allocator) {
 
 /* ---- numbers ---- */
 
-/* False, and all zero, when the pool is another one by now. */
-static bool fill(fa_scratch_pool pool, fa_scratch_pool_stats *stats) {
-    fai_scratch_record *record = record_of(pool);
-    fai_bump *bump = &record->named.bump;
-    fai_roster *roster = &bump->allocator->scratch_pools;
-    memset(stats, 0, sizeof *stats);
-    pthread_mutex_lock(&roster->lock);
-    bool same = FAI_LOAD_RELAXED(&pool.head->serial) == pool.serial;
-    if (!same) {
-        pthread_mutex_unlock(&roster->lock);
-        return false;
-    }
-    memcpy(stats->name, record->named.name, sizeof stats->name);
-    stats->bytes = fai_bump_used(bump);
-    stats->bytes_held = FAI_LOAD_RELAXED(&bump->held);
-    stats->bytes_peak = fai_bump_peak(bump);
-    stats->bytes_max = FAI_LOAD_RELAXED(&bump->bytes_max);
-    stats->alloc_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
-    stats->reset_count = FAI_LOAD_RELAXED(&record->reset_count);
-    pthread_mutex_unlock(&roster->lock);
-    return true;
+static void fill(const fai_named *named, void *stats) {
+    const fai_bump *bump = &named->bump;
+    fa_scratch_pool_stats *to = (fa_scratch_pool_stats *)stats;
+    to->bytes = fai_bump_used(bump);
+    to->bytes_held = FAI_LOAD_RELAXED(&bump->held);
+    to->bytes_peak = fai_bump_peak(bump);
+    to->bytes_max = FAI_LOAD_RELAXED(&bump->bytes_max);
+    to->alloc_count = FAI_LOAD_RELAXED(&bump->head.alloc_count);
+    to->reset_count = FAI_LOAD_RELAXED(&((const fai_scratch_record *)named)->reset_count);
 }
 
+static const fai_named_kind k_kind = {offsetof(struct fa_allocator, scratch_pools),
+                                      sizeof(fa_scratch_pool_stats), fill};
+
 fa_status fa_scratch_pool_stats_get(fa_scratch_pool pool, fa_scratch_pool_stats *stats) {
-    if (stats == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    memset(stats, 0, sizeof *stats);
-    const fai_bump *bump = fai_named_check(pool.head, pool.serial, 0);
-    if (bump == NULL)
-        return fa_last_error().status;
-    if (fill(pool, stats))
-        return FA_OK;
-    return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+    return fai_named_read(&k_kind, pool.head, pool.serial, stats);
 }
 
 size_t fa_scratch_pool_count(const fa_allocator *allocator) {
@@ -184,22 +166,11 @@ size_t fa_scratch_pool_visit(fa_allocator *allocator,
                              void (*visit)(void *user, fa_scratch_pool pool,
                                            const fa_scratch_pool_stats *stats),
                              void *user) {
-    if (allocator == NULL || visit == NULL) {
-        fai_fail(FA_ERROR_INVALID, 0);
-        return 0;
-    }
-    size_t count = 0;
-    const fai_roster *roster = &allocator->scratch_pools;
-    fai_roster_walk walk = {NULL, 0};
-    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
-        fa_scratch_pool pool = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
-        fa_scratch_pool_stats stats;
-        if (pool.serial == 0 || !fill(pool, &stats))
-            continue;
-        visit(user, pool, &stats);
-        count++;
-    }
-    return count;
+    fa_scratch_pool_stats stats;
+    fai_roster_visit at = {{NULL, 0}, NULL, 0, 0};
+    while (fai_roster_visit_next(&k_kind, visit ? allocator : NULL, &at, &stats))
+        visit(user, (fa_scratch_pool){at.head, at.serial}, &stats);
+    return at.count;
 }
 
 /* ---- blocks ---- */
@@ -239,7 +210,7 @@ void *(fa_scratch_pool_copy)(fa_scratch_pool pool, const void *source, size_t si
 }
 
 char *(fa_scratch_pool_copy_string)(fa_scratch_pool pool, const char *string) {
-    return (char *)(fa_scratch_pool_copy)(pool, string, string ? strlen(string) + 1 : 0);
+    return (char *)(fa_scratch_pool_copy)(pool, string, fai_string_bytes(string));
 }
 
 /* ---- marks ---- */

@@ -3,8 +3,6 @@
 #include "fa/internal/heap.h"
 #include "fa/internal/shared_arena.h"
 
-#include <string.h>
-
 #define BLOCK_BYTES_DEFAULT ((size_t)16 << 10)
 
 typedef fai_shared_chunk chunk;
@@ -389,9 +387,7 @@ fa_shared_arena(fa_shared_arena_create)(fa_allocator *allocator, const char *nam
     record->block_bytes = fai_round_up(block_bytes, FA_CACHE_LINE);
     record->bytes_max = bytes_max;
     fai_owned_add(allocator, &record->owned, &k_shared_arenas);
-    pthread_mutex_lock(&roster->lock);
-    arena.serial = fai_roster_open(roster, &record->named, name ? name : "");
-    pthread_mutex_unlock(&roster->lock);
+    arena.serial = fai_roster_add(roster, &record->named, name);
     arena.head = &record->named.bump.head;
     return arena;
 }
@@ -402,40 +398,26 @@ bool fa_shared_arena_is_open(fa_shared_arena arena) {
 
 /* ---- numbers ---- */
 
-/* False, and all zero, when the arena was freed. */
-static bool fill(fa_shared_arena arena, fa_shared_arena_stats *stats) {
-    const fai_shared_record *record = fai_shared_record_of(arena);
-    fai_roster *roster = &fai_shared_allocator(record)->shared_arenas;
-    memset(stats, 0, sizeof *stats);
-    pthread_mutex_lock(&roster->lock);
-    bool same = fai_named_is_open(arena.head, arena.serial);
-    if (same) {
-        memcpy(stats->name, record->named.name, sizeof stats->name);
-        stats->bytes = FAI_LOAD_RELAXED(&record->bytes);
-        stats->bytes_wasted = FAI_LOAD_RELAXED(&record->wasted);
-        stats->bytes_held = FAI_LOAD_RELAXED(&record->held);
-        stats->bytes_peak = FAI_LOAD_RELAXED(&record->peak);
-        stats->bytes_max = record->bytes_max;
-        stats->block_bytes = record->block_bytes;
-        stats->local_count = (size_t)(FAI_LOAD_RELAXED(&record->users) & ~FAI_USERS_CLOSED);
-        stats->alloc_count = FAI_LOAD_RELAXED(&record->alloc_count);
-        stats->block_count = FAI_LOAD_RELAXED(&record->block_count);
-        stats->reset_count = FAI_LOAD_RELAXED(&record->reset_count);
-    }
-    pthread_mutex_unlock(&roster->lock);
-    return same;
+static void fill(const fai_named *named, void *stats) {
+    const fai_shared_record *record = (const fai_shared_record *)named;
+    fa_shared_arena_stats *to = (fa_shared_arena_stats *)stats;
+    to->bytes = FAI_LOAD_RELAXED(&record->bytes);
+    to->bytes_wasted = FAI_LOAD_RELAXED(&record->wasted);
+    to->bytes_held = FAI_LOAD_RELAXED(&record->held);
+    to->bytes_peak = FAI_LOAD_RELAXED(&record->peak);
+    to->bytes_max = record->bytes_max;
+    to->block_bytes = record->block_bytes;
+    to->local_count = (size_t)(FAI_LOAD_RELAXED(&record->users) & ~FAI_USERS_CLOSED);
+    to->alloc_count = FAI_LOAD_RELAXED(&record->alloc_count);
+    to->block_count = FAI_LOAD_RELAXED(&record->block_count);
+    to->reset_count = FAI_LOAD_RELAXED(&record->reset_count);
 }
 
+static const fai_named_kind k_kind = {offsetof(struct fa_allocator, shared_arenas),
+                                      sizeof(fa_shared_arena_stats), fill};
+
 fa_status fa_shared_arena_stats_get(fa_shared_arena arena, fa_shared_arena_stats *stats) {
-    if (stats == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    memset(stats, 0, sizeof *stats);
-    const fai_bump *bump = fai_named_check(arena.head, arena.serial, 0);
-    if (bump == NULL)
-        return fa_last_error().status;
-    if (fill(arena, stats))
-        return FA_OK;
-    return fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, 0, 0, bump);
+    return fai_named_read(&k_kind, arena.head, arena.serial, stats);
 }
 
 size_t fa_shared_arena_count(const fa_allocator *allocator) {
@@ -446,20 +428,9 @@ size_t fa_shared_arena_visit(fa_allocator *allocator,
                              void (*visit)(void *user, fa_shared_arena arena,
                                            const fa_shared_arena_stats *stats),
                              void *user) {
-    if (allocator == NULL || visit == NULL) {
-        fai_fail(FA_ERROR_INVALID, 0);
-        return 0;
-    }
-    size_t count = 0;
-    const fai_roster *roster = &allocator->shared_arenas;
-    fai_roster_walk walk = {NULL, 0};
-    for (fai_named *at; (at = fai_roster_next(roster, &walk)) != NULL;) {
-        fa_shared_arena arena = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
-        fa_shared_arena_stats stats;
-        if (arena.serial == 0 || !fill(arena, &stats))
-            continue;
-        visit(user, arena, &stats);
-        count++;
-    }
-    return count;
+    fa_shared_arena_stats stats;
+    fai_roster_visit at = {{NULL, 0}, NULL, 0, 0};
+    while (fai_roster_visit_next(&k_kind, visit ? allocator : NULL, &at, &stats))
+        visit(user, (fa_shared_arena){at.head, at.serial}, &stats);
+    return at.count;
 }

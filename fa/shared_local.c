@@ -1,7 +1,6 @@
 /* Shared arenas as one thread uses them. */
+#include "fa/internal/forms.h"
 #include "fa/internal/shared_arena.h"
-
-#include <string.h>
 
 typedef fai_shared_rest rest;
 
@@ -194,18 +193,12 @@ void *fai_shared_arena_alloc_slow(fa_shared_arena_local *local, size_t size) {
 
 void *(fai_shared_arena_array)(fa_shared_arena_local *local, size_t count, size_t size,
                                size_t align) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        bytes = 0;
-    return (fa_shared_arena_alloc_aligned)(local, bytes, align);
+    return (fa_shared_arena_alloc_aligned)(local, fai_bytes_of(count, size), align);
 }
 
 void *(fai_shared_arena_zeroed)(fa_shared_arena_local *local, size_t count, size_t size,
                                 size_t align) {
-    void *block = (fai_shared_arena_array)(local, count, size, align);
-    if (block != NULL)
-        memset(block, 0, count * size);
-    return block;
+    return fai_zero((fai_shared_arena_array)(local, count, size, align), count * size);
 }
 
 void *(fa_shared_arena_alloc_zeroed)(fa_shared_arena_local *local, size_t count, size_t size) {
@@ -213,16 +206,11 @@ void *(fa_shared_arena_alloc_zeroed)(fa_shared_arena_local *local, size_t count,
 }
 
 void *(fa_shared_arena_copy)(fa_shared_arena_local *local, const void *source, size_t size) {
-    if (source == NULL) {
-        fai_fail(FA_ERROR_INVALID, size);
+    if (!fai_has_source(source, size))
         return NULL;
-    }
-    void *block = (fa_shared_arena_alloc)(local, size);
-    if (block != NULL)
-        memcpy(block, source, size);
-    return block;
+    return fai_copy((fa_shared_arena_alloc)(local, size), source, size);
 }
 
 char *(fa_shared_arena_copy_string)(fa_shared_arena_local *local, const char *string) {
-    return (char *)(fa_shared_arena_copy)(local, string, string ? strlen(string) + 1 : 0);
+    return (char *)(fa_shared_arena_copy)(local, string, fai_string_bytes(string));
 }

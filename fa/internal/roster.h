@@ -1,6 +1,7 @@
-/* Named bump memory that programs hold by handle: scratch pools and groups. A handle is the address
- * of a record and a serial; the record stays where it is until the allocator dies, and gets another
- * serial whenever it is used for something else, so that an old handle is found out. */
+/* What programs hold by handle and find in lists by name: scratch pools, groups, owned arenas,
+ * shared arenas and tasks. A handle is the address of a record and a serial; the record stays where
+ * it is until the allocator dies, and gets another serial whenever it is used for something else,
+ * so that an old handle is found out. */
 #ifndef FAI_ROSTER_H
 #define FAI_ROSTER_H
 
@@ -42,9 +43,10 @@ fai_named *fai_roster_take(fa_allocator *allocator, fai_roster *roster);
 /* Puts it back; its memory has been released. */
 void fai_roster_give(fai_roster *roster, fai_named *named);
 
-/* Makes it one that handles with the serial that is returned may use. The name is cut when it is
- * too long. Under the lock. */
+/* Makes it one that handles with the serial that is returned may use. name: cut when it is too
+ * long; NULL: "". Open: under the lock; add takes it. */
 uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name);
+uint64_t fai_roster_add(fai_roster *roster, fai_named *named, const char *name);
 
 /* Makes all handles with this serial old ones. True for one caller alone. Under the lock, so that
  * whoever finds a record under it has its serial, never 0; remove takes the lock. */
@@ -63,7 +65,35 @@ typedef struct fai_roster_walk {
 /* The next record, NULL at the end; those that come meanwhile may be left out. O(1). */
 fai_named *fai_roster_next(const fai_roster *roster, fai_roster_walk *walk);
 
-/* ---- what both do with a handle ---- */
+/* ---- numbers ---- */
+
+/* What the records of a roster are. */
+typedef struct fai_named_kind {
+    size_t roster; /* where an allocator has it */
+    size_t stats_bytes;
+    /* Writes the numbers into stats, which begin with the name and are zero behind it. Under the
+     * lock. */
+    void (*fill)(const fai_named *named, void *stats);
+} fai_named_kind;
+
+/* fa_x_stats_get: what the handle names has it with any turn below the step of serials. */
+fa_status fai_named_read(const fai_named_kind *kind, const fai_bump_head *head, uint64_t serial,
+                         void *stats);
+
+/* How far a visitor has come. All zero: nobody was visited. */
+typedef struct fai_roster_visit {
+    fai_roster_walk walk;
+    fai_bump_head *head; /* of the handle to visit with */
+    uint64_t serial;
+    size_t count; /* visited, this one too */
+} fai_roster_visit;
+
+/* fa_x_visit: goes on to the next record that is open and reads its numbers; no lock is held when
+ * it returns. False: there is none, or allocator is NULL, which is reported. */
+bool fai_roster_visit_next(const fai_named_kind *kind, fa_allocator *allocator,
+                           fai_roster_visit *at, void *stats);
+
+/* ---- memory ---- */
 
 /* The memory that a handle names; NULL with the reason reported. size: what was asked for. */
 fai_bump *fai_named_check(fai_bump_head *head, uint64_t serial, size_t size);
