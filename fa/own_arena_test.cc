@@ -175,20 +175,16 @@ TEST_P(OwnArena, OneOfManyTakersGetsIt) {
         const fa_own_arena parcel = fa_own_arena_give(fa_own_arena_create(allocator, "one", 0, 0));
         std::atomic<int> got{0}, ready{0};
         fa_own_arena mine[3] = {};
-        std::vector<std::thread> threads;
-        for (fa_own_arena &one : mine)
-            threads.emplace_back([&] {
-                ready++;
-                while (ready < 3)
-                    std::this_thread::yield();
-                one = fa_own_arena_take(parcel);
-                got += one.head != nullptr;
-                if (one.head != nullptr) {
-                    EXPECT_EQ(fa_own_arena_free(one), FA_OK);
-                }
-            });
-        for (std::thread &thread : threads)
-            thread.join();
+        OnThreads(3, [&](size_t i) {
+            ready++;
+            while (ready < 3)
+                std::this_thread::yield();
+            mine[i] = fa_own_arena_take(parcel);
+            got += mine[i].head != nullptr;
+            if (mine[i].head != nullptr) {
+                EXPECT_EQ(fa_own_arena_free(mine[i]), FA_OK);
+            }
+        });
         EXPECT_EQ(got, 1);
         EXPECT_EQ(allocator.Count(FA_DIAG_FA613) + allocator.Count(FA_DIAG_FA610),
                   2u * static_cast<uint64_t>(round) + 2);
@@ -330,41 +326,18 @@ TEST_P(OwnArena, WhatIsDeadMustNotBeTouched) {
 
 // Every call of the backend fails once: nothing is lost, and nothing else changes.
 TEST_P(OwnArena, FaultsLeaveItWhole) {
-    for (uint64_t at = 1; at < 40; at++) {
-        Source source;
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        config.backends[0] = source.backend;
-        fa_allocator *allocator;
-        ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
-        source.Fail(at, false);
-        fa_own_arena arena = fa_own_arena_create(allocator, "faults", 4096, 0);
-        if (arena.head == nullptr) {
-            EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
-            arena = fa_own_arena_create(allocator, "faults", 4096, 0);
-        }
-        ASSERT_NE(arena.head, nullptr);
-        std::vector<std::pair<void *, size_t>> blocks;
-        for (size_t i = 0; i < 60; i++) {
-            const size_t size = i % 10 == 9 ? 3000000 : 100 + i * 3000;
+    EachFault(39, GetParam(), [](fa_allocator *allocator) {
+        fa_own_arena arena =
+            MakeDespiteFault([&] { return fa_own_arena_create(allocator, "faults", 4096, 0); });
+        FillDespiteFault([&](size_t size) {
             void *block = fa_own_arena_alloc(arena, size);
-            if (block == nullptr) {
-                EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
-                continue;
-            }
-            Paint(block, i, 64);
-            blocks.emplace_back(block, i);
-            arena = fa_own_arena_take(fa_own_arena_give(arena));
-        }
-        EXPECT_GE(blocks.size(), 59u);
-        for (const auto &[block, mark] : blocks)
-            EXPECT_TRUE(IsPainted(block, mark, 64));
+            if (block != nullptr)
+                arena = fa_own_arena_take(fa_own_arena_give(arena));
+            return block;
+        });
         ExpectValid(allocator);
         EXPECT_EQ(fa_own_arena_reset(arena), FA_OK);
-        ExpectValid(allocator);
-        EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
-        EXPECT_EQ(source.BytesLive(), 0u);
-    }
+    });
 }
 
 // Threads pass arenas round through slots; each writes what the next one reads.
@@ -375,40 +348,35 @@ TEST_P(OwnArena, HandOversAreOrdered) {
         fai_bump_head *head = nullptr;
         std::vector<unsigned char *> blocks; // whoever holds the arena has it
     };
-    static Slot slots[kSlots];
+    Slot slots[kSlots];
     for (Slot &slot : slots) {
         const fa_own_arena parcel = fa_own_arena_give(Create(1024));
-        slot.blocks.clear();
         slot.head = parcel.head;
         slot.serial.store(parcel.serial, std::memory_order_relaxed);
     }
     const uint64_t seed = Random().Seed();
-    std::vector<std::thread> threads;
-    for (size_t i = 0; i < kThreads; i++)
-        threads.emplace_back([i, seed] {
-            Engine random(seed + i);
-            for (size_t round = 0; round < Rounds(4000); round++) {
-                Slot &slot = slots[Pick(random, 0, kSlots - 1)];
-                const uint64_t serial = slot.serial.exchange(0, std::memory_order_relaxed);
-                if (serial == 0)
-                    continue;
-                const fa_own_arena mine = fa_own_arena_take({slot.head, serial});
-                ASSERT_NE(mine.head, nullptr);
-                for (size_t j = 0; j < slot.blocks.size(); j++)
-                    ASSERT_TRUE(IsPainted(slot.blocks[j], j, 40));
-                if (slot.blocks.size() == 50) {
-                    slot.blocks.clear();
-                    ASSERT_EQ(fa_own_arena_reset(mine), FA_OK);
-                }
-                auto *block = static_cast<unsigned char *>(fa_own_arena_alloc(mine, 40));
-                ASSERT_NE(block, nullptr);
-                Paint(block, slot.blocks.size(), 40);
-                slot.blocks.push_back(block);
-                slot.serial.store(fa_own_arena_give(mine).serial, std::memory_order_relaxed);
+    OnThreads(kThreads, [&](size_t i) {
+        Engine random(seed + i);
+        for (size_t round = 0; round < Rounds(4000); round++) {
+            Slot &slot = slots[Pick(random, 0, kSlots - 1)];
+            const uint64_t serial = slot.serial.exchange(0, std::memory_order_relaxed);
+            if (serial == 0)
+                continue;
+            const fa_own_arena mine = fa_own_arena_take({slot.head, serial});
+            ASSERT_NE(mine.head, nullptr);
+            for (size_t j = 0; j < slot.blocks.size(); j++)
+                ASSERT_TRUE(IsPainted(slot.blocks[j], j, 40));
+            if (slot.blocks.size() == 50) {
+                slot.blocks.clear();
+                ASSERT_EQ(fa_own_arena_reset(mine), FA_OK);
             }
-        });
-    for (std::thread &thread : threads)
-        thread.join();
+            auto *block = static_cast<unsigned char *>(fa_own_arena_alloc(mine, 40));
+            ASSERT_NE(block, nullptr);
+            Paint(block, slot.blocks.size(), 40);
+            slot.blocks.push_back(block);
+            slot.serial.store(fa_own_arena_give(mine).serial, std::memory_order_relaxed);
+        }
+    });
     for (Slot &slot : slots)
         EXPECT_EQ(fa_own_arena_free({slot.head, slot.serial}), FA_OK);
 }

@@ -85,7 +85,6 @@ TEST(ScratchPoolThreads, OnePoolGoesFromThreadToThread) {
 
 TEST(ScratchPoolThreads, ManyThreadsMakeFindCountAndRemove) {
     Tracked allocator;
-    std::vector<std::thread> threads;
     std::atomic<bool> stop{false};
     const auto visit = [](void *, fa_scratch_pool, const fa_scratch_pool_stats *stats) {
         EXPECT_EQ(std::string(stats->name).substr(0, 5), "pool ");
@@ -95,25 +94,22 @@ TEST(ScratchPoolThreads, ManyThreadsMakeFindCountAndRemove) {
         while (!stop.load())
             (void)fa_scratch_pool_visit(allocator, visit, nullptr);
     });
-    for (int t = 0; t < 4; t++)
-        threads.emplace_back([&allocator, t] {
-            const std::string own = "pool " + std::to_string(t);
-            for (size_t i = 0; i < Rounds(2000); i++) {
-                fa_scratch_pool pool = fa_scratch_pool_open(allocator, own.c_str(), 0, 0);
-                fa_scratch_pool shared = fa_scratch_pool_open(allocator, "pool shared", 0, 0);
-                EXPECT_TRUE(fa_scratch_pool_is_open(pool));
-                EXPECT_NE(shared.head, nullptr);
-                for (int j = 0; j < 20; j++)
-                    EXPECT_NE(fa_scratch_pool_alloc(pool, 1000), nullptr);
-                EXPECT_EQ(fa_scratch_pool_reset(pool), FA_OK);
-                if (i % 3 == 0) {
-                    EXPECT_EQ(fa_scratch_pool_remove(pool), FA_OK);
-                    EXPECT_EQ(fa_scratch_pool_alloc(pool, 16), nullptr);
-                }
+    OnThreads(4, [&allocator](size_t t) {
+        const std::string own = "pool " + std::to_string(t);
+        for (size_t i = 0; i < Rounds(2000); i++) {
+            fa_scratch_pool pool = fa_scratch_pool_open(allocator, own.c_str(), 0, 0);
+            fa_scratch_pool shared = fa_scratch_pool_open(allocator, "pool shared", 0, 0);
+            EXPECT_TRUE(fa_scratch_pool_is_open(pool));
+            EXPECT_NE(shared.head, nullptr);
+            for (int j = 0; j < 20; j++)
+                EXPECT_NE(fa_scratch_pool_alloc(pool, 1000), nullptr);
+            EXPECT_EQ(fa_scratch_pool_reset(pool), FA_OK);
+            if (i % 3 == 0) {
+                EXPECT_EQ(fa_scratch_pool_remove(pool), FA_OK);
+                EXPECT_EQ(fa_scratch_pool_alloc(pool, 16), nullptr);
             }
-        });
-    for (std::thread &thread : threads)
-        thread.join();
+        }
+    });
     stop.store(true);
     watcher.join();
     allocator.Check();

@@ -360,27 +360,24 @@ INSTANTIATE_TEST_SUITE_P(Checks, Scratch, testing::Values(0u, uint32_t{FA_CHECK_
 
 TEST(ScratchThreads, EachHasArenasOfItsOwn) {
     Tracked allocator;
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; t++)
-        threads.emplace_back([&allocator, t] {
-            for (size_t i = 0; i < Rounds(4000); i++) {
-                const fa_scratch outer = fa_scratch_begin(allocator, nullptr, 0);
-                auto *block = static_cast<char *>(fa_scratch_alloc(outer, 64));
-                memset(block, t, 64);
-                const fa_scratch inner = fa_scratch_begin(allocator, &outer, 1);
-                void *other = fa_scratch_alloc(inner, i % 100 == 0 ? 300000 : 300);
-                memset(other, t + 1, 300);
-                EXPECT_EQ(fa_scratch_end(inner), FA_OK);
-                EXPECT_TRUE(IsFilled(block, t, 64));
-                if (i % 1000 != 999) {
-                    EXPECT_EQ(fa_scratch_end(outer), FA_OK);
-                } else if (t == 0) {
-                    EXPECT_EQ(fa_thread_detach(allocator), FA_OK);
-                }
+    OnThreads(4, [&](size_t thread) {
+        const int t = static_cast<int>(thread);
+        for (size_t i = 0; i < Rounds(4000); i++) {
+            const fa_scratch outer = fa_scratch_begin(allocator, nullptr, 0);
+            auto *block = static_cast<char *>(fa_scratch_alloc(outer, 64));
+            memset(block, t, 64);
+            const fa_scratch inner = fa_scratch_begin(allocator, &outer, 1);
+            void *other = fa_scratch_alloc(inner, i % 100 == 0 ? 300000 : 300);
+            memset(other, t + 1, 300);
+            EXPECT_EQ(fa_scratch_end(inner), FA_OK);
+            EXPECT_TRUE(IsFilled(block, t, 64));
+            if (i % 1000 != 999) {
+                EXPECT_EQ(fa_scratch_end(outer), FA_OK);
+            } else if (t == 0) {
+                EXPECT_EQ(fa_thread_detach(allocator), FA_OK);
             }
-        });
-    for (std::thread &thread : threads)
-        thread.join();
+        }
+    });
     allocator.Check();
     EXPECT_EQ(allocator.Live(), 0u);
 }

@@ -19,14 +19,6 @@ class SharedArenaThreads : public testing::TestWithParam<uint32_t> {};
 
 constexpr size_t kThreads = 4;
 
-void OnThreads(const std::function<void(size_t)> &body) {
-    std::vector<std::thread> threads;
-    for (size_t i = 0; i < kThreads; i++)
-        threads.emplace_back(body, i);
-    for (std::thread &thread : threads)
-        thread.join();
-}
-
 // One thread's part of a step: blocks of all sizes, in several locals one after the other.
 void Fill(fa_shared_arena arena, Engine &random, size_t thread, std::vector<Block> *blocks) {
     for (size_t part = 0; part < 5; part++) {
@@ -52,7 +44,7 @@ TEST_P(SharedArenaThreads, AllAllocateAtOnce) {
     const uint64_t seed = Random().Seed();
     for (size_t round = 0; round < 6; round++) {
         std::vector<Block> blocks[kThreads];
-        OnThreads([&](size_t thread) {
+        OnThreads(kThreads, [&](size_t thread) {
             Engine random(seed + round * kThreads + thread);
             Fill(arena, random, thread, &blocks[thread]);
         });
@@ -87,7 +79,7 @@ TEST_P(SharedArenaThreads, ResetsBetweenSteps) {
     Tracked allocator(Config(GetParam()));
     const fa_shared_arena arena = fa_shared_arena_create(allocator, "step", 1024, 0);
     std::atomic<size_t> resets{0}, refusals{0};
-    OnThreads([&](size_t thread) {
+    OnThreads(kThreads, [&](size_t thread) {
         for (size_t round = 0; round < Rounds(1600); round++) {
             fa_shared_arena_local local;
             if (fa_shared_arena_begin(arena, &local) != FA_OK) { // somebody resets
@@ -123,7 +115,7 @@ TEST_P(SharedArenaThreads, OneOfManyFreesIt) {
     for (size_t round = 0; round < 30; round++) {
         const fa_shared_arena arena = fa_shared_arena_create(allocator, "once", 0, 0);
         std::atomic<size_t> freed{0};
-        OnThreads([&](size_t) {
+        OnThreads(kThreads, [&](size_t) {
             fa_shared_arena_local local;
             if (fa_shared_arena_begin(arena, &local) == FA_OK) {
                 ASSERT_NE(fa_shared_arena_alloc(&local, 100), nullptr);

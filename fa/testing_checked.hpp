@@ -43,6 +43,50 @@ class Checked : public testing::TestWithParam<uint32_t> {
     size_t refused_[FA_DIAG_COUNT] = {};
 };
 
+// Runs body with an allocator whose backend refuses the first call, one whose backend refuses the
+// second, and so on: each is valid at the end, and has lost nothing.
+template <class Body> void EachFault(uint64_t count, uint32_t checks, const Body &body) {
+    fa_alloc_config config = Plain();
+    config.checks = checks;
+    for (uint64_t at = 1; at <= count; at++) {
+        Source source;
+        Allocator allocator(config, source);
+        source.Fail(at, false);
+        body(allocator);
+        ExpectValid(allocator);
+        EXPECT_EQ(allocator.Destroy(), 0u) << at;
+        EXPECT_EQ(source.BytesLive(), 0u) << at;
+    }
+}
+
+// What make returns, a handle, after one failure at most.
+template <class Make> auto MakeDespiteFault(const Make &make) {
+    auto made = make();
+    if (made.head == nullptr) {
+        EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
+        made = make();
+    }
+    EXPECT_NE(made.head, nullptr);
+    return made;
+}
+
+// Allocates blocks of which one fails at most; what is in the others stays.
+template <class Alloc> void FillDespiteFault(const Alloc &alloc) {
+    std::vector<std::pair<void *, size_t>> blocks;
+    for (size_t i = 0; i < 60; i++) {
+        void *block = alloc(i % 10 == 9 ? 3000000 : 100 + i * 3000);
+        if (block == nullptr) {
+            EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
+            continue;
+        }
+        Paint(block, i, 64);
+        blocks.emplace_back(block, i);
+    }
+    EXPECT_GE(blocks.size(), 59u);
+    for (const auto &[block, mark] : blocks)
+        EXPECT_TRUE(IsPainted(block, mark, 64));
+}
+
 } // namespace fa_testing
 
 #endif

@@ -115,8 +115,15 @@ class Tracked {
     fa_allocator *allocator_ = nullptr;
 };
 
-// Runs body on a thread of its own, to its end.
+// Runs body on a thread of its own, to its end; on that many at once, each with its number.
 inline void OnThread(const std::function<void()> &body) { std::thread(body).join(); }
+inline void OnThreads(size_t count, const std::function<void(size_t)> &body) {
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < count; i++)
+        threads.emplace_back(body, i);
+    for (std::thread &thread : threads)
+        thread.join();
+}
 
 } // namespace fa_testing
 
