@@ -35,11 +35,6 @@ static void end_move(fai_bump *bump, char *cursor) {
     FAI_STORE_RELEASE(&bump->base, (uintptr_t)start - before);
 }
 
-static uint32_t rests_in_window(const fa_allocator *allocator) {
-    uint32_t rests = allocator->config.frame_trim_after;
-    return rests != 0 ? rests : UINT32_MAX;
-}
-
 void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first, size_t bytes_max,
                      bool is_small) {
     /* Whoever has an old handle may be reading these. */
@@ -52,15 +47,12 @@ void fai_bump_create(fai_bump *bump, fa_allocator *allocator, size_t bytes_first
     bump->popped = 0;
     bump->note = NULL;
     bump->alone_bytes = 0;
-    bump->large_kib = 0;
-    bump->plan = bump->floor = fai_round_up(bytes_first, FA_ALIGN_MIN);
+    fai_plan_begin(&bump->plan, allocator, bytes_first);
     FAI_STORE_RELAXED(&bump->bytes_max, bytes_max);
-    bump->rest_left = rests_in_window(allocator);
     bump->tag = FA_TAG_NONE;
     bump->is_planned = false;
     FAI_STORE_RELAXED(&bump->head.alloc_count, 0);
     FAI_STORE_RELAXED(&bump->held, 0);
-    FAI_STORE_RELAXED(&bump->peak, 0);
     FAI_STORE_RELAXED(&bump->peak_before, 0);
     end_move(bump, k_nowhere);
 }
@@ -133,13 +125,9 @@ size_t fai_bump_shrink(fai_bump *bump) {
 static size_t size_wanted(const fai_bump *bump, size_t need, size_t most) {
     size_t first =
         bump->is_small ? SMALL_CHUNK_BYTES : bump->allocator->config.frame_chunk_bytes_first;
-    first = bump->is_planned ? bump->floor + CHUNK_HEADER : first;
+    first = bump->is_planned ? bump->plan.floor + CHUNK_HEADER : first;
     size_t twice = bump->current ? 2 * (size_of(bump->current) + CHUNK_HEADER) : first;
-    size_t wanted = (twice < most ? twice : most) - CHUNK_HEADER, plan = bump->plan;
-    size_t large = (size_t)bump->large_kib << 10;
-    if (need > most && large > plan) /* what is small goes on without it */
-        plan = large;
-    return wanted > plan ? wanted : plan;
+    return fai_plan_next(&bump->plan, twice, most, CHUNK_HEADER, need > most);
 }
 
 /* Takes a chunk with room for need bytes, or more where that is likely to be used; *is_alone: it is
@@ -440,8 +428,8 @@ void fai_bump_pop(fai_bump *bump, fai_bump_level *level, bool stays) {
         bury(bump, fai_bump_start(last), last->end);
         bump->alone_bytes -= size_of(last);
         size_t kib = (size_of(last) + 1023) >> 10;
-        if (kib > bump->large_kib)
-            bump->large_kib = (uint32_t)(kib < UINT32_MAX ? kib : UINT32_MAX);
+        if (kib > bump->plan.large_kib)
+            bump->plan.large_kib = (uint32_t)(kib < UINT32_MAX ? kib : UINT32_MAX);
     }
     while (bump->current != target) {
         fai_bump_chunk *chunk = bump->current;
@@ -513,26 +501,6 @@ void fai_bump_trim(fai_bump *bump) {
     give_all(bump, largest);
 }
 
-/* Nothing is in use: is too much held, after so many times? */
-static void rest(fai_bump *bump) {
-    const fa_alloc_config *config = &bump->allocator->config;
-    if (bump->rest_left != 0 && --bump->rest_left != 0)
-        return;
-    size_t peak = bump->peak, least = config->frame_chunk_bytes_first;
-    least = bump->floor > least ? bump->floor : least;
-    if (peak > bump->peak_before)
-        FAI_STORE_RELAXED(&bump->peak_before, peak);
-    FAI_STORE_RELAXED(&bump->peak, 0);
-    bump->rest_left = rests_in_window(bump->allocator);
-    if (config->frame_trim_after == 0 || bump->held <= least || peak > bump->held / 4 ||
-        is_sealed(bump))
-        return;
-    size_t plan = fai_round_up(2 * peak, FA_ALIGN_MIN);
-    bump->plan = plan > bump->floor ? plan : bump->floor;
-    bump->large_kib = 0;
-    fai_bump_trim(bump);
-}
-
 void fai_bump_reset(fai_bump *bump) {
     fai_bump_note_peak(bump);
     retire(bump, NULL);
@@ -549,13 +517,13 @@ void fai_bump_reset(fai_bump *bump) {
     if (others != NULL && is_sealed(bump)) {
         bump->kept = others;
     } else if (others != NULL) {
-        /* In one chunk the tails of the others are not needed, but there is alignment. */
-        size_t plan = fai_round_up(bump->peak + bump->peak / 16, FA_ALIGN_MIN);
-        plan = bump->bytes_max != 0 && plan > bump->bytes_max ? bump->bytes_max : plan;
-        bump->plan = plan > bump->plan ? plan : bump->plan;
+        fai_plan_learn(&bump->plan, bump->bytes_max);
         give_all(bump, others);
     }
-    rest(bump);
+    if (bump->plan.peak > bump->peak_before)
+        FAI_STORE_RELAXED(&bump->peak_before, bump->plan.peak);
+    if (fai_plan_rest(&bump->plan, bump->allocator, bump->held))
+        fai_bump_trim(bump);
 }
 
 void fai_bump_release(fai_bump *bump) {

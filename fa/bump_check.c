@@ -9,11 +9,11 @@ size_t fai_bump_used(const fai_bump *bump) {
         if (base != 0 && base == FAI_LOAD_RELAXED(&bump->base))
             return cursor - base;
     }
-    return FAI_LOAD_RELAXED(&bump->peak);
+    return FAI_LOAD_RELAXED(&bump->plan.peak);
 }
 
 size_t fai_bump_peak(const fai_bump *bump) {
-    size_t peak = FAI_LOAD_RELAXED(&bump->peak), before = FAI_LOAD_RELAXED(&bump->peak_before);
+    size_t peak = FAI_LOAD_RELAXED(&bump->plan.peak), before = FAI_LOAD_RELAXED(&bump->peak_before);
     size_t used = fai_bump_used(bump);
     peak = peak > before ? peak : before;
     return peak > used ? peak : used;

@@ -88,10 +88,10 @@ fa_status(fa_scratch_end)(fa_scratch scratch) {
     fai_bump_level *level = bump->level, *older = level->older;
     FAI_STORE_RELAXED(&bump->head.serial, older ? older->serial : 0);
     if (FA_LIKELY(fai_bump_pop_inline(bump, level, bump->allocator->watched))) {
-        if (older == NULL && FA_UNLIKELY(bump->rest_left <= 1 || bump->kept != NULL))
+        if (older == NULL && FA_UNLIKELY(bump->plan.rests_left <= 1 || bump->kept != NULL))
             fai_bump_reset(bump); /* which counts it */
         else if (older == NULL)
-            bump->rest_left--;
+            bump->plan.rests_left--;
     } else if (older != NULL) {
         fai_bump_pop(bump, level, false);
     } else {

@@ -54,9 +54,8 @@ static size_t bytes_wanted(const fai_shared_record *record, const chunk *after) 
     size_t first = config->frame_chunk_bytes_first, most = config->frame_chunk_bytes_max;
     first = first > 4 * record->block_bytes ? first : 4 * record->block_bytes;
     most = most > first ? most : first;
-    size_t wanted = after ? 2 * (after->bytes + CHUNK_HEADER) : first;
-    wanted = (wanted < most ? wanted : most) - CHUNK_HEADER;
-    return wanted > record->plan ? wanted : record->plan;
+    size_t twice = after ? 2 * (after->bytes + CHUNK_HEADER) : first;
+    return fai_plan_next(&record->named.bump.plan, twice, most, CHUNK_HEADER, false);
 }
 
 /* The same, or less where a limit would refuse it; at least what is needed. */
@@ -137,7 +136,7 @@ static bool grow(fai_shared_record *record, const chunk *full, size_t bytes, siz
 
 /* Whether a piece is too large for anything else to follow in a chunk that is made for it. */
 static bool is_alone(const fai_shared_record *record, const chunk *at, size_t bytes) {
-    if (at == NULL && bytes <= record->plan)
+    if (at == NULL && bytes <= record->named.bump.plan.bytes)
         return false; /* there is more to follow, last time there was */
     return bytes > record->block_bytes && bytes > bytes_wanted(record, at) / 4;
 }
@@ -225,32 +224,17 @@ static chunk *gather(fai_shared_record *record) {
     return all;
 }
 
-/* Whether much more is held than was needed for some time. Plans what is enough. */
-static bool is_too_large(fai_shared_record *record, size_t bytes) {
-    const fa_alloc_config *config = &fai_shared_allocator(record)->config;
-    record->window_peak = bytes > record->window_peak ? bytes : record->window_peak;
-    if (config->frame_trim_after == 0 || ++record->window_resets < config->frame_trim_after)
-        return false;
-    size_t peak = record->window_peak;
-    record->window_peak = record->window_resets = 0;
-    if (record->held <= config->frame_chunk_bytes_first || peak > record->held / 4)
-        return false;
-    record->plan = fai_round_up(2 * peak, FA_ALIGN_MIN);
-    return true;
-}
-
 /* Nobody is inside: chunks that are not to be kept, which the caller gives back. */
 static chunk *empty(fai_shared_record *record, bool keeps) {
-    size_t bytes = bury(record);
+    fai_plan *plan = &record->named.bump.plan;
+    fai_plan_note_peak(plan, bury(record));
     bool is_one = record->full == NULL && record->alone == NULL && record->kept == NULL;
-    bool drops = !keeps || (!is_sealed(record) && (is_too_large(record, bytes) || !is_one));
+    if (keeps && !is_one)
+        fai_plan_learn(plan, record->bytes_max);
+    bool drops = !keeps || fai_plan_rest(plan, fai_shared_allocator(record), record->held) ||
+                 (!is_one && !is_sealed(record));
     if (!drops && is_one)
         return NULL;
-    if (keeps && !is_one) { /* in one chunk, next time, with the ends of blocks */
-        size_t plan = fai_round_up(bytes + bytes / 16, FA_ALIGN_MIN);
-        plan = record->bytes_max != 0 && plan > record->bytes_max ? record->bytes_max : plan;
-        record->plan = plan > record->plan ? plan & ~(FA_ALIGN_MIN - 1) : record->plan;
-    }
     pthread_mutex_lock(&record->lock);
     chunk *all = gather(record);
     if (drops)

@@ -6,6 +6,7 @@
 #define FAI_BUMP_H
 
 #include "fa/bump.h"
+#include "fa/internal/plan.h"
 
 /* Stands at the start of its block. */
 typedef struct fai_bump_chunk {
@@ -36,19 +37,15 @@ typedef struct fai_bump {
     uint64_t popped;       /* lowest serial of a level that was gone back to, since it was set */
     size_t alone_bytes;    /* in use by blocks that have a chunk of their own */
     size_t held;           /* bytes of all chunks; atomic */
-    size_t plan;           /* size that a chunk should have; 0: nothing is known */
-    size_t floor;          /* trimming leaves a chunk of that size */
     size_t bytes_max;      /* most that may be held; 0: no limit; atomic */
-    size_t peak;           /* most bytes in use at once since the trim window began; atomic */
-    size_t peak_before;    /* the same for all windows before; atomic */
-    const void *user;      /* the thread that is inside of a call; atomic */
-    uint32_t rest_left;    /* how often it may be empty until the window ends */
-    uint32_t tag;          /* chunks are charged to; FA_TAG_NONE: what the thread is in then */
-    uint32_t large_kib;    /* of the largest chunk for one block that a level gave back */
-    bool is_small;         /* chunks come from the pools, the first ones are tiny */
-    bool is_planned;       /* the first chunk is of floor bytes, even where that is little */
-    bool is_handed;        /* of an owned arena: with another serial it may be another thread's;
-                            * stays so */
+    fai_plan plan;
+    size_t peak_before; /* most bytes in use at once in windows before; atomic */
+    const void *user;   /* the thread that is inside of a call; atomic */
+    uint32_t tag;       /* chunks are charged to; FA_TAG_NONE: what the thread is in then */
+    bool is_small;      /* chunks come from the pools, the first ones are tiny */
+    bool is_planned;    /* the first chunk is of plan.floor bytes, even where that is little */
+    bool is_handed;     /* of an owned arena: with another serial it may be another thread's;
+                         * stays so */
 } fai_bump;
 
 /* Empty memory that holds nothing. bytes_first: what is likely to be needed, 0: nothing known. */
@@ -105,9 +102,7 @@ static inline char *fai_bump_start(const fai_bump_chunk *chunk) {
 
 /* Before the cursor goes down: most bytes in use so far. */
 static inline void fai_bump_note_peak(fai_bump *bump) {
-    size_t used = (size_t)((uintptr_t)bump->head.cursor - bump->base);
-    if (used > bump->peak)
-        FAI_STORE_RELAXED(&bump->peak, used);
+    fai_plan_note_peak(&bump->plan, (size_t)((uintptr_t)bump->head.cursor - bump->base));
 }
 
 /* fai_bump_push, for many. */

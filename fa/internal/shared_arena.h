@@ -20,7 +20,8 @@ typedef struct fai_shared_rest {
 } fai_shared_rest;
 
 typedef struct fai_shared_record {
-    fai_named named; /* must be first; its memory stays empty; its user is who shuts others out */
+    fai_named named; /* must be first; its memory stays empty; used: the plan, and the user who
+                      * shuts others out */
     fai_owned owned;
     pthread_mutex_t lock;
     size_t block_bytes;
@@ -33,8 +34,6 @@ typedef struct fai_shared_record {
     fai_shared_chunk *kept;  /* empty ones, of a sealed allocator */
     fai_shared_rest *rests;  /* atomic for those who look whether there is one */
     fai_note *note;
-    size_t plan; /* size of the next chunk, if more than else; 0: nothing is known */
-    size_t window_peak, window_resets;
     /* Atomic, any thread. */
     size_t held, bytes_max, bytes, wasted, peak;
     uint64_t alloc_count, block_count, reset_count;
