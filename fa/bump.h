@@ -1,8 +1,7 @@
 /* What the inline functions of scratch.h, scratch_pool.h, group.h and own_arena.h look at: the
  * first words of memory that is bumped through and belongs to no frame. (Of shared arenas and tasks
  * it is the serial alone.) Not for use by programs; as fast.h otherwise, whose trick carries this
- * fast path too: whatever is rare lowers the limit, or changes the serial that a handle must have.
- */
+ * fast path too: what is rare lowers the limit, or changes the serial that a handle must have. */
 #ifndef FA_BUMP_H
 #define FA_BUMP_H
 
