@@ -52,7 +52,7 @@ static uint64_t check_of(const fai_task_block *at, const fai_task_record *owner)
 /* Puts a block on its task's list; false when that has ended. */
 static bool attach(fa_task task, fai_task_block *at, bool is_new) {
     fai_task_record *record = (fai_task_record *)(void *)task.head;
-    pthread_mutex_lock(fai_task_lock(record));
+    fai_task_lock(record);
     bool is_open = fa_task_is_open(task);
     if (is_open) {
         at->owner = record;
@@ -60,7 +60,7 @@ static bool attach(fa_task task, fai_task_block *at, bool is_new) {
         fai_task_link(record, at);
         record->alloc_count += is_new;
     }
-    pthread_mutex_unlock(fai_task_lock(record));
+    fai_task_unlock(record);
     return is_open;
 }
 
@@ -109,13 +109,13 @@ static fa_task detach(fai_task_block *at) {
     fa_task task = {NULL, 0};
     if (record == NULL || at->check != (check_of(at, record) & FAI_TASK_CHECK_MASK))
         return task;
-    pthread_mutex_lock(fai_task_lock(record));
+    fai_task_lock(record);
     if (at->owner == record) { /* else its task has just freed it */
         fai_task_unlink(at);
         task.head = &record->named.bump.head;
         task.serial = FAI_LOAD_RELAXED(&task.head->serial);
     }
-    pthread_mutex_unlock(fai_task_lock(record));
+    fai_task_unlock(record);
     return task;
 }
 

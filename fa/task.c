@@ -1,12 +1,21 @@
+#define _GNU_SOURCE /* sched_yield */
 #include "fa/internal/task.h"
 
 #include "fa/internal/heap.h"
 #include "fa/internal/pool.h"
 #include "fa/pool.h"
 
+#include <sched.h>
 #include <string.h>
 
 #define FREED_AT_ONCE 64 /* blocks that are taken off a list in one go */
+
+/* What a handle names; NULL with the reason reported. */
+static inline const fai_bump *check(fa_task task, size_t size) {
+    if (FA_LIKELY(fai_named_is_open(task.head, task.serial)))
+        return (const fai_bump *)(const void *)task.head;
+    return fai_named_check(task.head, task.serial, size);
+}
 
 static fai_task_record *record_of(fa_task task) { return (fai_task_record *)(void *)task.head; }
 
@@ -14,53 +23,11 @@ static fa_allocator *allocator_of(const fai_task_record *record) {
     return record->named.bump.allocator;
 }
 
-/* ---- locks ---- */
-
-pthread_mutex_t *fai_task_lock(const fai_task_record *record) {
-    /* Fibonacci hashing of the address: records lie side by side. */
-    uint64_t hash = (uint64_t)((uintptr_t)record >> 6) * 0x9E3779B97F4A7C15ull;
-    return &allocator_of(record)->task_locks.stripe[hash >> 60].lock;
-}
-_Static_assert(FAI_TASK_STRIPES == 16, "four bits of the hash");
-
-static void lock(const fai_task_record *record) { pthread_mutex_lock(fai_task_lock(record)); }
-static void unlock(const fai_task_record *record) { pthread_mutex_unlock(fai_task_lock(record)); }
-
-static void lock_all(fai_owned *owned) {
-    for (size_t i = 0; i < FAI_TASK_STRIPES; i++)
-        pthread_mutex_lock(&((fai_task_locks *)(void *)owned)->stripe[i].lock);
-}
-
-static void unlock_all(fai_owned *owned) {
-    for (size_t i = 0; i < FAI_TASK_STRIPES; i++)
-        pthread_mutex_unlock(&((fai_task_locks *)(void *)owned)->stripe[i].lock);
-}
-
-static void destroy_locks(fa_allocator *allocator, fai_owned *owned) {
-    (void)allocator;
-    for (size_t i = 0; i < FAI_TASK_STRIPES; i++)
-        pthread_mutex_destroy(&((fai_task_locks *)(void *)owned)->stripe[i].lock);
-}
-
-static const fai_owned_kind k_locks = {
-    .destroy = destroy_locks, .lock = lock_all, .unlock = unlock_all};
-
-bool fai_tasks_create(fa_allocator *allocator) {
-    fai_task_locks *locks = &allocator->task_locks;
-    if (!fai_roster_create(allocator, &allocator->tasks, sizeof(fai_task_record)))
-        return false;
-    for (size_t i = 0; i < FAI_TASK_STRIPES; i++)
-        if (pthread_mutex_init(&locks->stripe[i].lock, NULL) != 0)
-            return false;
-    fai_owned_add(allocator, &locks->owned, &k_locks);
-    return true;
-}
-
 fa_status fai_task_report_ended(const fai_task_record *record, size_t size) {
     return fai_report(allocator_of(record), FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, record);
 }
 
-/* ---- the list of a task; under its lock ---- */
+/* ---- the list of a task; under its latch ---- */
 
 static fai_task_finish *finish_of(const fai_task_block *at) {
     return at->is_long ? (fai_task_finish *)(uintptr_t)at - 1 : NULL;
@@ -117,7 +84,7 @@ void fai_task_unlink(fai_task_block *at) {
  * their objects stays. */
 static bool run_destructors(fai_task_record *record) {
     for (bool any = false;; any = true) {
-        lock(record);
+        fai_task_lock(record);
         fai_task_block *at = record->newest_with;
         fai_task_finish what = {NULL, NULL};
         if (at != NULL) {
@@ -128,7 +95,7 @@ static bool run_destructors(fai_task_record *record) {
             push(&record->newest, at);
             record->destructor_count--;
         }
-        unlock(record);
+        fai_task_unlock(record);
         if (at == NULL)
             return any;
         what.function(what.object);
@@ -147,19 +114,33 @@ static void free_block(fa_allocator *allocator, fai_task_block *at) {
         (fa_pool_free)(allocator, start_of(at));
 }
 
-/* Somebody may free captured blocks at this moment. */
+/* Of a task without destructors and captured blocks, whose list nobody else looks at. */
+static void free_plain(fa_allocator *allocator, fai_task_record *record) {
+    void *plain[FREED_AT_ONCE];
+    for (fai_task_block *at = record->newest; at != NULL;) {
+        size_t count = 0;
+        for (; at != NULL && count < FREED_AT_ONCE; at = at->older) {
+            at->owner = NULL;
+            plain[count++] = start_of(at);
+        }
+        (fa_pool_free_batch)(allocator, plain, count);
+    }
+    record->newest = NULL;
+}
+
+/* The same where somebody may free captured blocks at this moment. */
 static void free_all(fa_allocator *allocator, fai_task_record *record) {
     fai_task_block *taken[FREED_AT_ONCE];
     void *plain[FREED_AT_ONCE];
     for (bool more = true; more;) {
         size_t count = 0, plain_count = 0;
-        lock(record);
+        fai_task_lock(record);
         while (count < FREED_AT_ONCE && record->newest != NULL) {
             taken[count] = record->newest;
             fai_task_unlink(taken[count++]);
         }
         more = record->newest != NULL;
-        unlock(record);
+        fai_task_unlock(record);
         for (size_t i = 0; i < count; i++) {
             if (taken[i]->is_captured)
                 fai_capture_free(allocator, taken[i]);
@@ -170,10 +151,15 @@ static void free_all(fa_allocator *allocator, fai_task_record *record) {
     }
 }
 
-/* Of a task that no handle names any more. */
-static void bury(fa_allocator *allocator, fai_task_record *record) {
-    run_destructors(record);
-    free_all(allocator, record);
+/* Of a task that no handle names any more. is_shared: there were captured blocks when it was
+ * closed, which anybody may free: else all of it is the caller's. */
+static void bury(fa_allocator *allocator, fai_task_record *record, bool is_shared) {
+    if (record->newest_with != NULL) /* nothing comes, and goes by here only */
+        run_destructors(record);
+    if (is_shared)
+        free_all(allocator, record);
+    else
+        free_plain(allocator, record);
     fai_roster_give(&allocator->tasks, &record->named);
 }
 
@@ -182,18 +168,20 @@ static fai_task_record *record_owned(fai_owned *owned) {
 }
 
 /* True for one caller: from then on nobody puts a block on the list. */
-static bool close_record(fai_task_record *record, uint64_t serial) {
-    lock(record);
+static bool close_record(fai_task_record *record, uint64_t serial, bool *is_shared) {
+    fai_task_lock(record);
     bool is_mine = fai_roster_close(&allocator_of(record)->tasks, &record->named, serial);
-    unlock(record);
+    *is_shared = record->captured_count != 0;
+    fai_task_unlock(record);
     return is_mine;
 }
 
 /* With the allocator. */
 static void destroy(fa_allocator *allocator, fai_owned *owned) {
     fai_task_record *record = record_owned(owned);
-    if (close_record(record, FAI_LOAD_RELAXED(&record->named.bump.head.serial)))
-        bury(allocator, record);
+    bool is_shared;
+    if (close_record(record, FAI_LOAD_RELAXED(&record->named.bump.head.serial), &is_shared))
+        bury(allocator, record, is_shared);
 }
 
 /* Its blocks stay until the task is destroyed. */
@@ -215,21 +203,108 @@ static const void *validate_list(const fai_task_record *record, const fai_task_b
 }
 
 /* Whether headers are as they were written: they stand right before what programs write to. */
-static const void *validate(fa_allocator *allocator, fai_owned *owned) {
-    (void)allocator;
-    fai_task_record *record = record_owned(owned);
+static const void *validate(fai_task_record *record) {
     size_t bytes = 0, count = 0;
-    lock(record);
-    const void *wrong = validate_list(record, record->newest, &bytes, &count);
-    if (wrong == NULL)
-        wrong = validate_list(record, record->newest_with, &bytes, &count);
-    if (wrong == NULL && (bytes != record->bytes || count != record->live_count))
-        wrong = record;
-    unlock(record);
+    const void *wrong = NULL;
+    fai_task_lock(record);
+    if (FAI_LOAD_RELAXED(&record->named.bump.head.serial) != 0) {
+        wrong = validate_list(record, record->newest, &bytes, &count);
+        if (wrong == NULL)
+            wrong = validate_list(record, record->newest_with, &bytes, &count);
+        if (wrong == NULL && (bytes != record->bytes || count != record->live_count))
+            wrong = record;
+    }
+    fai_task_unlock(record);
     return wrong;
 }
 
-static const fai_owned_kind k_tasks = {.destroy = destroy, .validate = validate, .clear = clear};
+static const fai_owned_kind k_tasks = {.destroy = destroy, .clear = clear};
+
+/* A task that gets its first destructor joins what the allocator owns. It may end meanwhile. */
+static void join(fa_task task) {
+    fai_task_record *record = record_of(task);
+    if (FAI_LOAD_RELAXED(&record->joined) != FAI_TASK_APART)
+        return;
+    fai_task_lock(record);
+    bool is_first = fa_task_is_open(task) && record->joined == FAI_TASK_APART;
+    if (is_first)
+        FAI_STORE_RELAXED(&record->joined, FAI_TASK_JOINING);
+    fai_task_unlock(record);
+    if (!is_first)
+        return;
+    fai_owned_add(allocator_of(record), &record->owned, &k_tasks);
+    /* Release: whoever ends the task takes off the list what was put there. */
+    FAI_STORE_RELEASE(&record->joined, FAI_TASK_JOINED);
+}
+
+/* Of a task that was just closed: nobody begins to join any more. */
+static void part(fai_task_record *record) {
+    uint8_t joined;
+    while ((joined = FAI_LOAD_ACQUIRE(&record->joined)) == FAI_TASK_JOINING)
+        sched_yield(); /* on another thread, which comes late */
+    if (joined == FAI_TASK_JOINED)
+        fai_owned_remove(allocator_of(record), &record->owned);
+}
+
+/* ---- all tasks ---- */
+
+static fai_task_record *next(const fa_allocator *allocator, fai_roster_walk *walk) {
+    return (fai_task_record *)(void *)fai_roster_next(&allocator->tasks, walk);
+}
+
+static fa_allocator *allocator_of_latches(fai_owned *owned) {
+    return (fa_allocator *)(void *)((char *)owned - offsetof(fa_allocator, task_latches));
+}
+
+/* Around a fork. The roster's lock is held: no records come. */
+static void lock_all(fai_owned *owned) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_task_record *at; (at = next(allocator_of_latches(owned), &walk)) != NULL;)
+        fai_task_lock(at);
+}
+
+static void unlock_all(fai_owned *owned) {
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_task_record *at; (at = next(allocator_of_latches(owned), &walk)) != NULL;)
+        fai_task_unlock(at);
+}
+
+static void destroy_nothing(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    (void)owned;
+}
+
+/* Tasks that never joined. */
+static void destroy_left(fa_allocator *allocator, fai_owned *owned) {
+    (void)owned;
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_task_record *at; (at = next(allocator, &walk)) != NULL;)
+        if (at->named.bump.head.serial != 0)
+            destroy(allocator, &at->owned);
+}
+
+static const void *validate_all(fa_allocator *allocator, fai_owned *owned) {
+    (void)owned;
+    const void *wrong = NULL;
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_task_record *at; wrong == NULL && (at = next(allocator, &walk)) != NULL;)
+        wrong = validate(at);
+    return wrong;
+}
+
+static const fai_owned_kind k_latches = {
+    .destroy = destroy_nothing, .lock = lock_all, .unlock = unlock_all};
+static const fai_owned_kind k_left = {.destroy = destroy_left, .validate = validate_all};
+
+/* What is owned is locked from the newest on, and destroyed in that order: the latches come after
+ * the roster's lock, what is left goes before the roster. */
+bool fai_tasks_create(fa_allocator *allocator) {
+    fai_owned_add(allocator, &allocator->task_latches, &k_latches);
+    if (!fai_roster_create(allocator, &allocator->tasks, sizeof(fai_task_record)))
+        return false;
+    fai_owned_add(allocator, &allocator->tasks_left, &k_left);
+    return true;
+}
 
 fa_task(fa_task_begin)(fa_allocator *allocator, const char *name) {
     fa_task task = {NULL, 0};
@@ -242,10 +317,7 @@ fa_task(fa_task_begin)(fa_allocator *allocator, const char *name) {
     if (record == NULL)
         return task;
     fai_bump_create(&record->named.bump, allocator, 0, 0, false);
-    fai_owned_add(allocator, &record->owned, &k_tasks);
-    pthread_mutex_lock(&roster->lock);
-    task.serial = fai_roster_open(roster, &record->named, name ? name : "");
-    pthread_mutex_unlock(&roster->lock);
+    task.serial = fai_roster_add(roster, &record->named, name);
     task.head = &record->named.bump.head;
     return task;
 }
@@ -256,10 +328,11 @@ fa_status(fa_task_end)(fa_task task) {
         return fa_last_error().status;
     fa_allocator *allocator = bump->allocator;
     fai_task_record *record = record_of(task);
-    if (!close_record(record, task.serial))
+    bool is_shared;
+    if (!close_record(record, task.serial, &is_shared))
         return fai_task_report_ended(record, 0);
-    fai_owned_remove(allocator, &record->owned);
-    bury(allocator, record);
+    part(record);
+    bury(allocator, record, is_shared);
     return FA_OK;
 }
 
@@ -276,14 +349,14 @@ static void *take(fa_allocator *allocator, size_t size) {
  * free it, by ending the task. False when that has ended. */
 static bool enter(fa_task task, fai_task_block *made, bool is_new) {
     fai_task_record *record = record_of(task);
-    lock(record);
+    fai_task_lock(record);
     bool is_open = fa_task_is_open(task);
     if (is_open) {
         made->owner = record;
         fai_task_link(record, made);
         record->alloc_count += is_new;
     }
-    unlock(record);
+    fai_task_unlock(record);
     return is_open;
 }
 
@@ -300,7 +373,7 @@ static void *add(fa_task task, fai_task_block *made) {
 
 /* A block that is on no list yet; NULL with the reason reported. */
 static fai_task_block *make(fa_task task, size_t size) {
-    const fai_bump *bump = fai_named_check(task.head, task.serial, size);
+    const fai_bump *bump = check(task, size);
     if (bump == NULL)
         return NULL;
     if (size - 1 >= FA_SIZE_MAX - FAI_TASK_HEADER) {
@@ -317,13 +390,14 @@ static fai_task_block *make(fa_task task, size_t size) {
  * the block, or argument where is_block says no. */
 static fai_task_block *make_long(fa_task task, size_t size, fa_destructor_fn *function,
                                  bool is_block, void *argument) {
-    const fai_bump *bump = fai_named_check(task.head, task.serial, size);
+    const fai_bump *bump = check(task, size);
     if (bump == NULL)
         return NULL;
     if (size > FA_SIZE_MAX - FAI_TASK_LONG_HEADER) {
         fai_fail(FA_ERROR_INVALID, size);
         return NULL;
     }
+    join(task);
     fai_task_finish *finish = (fai_task_finish *)take(bump->allocator, FAI_TASK_LONG_HEADER + size);
     if (finish == NULL)
         return NULL;
@@ -367,17 +441,17 @@ static bool is_there(fa_allocator *allocator, fai_task_block *at) {
 
 /* The header of a live block of the task, unlinked if it goes; NULL with the reason reported. */
 static fai_task_block *find(fa_task task, void *address, bool goes) {
-    const fai_bump *bump = fai_named_check(task.head, task.serial, 0);
+    const fai_bump *bump = check(task, 0);
     if (bump == NULL)
         return NULL;
     fai_task_record *record = record_of(task);
     fai_task_block *at = (fai_task_block *)address - 1;
     bool may_be = is_there(bump->allocator, at);
-    lock(record);
+    fai_task_lock(record);
     bool is_open = fa_task_is_open(task), is_own = is_open && may_be && at->owner == record;
     if (is_own && goes)
         fai_task_unlink(at);
-    unlock(record);
+    fai_task_unlock(record);
     if (is_own)
         return at;
     if (is_open)
@@ -471,7 +545,7 @@ char *(fa_task_copy_string)(fa_task task, const char *string) {
 /* ---- what goes to a later callback ---- */
 
 fa_status(fa_task_check)(fa_task task, const void *pointer) {
-    const fai_bump *bump = fai_named_check(task.head, task.serial, 0);
+    const fai_bump *bump = check(task, 0);
     if (bump == NULL)
         return fa_last_error().status;
     if (pointer == NULL || !fai_frame_has(bump->allocator, pointer))
@@ -481,58 +555,4 @@ fa_status(fa_task_check)(fa_task task, const void *pointer) {
 
 void *(fa_task_carry)(fa_task task, const void *pointer) {
     return (fa_task_check)(task, pointer) == FA_OK ? (void *)(uintptr_t)pointer : NULL;
-}
-
-/* ---- numbers ---- */
-
-/* False, and all zero, when the task has ended. */
-static bool fill(fa_task task, fa_task_stats *stats) {
-    const fai_task_record *record = record_of(task);
-    memset(stats, 0, sizeof *stats);
-    lock(record);
-    bool same = fa_task_is_open(task);
-    if (same) {
-        memcpy(stats->name, record->named.name, sizeof stats->name);
-        stats->bytes = record->bytes;
-        stats->bytes_peak = record->bytes_peak;
-        stats->live_count = record->live_count;
-        stats->captured_count = record->captured_count;
-        stats->destructor_count = record->destructor_count;
-        stats->alloc_count = record->alloc_count;
-    }
-    unlock(record);
-    return same;
-}
-
-fa_status fa_task_stats_get(fa_task task, fa_task_stats *stats) {
-    if (stats == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    memset(stats, 0, sizeof *stats);
-    if (fai_named_check(task.head, task.serial, 0) == NULL)
-        return fa_last_error().status;
-    return fill(task, stats) ? FA_OK : fai_task_report_ended(record_of(task), 0);
-}
-
-size_t fa_task_count(const fa_allocator *allocator) {
-    return allocator ? FAI_LOAD_RELAXED(&allocator->tasks.count) : 0;
-}
-
-size_t fa_task_visit(fa_allocator *allocator,
-                     void (*visit)(void *user, fa_task task, const fa_task_stats *stats),
-                     void *user) {
-    if (allocator == NULL || visit == NULL) {
-        fai_fail(FA_ERROR_INVALID, 0);
-        return 0;
-    }
-    size_t count = 0;
-    fai_roster_walk walk = {NULL, 0};
-    for (fai_named *at; (at = fai_roster_next(&allocator->tasks, &walk)) != NULL;) {
-        fa_task task = {&at->bump.head, FAI_LOAD_ACQUIRE(&at->bump.head.serial)};
-        fa_task_stats stats;
-        if (task.serial == 0 || !fill(task, &stats))
-            continue;
-        visit(user, task, &stats);
-        count++;
-    }
-    return count;
 }

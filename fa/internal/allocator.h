@@ -56,18 +56,6 @@ typedef struct fai_pools {
 } fai_pools;
 #define FAI_NO_CLASS 0xFF
 
-/* A lock on a cache line of its own. */
-typedef struct fai_stripe {
-    pthread_mutex_t lock;
-} __attribute__((aligned(64))) fai_stripe;
-#define FAI_TASK_STRIPES 16
-
-/* What tasks share beside their registry: locks for what is in them. */
-typedef struct fai_task_locks {
-    fai_owned owned; /* must be first */
-    fai_stripe stripe[FAI_TASK_STRIPES];
-} fai_task_locks;
-
 typedef struct fai_heap_entry fai_heap_entry;
 
 /* The table of live heap blocks. Guarded by its own lock. */
@@ -112,8 +100,8 @@ struct fa_allocator {
     fai_events events;
     struct fai_transfers *transfers; /* the registry, from the first one on; atomic */
     fai_roster scratch_pools, groups, own_arenas, shared_arenas, tasks;
-    fai_task_locks task_locks;
-    size_t captured_in_heap;  /* heap blocks that tasks captured; atomic */
+    fai_owned task_latches, tasks_left; /* see task.c */
+    size_t captured_in_heap;            /* heap blocks that tasks captured; atomic */
     fai_retention *retention; /* one of the owned; NULL: nothing was retained yet; atomic */
     uint64_t diag_count[FA_DIAG_COUNT]; /* atomic */
     /* Frame numbers of threads that are gone; guarded by lock. */

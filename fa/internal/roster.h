@@ -7,12 +7,14 @@
 
 #include "fa/config.h"
 #include "fa/internal/bump.h"
+#include "fa/internal/latch.h"
 #include "fa/internal/owned.h"
 
 /* Stands at the start of each record. */
 typedef struct fai_named {
     fai_bump bump;            /* must be first; its serial is 0 while the record is free */
     struct fai_named *next;   /* of the free ones */
+    fai_latch latch;          /* of what else is in the record, where that has one; stays */
     char name[FA_NAME_BYTES]; /* guarded by the lock */
 } fai_named;
 

@@ -30,10 +30,15 @@ typedef struct fai_task_finish {
 } fai_task_finish;
 #define FAI_TASK_LONG_HEADER (FAI_TASK_HEADER + sizeof(fai_task_finish))
 
-/* What is not of the roster is guarded by one of the allocator's locks of tasks. */
+/* Whether a task is on the list of what the allocator owns: one whose destructors are to run in the
+ * order of that list. */
+typedef enum fai_task_joined { FAI_TASK_APART, FAI_TASK_JOINING, FAI_TASK_JOINED } fai_task_joined;
+
+/* What is not of the roster is guarded by the latch. */
 struct fai_task_record {
     fai_named named; /* must be first; its memory stays empty */
     fai_owned owned;
+    uint8_t joined;         /* fai_task_joined; atomic */
     fai_task_block *newest; /* of blocks without a destructor, or whose destructor was called... */
     fai_task_block *newest_with; /* ...and of those with one */
     size_t bytes, bytes_peak, live_count, captured_count, destructor_count;
@@ -43,10 +48,13 @@ struct fai_task_record {
 /* The registry of tasks; false without memory for a lock. */
 bool fai_tasks_create(fa_allocator *allocator);
 
-/* Several tasks share a lock, and it stays when they go. */
-pthread_mutex_t *fai_task_lock(const fai_task_record *record);
+/* The latch of a task stays when it ends, for whoever comes late. */
+static inline void fai_task_lock(fai_task_record *record) { fai_latch_lock(&record->named.latch); }
+static inline void fai_task_unlock(fai_task_record *record) {
+    fai_latch_unlock(&record->named.latch);
+}
 
-/* Puts a block on the task's list, and takes it off; under the lock. */
+/* Puts a block on the task's list, and takes it off; under the latch. */
 void fai_task_link(fai_task_record *record, fai_task_block *at);
 void fai_task_unlink(fai_task_block *at);
 
