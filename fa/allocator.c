@@ -4,6 +4,7 @@
 #include "fa/internal/group.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/own_arena.h"
+#include "fa/internal/park.h"
 #include "fa/internal/poison.h"
 #include "fa/internal/scratch.h"
 #include "fa/internal/shared_arena.h"
@@ -186,6 +187,7 @@ static void free_threads(fa_allocator *allocator, fai_thread *list) {
         fai_pool_free_all(thread);
         fai_tally_free(thread);
         fai_meter_free(thread);
+        fai_park_free(thread);
         fai_span span = thread->span;
         fai_span_free(&allocator->spans, &span);
     }
@@ -288,7 +290,10 @@ fa_status fa_backend_locate(fa_allocator *allocator, void *block, size_t size, i
 }
 
 size_t fai_allocator_reclaim(fa_allocator *allocator) {
-    size_t bytes = fai_store_trim(allocator);
+    fai_thread *thread = fai_thread_find(allocator);
+    size_t bytes = thread != NULL ? fai_park_trim(thread) : 0;
+    bytes += fai_park_trim_idle(allocator);
+    bytes += fai_store_trim(allocator);
     fai_lock(allocator);
     bytes += fai_slab_trim(allocator);
     fai_unlock(allocator);
@@ -377,7 +382,7 @@ fa_intent fa_intent_of(fa_allocator *allocator, const void *pointer) {
     if (in_pool)
         return FA_INTENT_POOL;
     const fai_thread *thread = fai_thread_find(allocator);
-    if (thread != NULL && fai_frame_owns(thread, pointer))
+    if (thread != NULL && (fai_frame_owns(thread, pointer) || fai_park_owns(thread, pointer)))
         return FA_INTENT_FRAME;
     return fai_heap_owns(allocator, pointer) ? FA_INTENT_HEAP : FA_INTENT_NONE;
 }

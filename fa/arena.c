@@ -1,10 +1,10 @@
 #include "fa/internal/arena.h"
 
 #include "fa/internal/frame.h"
+#include "fa/internal/park.h"
 #include "fa/internal/poison.h"
 
 #define PAGE_BYTES ((size_t)4096)
-#define LAZY_BYTES_MIN ((size_t)16 << 20) /* of addresses, not of memory */
 
 char fai_arena_nowhere[FA_ALIGN_MIN] __attribute__((aligned(16)));
 
@@ -22,8 +22,7 @@ static fai_chunk *chunk_format(const fai_span *span, bool is_spill) {
     return chunk;
 }
 
-/* Gives a chunk back; false, with the chunk kept, when sealed. */
-static bool chunk_free(fai_thread *thread, fai_chunk *chunk) {
+bool fai_chunk_free(fai_thread *thread, fai_chunk *chunk) {
     size_t counted = chunk->is_spill ? 0 : chunk->span.size;
     if (!fai_chunks_free(thread->allocator, chunk))
         return false;
@@ -31,26 +30,17 @@ static bool chunk_free(fai_thread *thread, fai_chunk *chunk) {
     return true;
 }
 
-static size_t room_below_cap(const fai_thread *thread) {
+size_t fai_chunk_room(const fai_thread *thread) {
     size_t cap = thread->allocator->config.frame_bytes_max;
     if (cap == 0)
         return FA_SIZE_MAX;
     return cap > thread->chunk_bytes ? cap - thread->chunk_bytes : 0;
 }
 
-/* From where a chunk may come. */
-typedef enum chunk_source {
-    CHUNK_AT_HAND, /* what a backend gives at once */
-    CHUNK_ANY,     /* all that reserve.h names */
-    CHUNK_SPILL    /* likewise, past the cap */
-} chunk_source;
-
-/* Takes a chunk that holds at least bytes and at best wanted. Tries the smaller size before it
- * gives up. Returns the status of the backend. */
-static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, chunk_source source,
-                            fai_chunk **chunk) {
+fa_status fai_chunk_make(fai_thread *thread, size_t bytes, size_t wanted, fai_chunk_source source,
+                         fai_chunk **chunk) {
     fa_allocator *allocator = thread->allocator;
-    bool is_spill = source == CHUNK_SPILL;
+    bool is_spill = source == FAI_CHUNK_SPILL;
     size_t huge = allocator->spans.info[0].huge_page_bytes;
     size_t least = fai_round_up(bytes + FAI_CHUNK_HEADER, FA_CACHE_LINE);
     size_t sizes[2] = {wanted > least ? wanted : least, least};
@@ -62,12 +52,12 @@ static fa_status chunk_make(fai_thread *thread, size_t bytes, size_t wanted, chu
         size_t align = huge != 0 && sizes[i] >= huge ? huge : FA_CACHE_LINE;
         if (align > FA_ALIGN_MAX)
             align = FA_CACHE_LINE;
-        status = source == CHUNK_AT_HAND
+        status = source == FAI_CHUNK_AT_HAND
                      ? fai_allocator_span_at_hand(allocator, sizes[i], align, FA_SPAN_CHUNK, &span)
                      : fai_allocator_span_quiet(allocator, sizes[i], align, FA_SPAN_CHUNK, &span);
         if (status != FA_OK)
             continue;
-        if (!is_spill && span.size > room_below_cap(thread)) { /* a reclaimer used the frame */
+        if (!is_spill && span.size > fai_chunk_room(thread)) { /* a reclaimer used the frame */
             fai_span_free(&allocator->spans, &span);
             status = FA_ERROR_LIMIT;
             continue;
@@ -105,7 +95,8 @@ void fai_arena_rest(fai_thread *thread, fai_arena *arena) {
     fai_thread_head *head = &thread->head;
     FAI_STORE_RELAXED(&head->frame_start, NULL);
     thread->tallies.cursor = NULL;
-    if (allocator->frames_look_closer || fai_tally_depth(&thread->tallies) != 0)
+    if (allocator->frames_look_closer || fai_tally_depth(&thread->tallies) != 0 ||
+        fai_park_is_used(thread))
         return;
     head->frame_limit = arena->first ? arena->first->end : fai_arena_nowhere;
     /* Who comes from another thread just now sees what is written here, or is seen. */
@@ -276,7 +267,8 @@ static void *take_past_cap(fai_thread *thread, size_t bytes, size_t align, size_
         return NULL;
     }
     fai_chunk *chunk;
-    fa_status status = chunk_make(thread, bytes + (align - FA_ALIGN_MIN), 0, CHUNK_SPILL, &chunk);
+    fa_status status =
+        fai_chunk_make(thread, bytes + (align - FA_ALIGN_MIN), 0, FAI_CHUNK_SPILL, &chunk);
     if (status != FA_OK) {
         fai_report_span(allocator, status, size_asked);
         return NULL;
@@ -292,8 +284,9 @@ static void *take_past_cap(fai_thread *thread, size_t bytes, size_t align, size_
 static size_t chunk_bytes_next(const fai_thread *thread) {
     const fa_alloc_config *config = &thread->allocator->config;
     const fai_chunk *current = thread->arena->current;
+    size_t plan = current == NULL ? fai_park_plan(thread) : 0;
     if (current == NULL || current->is_spill)
-        return config->frame_chunk_bytes_first;
+        return plan > config->frame_chunk_bytes_first ? plan : config->frame_chunk_bytes_first;
     size_t twice = current->span.size * 2;
     if (twice < config->frame_chunk_bytes_first)
         return config->frame_chunk_bytes_first;
@@ -310,12 +303,15 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
         note_overflow(thread, &allocator->frame_overflow_count, size_asked);
         fai_report_at(allocator, FA_DIAG_FA006, FA_OK, size_asked, arena->current->span.size, NULL,
                       fai_slot.site ? *fai_slot.site : (fa_site){NULL, NULL, 0});
-        void *block = bump(thread, bytes, align); /* the hook may have moved the cursor */
+    }
+    if (arena->current != NULL) {
+        fai_frame_grows(thread, fai_arena_used(thread));
+        void *block = bump(thread, bytes, align); /* a hook may have moved the cursor */
         if (block != NULL)
             return block;
     }
     size_t least = fai_round_up(need + FAI_CHUNK_HEADER, FA_CACHE_LINE);
-    size_t wanted = chunk_bytes_next(thread), room = room_below_cap(thread);
+    size_t wanted = chunk_bytes_next(thread), room = fai_chunk_room(thread);
     bool alone = least > allocator->config.frame_chunk_bytes_max;
     fai_chunk *chunk = alone ? find_kept(arena, need, need + need / 2) : NULL;
     if (chunk != NULL)
@@ -326,13 +322,15 @@ static void *take_elsewhere(fai_thread *thread, size_t bytes, size_t align, size
         advance(thread, chunk);
         return bump(thread, bytes, align);
     }
+    if (least > room && fai_park_trim(thread) != 0)
+        room = fai_chunk_room(thread);
     if (least > room)
         return take_past_cap(thread, bytes, align, size_asked);
     if (alone)
         wanted = fai_round_up(least, PAGE_BYTES);
     if (wanted > room)
         wanted = room & ~(FA_CACHE_LINE - 1);
-    fa_status status = chunk_make(thread, need, wanted, CHUNK_ANY, &chunk);
+    fa_status status = fai_chunk_make(thread, need, wanted, FAI_CHUNK_ANY, &chunk);
     if (status != FA_OK) {
         fai_report_span(allocator, status, size_asked);
         return NULL;
@@ -392,13 +390,14 @@ void *fai_arena_take(fai_thread *thread, size_t bytes, size_t align, size_t size
 static bool make_chunk(fai_thread *thread, size_t need) {
     fai_arena *arena = thread->arena;
     size_t least = fai_round_up(need + FAI_CHUNK_HEADER, FA_CACHE_LINE);
-    size_t wanted = chunk_bytes_next(thread), room = room_below_cap(thread);
+    size_t wanted = chunk_bytes_next(thread), room = fai_chunk_room(thread);
     if (arena->current && need <= (size_t)(arena->current->end - thread->frame->cursor))
         return true;
     fai_chunk *chunk = find_kept(arena, need, SIZE_MAX);
     if (chunk == NULL) {
         wanted = wanted < room ? wanted : room & ~(FA_CACHE_LINE - 1);
-        if (least > room || chunk_make(thread, need, wanted, CHUNK_AT_HAND, &chunk) != FA_OK)
+        if (least > room ||
+            fai_chunk_make(thread, need, wanted, FAI_CHUNK_AT_HAND, &chunk) != FA_OK)
             return false;
     }
     /* There the next request looks for a kept one. */
@@ -426,7 +425,7 @@ bool fai_arena_make_room(fai_thread *thread, size_t bytes, size_t align) {
 /* A chunk of its own whose block is gone. */
 static void release_alone(fai_thread *thread, fai_chunk *chunk) {
     bool spill = chunk->is_spill;
-    if (spill && chunk_free(thread, chunk))
+    if (spill && fai_chunk_free(thread, chunk))
         return;
     if (spill) /* sealed */
         FAI_BUMP(&thread->chunk_bytes, chunk->span.size);
@@ -482,119 +481,4 @@ void fai_arena_rewind(fai_thread *thread, char *cursor, uint64_t serial) {
     if (fai_thread_is_metered(thread))
         fai_meter_rewound(thread);
     fai_arena_rebase(thread);
-}
-
-/* ---- learning ---- */
-
-/* Size of the one chunk that a frame of so many bytes gets; 0 when the cap forbids it. */
-static size_t plan_for(const fai_thread *thread, size_t bytes) {
-    const fa_alloc_config *config = &thread->allocator->config;
-    size_t share = config->frame_bytes_max / config->frames_in_flight;
-    bytes = fai_round_up(bytes + FAI_CHUNK_HEADER, PAGE_BYTES);
-    if (bytes < config->frame_chunk_bytes_first)
-        bytes = config->frame_chunk_bytes_first;
-    return config->frame_bytes_max != 0 && bytes > share ? 0 : bytes;
-}
-
-static bool is_lazy(const fai_thread *thread) {
-    return thread->allocator->spans.info[0].commits_lazily;
-}
-
-/* Addresses to reserve for frames of that many bytes where untouched pages cost nothing: much, for
- * every page of a later, larger chunk must be faulted in again; 0 where addresses are counted. */
-static size_t generous_plan(const fai_thread *thread, size_t used) {
-    const fa_alloc_config *config = &thread->allocator->config;
-    if (!is_lazy(thread) || config->bytes_max != 0)
-        return 0;
-    size_t plan = plan_for(thread, used * 4 > LAZY_BYTES_MIN ? used * 4 : LAZY_BYTES_MIN);
-    /* The cap is on addresses: leave half of it to frames that need more. */
-    size_t share = config->frame_bytes_max / config->frames_in_flight;
-    return config->frame_bytes_max != 0 && plan > share / 2 ? 0 : plan;
-}
-
-void fai_arena_outgrown(fai_thread *thread, fai_arena *arena, size_t used) {
-    const fai_chunk *first = arena->first;
-    size_t plan = generous_plan(thread, used);
-    arena->bytes_plan = plan != 0 ? plan : plan_for(thread, used + used / 4);
-    arena->window_peak = 0;
-    arena->touched = used > arena->touched ? used : arena->touched;
-    /* A request that was refused leaves nothing to rebuild. */
-    arena->stale = first == NULL || first->next != NULL || first->is_spill;
-}
-
-void fai_arena_trim(fai_thread *thread, fai_arena *arena) {
-    size_t peak = arena->window_peak, held = 0;
-    arena->window_peak = 0;
-    if (peak > arena->touched)
-        arena->touched = peak;
-    for (const fai_chunk *chunk = arena->first; chunk; chunk = chunk->next)
-        held += chunk->span.size;
-    const fai_chunk *first = arena->first;
-    size_t least = thread->allocator->config.frame_chunk_bytes_first;
-    if (arena->stale || held <= least)
-        return;
-    if (!is_lazy(thread) || first->next != NULL) {
-        size_t plan = plan_for(thread, peak * 2);
-        if (peak <= held / 4 && plan != 0 && plan < held) {
-            arena->bytes_plan = plan;
-            arena->stale = true;
-        }
-    } else if (peak <= arena->touched / 4 && arena->touched > least) {
-        /* The addresses stay, the pages behind them go. */
-        size_t kept = fai_round_up(peak * 2 + FAI_CHUNK_HEADER, PAGE_BYTES);
-        if (kept < first->span.size)
-            fai_span_purge(&thread->allocator->spans, &first->span,
-                           (char *)first->span.address + kept, first->span.size - kept);
-        arena->touched = peak * 2;
-    }
-}
-
-void fai_arena_release(fai_thread *thread, fai_arena *arena) {
-    /* Off the list first: a fork at this moment must not leave the child a list of what is gone. */
-    fai_chunk *chunk = arena->first, *kept = NULL;
-    arena->first = arena->current = NULL;
-    for (fai_chunk *next; chunk; chunk = next) {
-        next = chunk->next;
-        if (!chunk_free(thread, chunk)) {
-            /* Sealed: a spill becomes an ordinary chunk, there will be no other memory. */
-            if (chunk->is_spill)
-                FAI_BUMP(&thread->chunk_bytes, chunk->span.size);
-            chunk->is_spill = false;
-            chunk->next = kept;
-            kept = chunk;
-        }
-    }
-    arena->first = kept;
-    arena->bytes_before = 0;
-}
-
-/* Frees the spills only. */
-static void release_spills(fai_thread *thread, fai_arena *arena) {
-    for (fai_chunk **link = &arena->first; *link;) {
-        fai_chunk *chunk = *link, *next = chunk->next;
-        if (chunk->is_spill) {
-            *link = next;
-            if (chunk_free(thread, chunk))
-                continue;
-            *link = chunk;
-        }
-        link = &chunk->next;
-    }
-}
-
-void fai_arena_rebuild(fai_thread *thread, fai_arena *arena) {
-    arena->stale = false;
-    if (arena->bytes_plan == 0 || FAI_LOAD_RELAXED(&thread->allocator->spans.sealed)) {
-        release_spills(thread, arena);
-        return;
-    }
-    fai_arena_release(thread, arena);
-    fai_chunk *chunk;
-    size_t room = room_below_cap(thread);
-    size_t bytes = arena->bytes_plan < room ? arena->bytes_plan : room & ~(PAGE_BYTES - 1);
-    arena->bytes_plan = 0;
-    /* Without memory for it the next frame starts small again and says why when it fails. */
-    if (arena->first == NULL && bytes > FAI_CHUNK_HEADER &&
-        chunk_make(thread, FA_ALIGN_MIN, bytes, CHUNK_ANY, &chunk) == FA_OK)
-        arena->first = chunk;
 }

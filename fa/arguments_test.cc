@@ -13,6 +13,7 @@
 #include "fa/testing_arguments_tag.hpp"
 #include "fa/testing_arguments_text.hpp"
 #include "fa/testing_arguments_thread.hpp"
+#include "fa/testing_arguments_timeline.hpp"
 #include "fa/testing_arguments_typed.hpp"
 
 #include <dirent.h>
@@ -543,6 +544,7 @@ INSTANTIATE_TEST_SUITE_P(Stream, Arguments, testing::ValuesIn(kStreamCalls), Nam
 INSTANTIATE_TEST_SUITE_P(Tag, Arguments, testing::ValuesIn(kTagCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Text, Arguments, testing::ValuesIn(kTextCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Thread, Arguments, testing::ValuesIn(kThreadCalls), Name);
+INSTANTIATE_TEST_SUITE_P(Timeline, Arguments, testing::ValuesIn(kTimelineCalls), Name);
 INSTANTIATE_TEST_SUITE_P(Typed, Arguments, testing::ValuesIn(kTypedCalls), Name);
 
 TEST(ArgumentsList, HasEveryPublicFunction) {
@@ -558,6 +560,7 @@ TEST(ArgumentsList, HasEveryPublicFunction) {
     calls.insert(calls.end(), std::begin(kStreamCalls), std::end(kStreamCalls));
     calls.insert(calls.end(), std::begin(kTagCalls), std::end(kTagCalls));
     calls.insert(calls.end(), std::begin(kThreadCalls), std::end(kThreadCalls));
+    calls.insert(calls.end(), std::begin(kTimelineCalls), std::end(kTimelineCalls));
     calls.insert(calls.end(), std::begin(kTextCalls), std::end(kTextCalls));
     calls.insert(calls.end(), std::begin(kTypedCalls), std::end(kTypedCalls));
     calls.insert(calls.end(), std::begin(kInsideCalls), std::end(kInsideCalls));

@@ -7,6 +7,7 @@
 #include "fa/heap.h"
 #include "fa/internal/allocator.h"
 #include "fa/internal/clock.h"
+#include "fa/internal/thread.h"
 
 #include <sched.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct fa_barrier {
     size_t member_count;
     size_t open_count; /* seats that nobody took yet */
     member retired;    /* numbers of members that have left */
+    member *gone;      /* of threads that exited: to be freed */
     pid_t forking;     /* the process that is about to fork */
     /* Every member writes it: on a line of its own. */
     fai_barrier_word word __attribute__((aligned(64)));
@@ -94,11 +96,28 @@ FA_COLD static fa_status refuse(const fa_barrier *barrier, fa_diag diag, fa_stat
     return fai_report(barrier->allocator, diag, status, 0, 0, barrier);
 }
 
+/* Frees what exits left, where no lock is held. */
+static void free_gone(fa_barrier *barrier) {
+    if (FAI_LOAD_RELAXED(&barrier->gone) == NULL)
+        return;
+    pthread_mutex_lock(&barrier->lock);
+    member *gone = barrier->gone;
+    FAI_STORE_RELAXED(&barrier->gone, NULL);
+    pthread_mutex_unlock(&barrier->lock);
+    for (member *next; gone; gone = next) {
+        next = gone->next;
+        (fa_heap_free)(barrier->allocator, gone);
+    }
+}
+
 fa_status fa_barrier_join(fa_barrier *barrier) {
     if (barrier == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
     if (find(barrier) != NULL)
         return fai_fail(FA_ERROR_EXISTS, 0);
+    if (!fai_thread_watch_exit())
+        return fai_fail(FA_ERROR_NO_MEMORY, 0);
+    free_gone(barrier);
     member *self = (member *)(fa_heap_alloc_aligned)(barrier->allocator, sizeof *self, 64);
     if (self == NULL)
         return fa_last_error().status;
@@ -137,21 +156,25 @@ static void add_numbers(member *sum, const member *one) {
     sum->longest = longest > sum->longest ? longest : sum->longest;
 }
 
-fa_status fa_barrier_leave(fa_barrier *barrier) {
-    if (barrier == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    member *self = find(barrier);
-    if (self == NULL)
-        return refuse(barrier, FA_DIAG_FA203, FA_ERROR_FOREIGN);
-    pthread_mutex_lock(&barrier->lock);
+static void leave_locked(fa_barrier *barrier, member *self) {
     member **link = &barrier->members;
     while (*link != self)
         link = &(*link)->next;
     *link = self->next;
     barrier->member_count--;
     add_numbers(&barrier->retired, self);
-    fa_allocator *allocator = barrier->allocator;
     fai_barrier_drop(&barrier->word, self->arrived_in);
+}
+
+fa_status fa_barrier_leave(fa_barrier *barrier) {
+    if (barrier == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    member *self = find(barrier);
+    if (self == NULL)
+        return refuse(barrier, FA_DIAG_FA203, FA_ERROR_FOREIGN);
+    fa_allocator *allocator = barrier->allocator;
+    pthread_mutex_lock(&barrier->lock);
+    leave_locked(barrier, self);
     pthread_mutex_unlock(&barrier->lock); /* others, whom that let go, may destroy it now */
     t_last.barrier = NULL;
     (fa_heap_free)(allocator, self);
@@ -295,6 +318,7 @@ static void dispose(fa_barrier *barrier) {
             sched_yield();
         (fa_heap_free)(allocator, one);
     }
+    free_gone(barrier);
     pthread_mutex_destroy(&barrier->lock);
     (fa_heap_free)(allocator, barrier);
 }
@@ -358,6 +382,28 @@ static const fai_owned_kind k_barriers = {.destroy = destroy_owned,
                                           .validate = validate_owned,
                                           .lock = lock_owned,
                                           .unlock = unlock_owned};
+
+const void *fai_barrier_abandon(fa_allocator *allocator) {
+    fa_barrier *barrier = NULL;
+    pthread_mutex_lock(&allocator->owned.lock);
+    for (fai_owned *at = allocator->owned.newest; at != NULL && barrier == NULL; at = at->next) {
+        if (at->kind != &k_barriers)
+            continue;
+        barrier = (fa_barrier *)at;
+        pthread_mutex_lock(&barrier->lock);
+        member *self = find_locked(barrier);
+        if (self != NULL) {
+            leave_locked(barrier, self);
+            self->next = barrier->gone;
+            FAI_STORE_RELAXED(&barrier->gone, self);
+        }
+        pthread_mutex_unlock(&barrier->lock);
+        if (self == NULL)
+            barrier = NULL;
+    }
+    pthread_mutex_unlock(&allocator->owned.lock);
+    return barrier;
+}
 
 static uint32_t count_cores(void) {
     cpu_set_t cores;

@@ -14,9 +14,9 @@
  * Frame memory that others read: signal, wait, and end the frame after that; else the frame may be
  * ended first.
  *
- * Members may come and go at any time; a thread leaves before it ends. So that no generation ends
- * while threads are still being started, a barrier has seats: one that nobody took yet is waited
- * for like a member.
+ * Members may come and go at any time. A thread leaves before it ends: one that forgot is taken
+ * away when it exits, and reported (FA208). So that no generation ends while threads are still
+ * being started, a barrier has seats: one that nobody took yet is waited for like a member.
  *
  * A wait spins for some microseconds where every member may have a core, then it sleeps. A barrier
  * belongs to its allocator. In the child of a fork the forking thread alone is a member, if it was

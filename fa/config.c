@@ -41,6 +41,7 @@ void fai_config_default(fa_alloc_config *config, size_t config_bytes) {
         .frame_full = FA_FRAME_FULL_FAIL,
         .frames_in_flight = 1,
         .frame_trim_after = 120,
+        .frame_open_after = 120,
         .pool_segment_bytes = 4 * MIB,
         .pool_magazine_bytes = 256 * KIB,
         .pool_magazine_count_max = 1024,

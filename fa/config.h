@@ -111,6 +111,10 @@ typedef struct fa_alloc_config {
     /* After so many frames in a row that needed at most a quarter of what an arena has used, it
      * gives back all but twice what they needed. 0: never. Default 120. */
     uint32_t frame_trim_after;
+    /* A frame that goes on taking chunks while some other thread ends so many frames is reported
+     * (FA017), once: it may never end. Seen when it leaves its first chunk, and with each chunk
+     * after that. 0: never. Default 120. */
+    uint32_t frame_open_after;
 
     /* Object sizes of the pools: ascending multiples of 16, from 16 to FA_POOL_CLASS_BYTES_MAX,
      * ended by 0. Requests above the last one fall through to the heap. An empty list is replaced

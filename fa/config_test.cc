@@ -74,6 +74,7 @@ TEST(Config, Presets) {
     EXPECT_EQ(d.frame_full, FA_FRAME_FULL_FAIL);
     EXPECT_EQ(d.frames_in_flight, 1u);
     EXPECT_EQ(d.frame_trim_after, 120u);
+    EXPECT_EQ(d.frame_open_after, 120u);
     EXPECT_EQ(d.pool_segment_bytes, 4 * kMib);
     EXPECT_EQ(d.pool_magazine_bytes, 256 * kKib);
     EXPECT_EQ(d.pool_magazine_count_max, 1024u);
@@ -168,6 +169,8 @@ TEST(Config, FrameFieldsAtTheirEdges) {
     VALID(c->frame_trim_after = 0);
     VALID(c->frame_trim_after = 1);
     VALID(c->frame_trim_after = UINT32_MAX);
+    VALID(c->frame_open_after = 0);
+    VALID(c->frame_open_after = UINT32_MAX);
 }
 
 TEST(Config, PoolFieldsAtTheirEdges) {

@@ -54,15 +54,27 @@ static const char *severity_name(fa_severity severity) {
 void fa_event_print(void *user, const fa_event *event) {
     (void)user;
     fa_diag_info info = fa_diag_describe(event->diag);
-    char size[64] = "", place[160] = "";
+    char size[64] = "", place[160] = "", name[FA_NAME_BYTES + 4] = "";
+    if (event->name != NULL && *event->name != 0)
+        snprintf(name, sizeof name, " (%s)", event->name);
     if (event->size != 0 && event->limit != 0)
         snprintf(size, sizeof size, " (size %zu, limit %zu)", event->size, event->limit);
     else if (event->size != 0)
         snprintf(size, sizeof size, " (size %zu)", event->size);
     if (event->site.file != NULL)
         snprintf(place, sizeof place, " at %s:%d", event->site.file, event->site.line);
-    fprintf(stderr, "framealloc[%s] %s %s: %s%s%s; %s\n", event->allocator_name, info.code,
-            severity_name(event->severity), info.text, size, place, info.help);
+    fprintf(stderr, "framealloc[%s] %s %s: %s%s%s%s; %s\n", event->allocator_name, info.code,
+            severity_name(event->severity), info.text, name, size, place, info.help);
+}
+
+static __thread const char *t_subject; /* of the report under way; NULL: none has a name */
+
+fa_status fai_report_about(fa_allocator *allocator, fa_diag diag, fa_status status, size_t size,
+                           size_t limit, const void *address, const char *name) {
+    t_subject = name;
+    fai_report(allocator, diag, status, size, limit, address);
+    t_subject = NULL;
+    return status;
 }
 
 static __thread bool t_hushed; /* see fai_hush */
@@ -92,7 +104,9 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
                       .size = size,
                       .limit = limit,
                       .address = address,
+                      .name = t_subject ? t_subject : "",
                       .site = site};
+    t_subject = NULL;
     if (FAI_LOAD_RELAXED(&fai_slot.owner) == allocator) {
         const fai_thread *thread = (const fai_thread *)fai_slot.head;
         event.thread_index = thread->index;

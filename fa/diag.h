@@ -44,6 +44,16 @@ typedef enum fa_severity {
       "it was closed for you; end phases before their frame")                                      \
     X(FA012, FA_SEVERITY_WARNING, "a retained block could not be kept when its frame ended",       \
       "the summary of the frame names the reason; its handle does not resolve any more")           \
+    X(FA013, FA_SEVERITY_WARNING, "a frame is kept longer than its timeline was expected to need", \
+      "see why the counter stands still, or set late_after of the timeline higher")                \
+    X(FA014, FA_SEVERITY_ERROR, "a timeline went backwards",                                       \
+      "a counter only goes up: advance it by one thread, or in order; a new one needs a timeline") \
+    X(FA015, FA_SEVERITY_ERROR, "a timeline was destroyed while frames wait for it",               \
+      "let the counter reach the last value that a frame was ended on before")                     \
+    X(FA016, FA_SEVERITY_ERROR, "the frames of all threads were ended while one was at work",      \
+      "let the others stand still before: at a barrier, or joined")                                \
+    X(FA017, FA_SEVERITY_WARNING, "a frame grows and grows while other threads end theirs",        \
+      "end the frame of that thread, or let fa_frame_end_all do it; long work wants an arena")     \
     X(FA201, FA_SEVERITY_ERROR, "a frame was used by a thread that does not own it",               \
       "each thread begins its own frame and allocates from that")                                  \
     X(FA202, FA_SEVERITY_WARNING, "a thread could not be attached",                                \
@@ -60,6 +70,8 @@ typedef enum fa_severity {
       "pass the handle that fa_transfer_make gave, to the allocator that made it")                 \
     X(FA207, FA_SEVERITY_WARNING, "a transfer was never received and died with its allocator",     \
       "receive or drop what is in flight before the end")                                          \
+    X(FA208, FA_SEVERITY_ERROR, "a thread ended while it was a member of a barrier",               \
+      "call fa_barrier_leave before; it was taken away, so that the others do not wait for it")    \
     X(FA301, FA_SEVERITY_WARNING, "the allocator reached its limit of backend memory",             \
       "raise bytes_max, or free something and retry")                                              \
     X(FA302, FA_SEVERITY_WARNING, "a budget is used up",                                           \
@@ -161,6 +173,7 @@ typedef struct fa_event {
     size_t size;                /* bytes asked for or concerned, 0 where it has no meaning */
     size_t limit;               /* limit or amount that would have been enough, 0 likewise */
     const void *address;        /* block or handle concerned, or NULL */
+    const char *name;           /* of the timeline concerned; "" where nothing has a name */
     fa_site site;               /* caller's code; file NULL when not recorded */
 } fa_event;
 

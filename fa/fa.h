@@ -37,6 +37,7 @@
  *   thread     attach and detach by hand; numbers of each
  *   deferred   objects that another thread frees
  *   barrier    threads that go from frame to frame together
+ *   timeline   frames that a GPU, or somebody else, still reads
  *   transfer   objects handed to another thread
  *   budget     limits on what everybody, a tag or a thread may hold
  *   reserve    what is tried before memory is refused
@@ -86,6 +87,7 @@
 #include "fa/task.h"
 #include "fa/text.h"
 #include "fa/thread.h"
+#include "fa/timeline.h"
 #include "fa/transfer.h"
 #include "fa/typed_pool.h"
 #include "fa/vec.h"

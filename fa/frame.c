@@ -6,6 +6,7 @@
 #include "fa/internal/forms.h"
 #include "fa/internal/frame.h"
 #include "fa/internal/note.h"
+#include "fa/internal/park.h"
 
 #include <string.h>
 
@@ -45,6 +46,8 @@ void fai_frame_attach(fai_thread *thread) {
     thread->arena = &thread->arenas[0];
     fai_mark_attach(thread);
     fai_phase_attach(thread);
+    fai_park_attach(thread);
+    thread->is_end_due = false;
     fai_arena_rest(thread, thread->arena);
     close_frame(thread);
 }
@@ -58,13 +61,11 @@ void fai_frame_detach(fai_thread *thread) {
     for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++) {
         fai_arena *arena = &thread->arenas[i];
         fai_arena_release(thread, arena);
-        fai_chunk *kept = arena->first;
-        fai_promotions promoted = arena->promoted; /* empty: the list is kept */
-        memset(arena, 0, sizeof *arena);
-        arena->first = kept;
-        arena->promoted = promoted;
+        fai_arena_reset(arena);
     }
 }
+
+static void finish_end(fai_thread *thread);
 
 FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
     fai_thread *thread = fai_thread_get(allocator);
@@ -82,11 +83,13 @@ FA_COLD static fa_frame *begin_slow(fa_allocator *allocator) {
         return NULL;
     }
     fai_hold hold = fai_frame_hold(thread);
+    finish_end(thread);
     uint32_t in_flight = allocator->config.frames_in_flight;
     fai_arena *arena = &thread->arenas[thread->frame_count % in_flight];
     if (in_flight != 1 && allocator->watched)
         fai_note_bury(thread, arena);
     fai_meter_bury(thread, arena);
+    fai_park_begin(thread, arena);
     if (arena->trim_due) {
         arena->trim_due = false;
         fai_arena_trim(thread, arena);
@@ -141,6 +144,9 @@ FA_COLD static void settle(fai_thread *thread) {
         else /* somebody may still read them: each when it is its turn again */
             for (uint32_t i = 0; i < config->frames_in_flight; i++)
                 thread->arenas[i].trim_due = true;
+        fai_hold hold = fai_frame_hold(thread);
+        fai_park_settle(thread);
+        fai_frame_unhold(thread, hold);
     }
     if (thread->frame_count >= thread->pool_trim_at) {
         thread->pool_trim_at = due(thread, config->pool_trim_after);
@@ -182,10 +188,40 @@ static inline void note_peak(fai_thread *thread, fai_arena *arena, size_t used) 
         raise_peak(thread, arena, used);
 }
 
-FA_COLD static fa_status end_slow(fai_thread *thread) {
+/* Rare parts of the end of a frame that its own thread sees to: another one that ended it leaves
+ * them to the next begin. */
+static bool is_settled(const fai_thread *thread) {
+    return thread->frame_count < thread->settle_at && !thread->arena->stale &&
+           thread->gathered.count == 0 && !fai_deferred_at_end(thread->allocator);
+}
+
+static void settle_end(fai_thread *thread) {
+    if (thread->frame_count >= thread->settle_at || thread->arena->stale)
+        settle(thread);
+    if (thread->gathered.count == 0 && !fai_deferred_at_end(thread->allocator))
+        return;
+    fai_hold hold = fai_frame_hold(thread);
+    fai_deferred_end(thread);
+    fai_frame_unhold(thread, hold);
+}
+
+static void leave_rest(fai_thread *thread) {
+    thread->is_end_due = true;
+    fai_frame_look_closer(thread);
+}
+
+static void finish_end(fai_thread *thread) {
+    if (!thread->is_end_due)
+        return;
+    thread->is_end_due = false;
+    settle_end(thread);
+}
+
+/* parked: where the memory goes, if it is kept for a timeline; else NULL. */
+FA_COLD static fa_status end_slow(fai_thread *thread, fai_parked *parked) {
     fa_allocator *allocator = thread->allocator;
     fai_arena *arena = thread->arena;
-    bool at_once = allocator->config.frames_in_flight == 1;
+    bool at_once = allocator->config.frames_in_flight == 1 && parked == NULL;
     if (thread->hold.is_held)
         return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
     fai_cleanup_run(thread, 0);
@@ -217,18 +253,19 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
         fai_arena_outgrown(thread, arena, peak);
         thread->frame_trim_at = due(thread, allocator->config.frame_trim_after);
     }
-    if (account(thread, thread->frame, used) || arena->stale)
-        settle(thread);
-    if (thread->gathered.count != 0 || fai_deferred_at_end(allocator)) {
-        fai_hold hold = fai_frame_hold(thread);
-        fai_deferred_end(thread);
-        fai_frame_unhold(thread, hold);
-    }
+    if (parked != NULL)
+        fai_park_commit(thread, parked, used, peak);
+    (void)account(thread, thread->frame, used);
+    bool is_own = thread->slot == &fai_slot;
+    if (is_own)
+        settle_end(thread);
     if (FA_UNLIKELY(thread->frame_begun != 0 ||
                     fai_events_any(&allocator->events, FA_EVENTS_FRAMES)))
         fai_events_frame_end(thread, used, peak, count);
     if (at_once)
         fai_arena_rest(thread, arena);
+    if (!is_own && !is_settled(thread))
+        leave_rest(thread);
     return FA_OK;
 }
 
@@ -236,7 +273,7 @@ FA_COLD static fa_status end_slow(fai_thread *thread) {
 static inline fa_status end(fai_thread *thread, fa_frame *frame) {
     char *start = FAI_LOAD_RELAXED(&thread->head.frame_start);
     if (FA_UNLIKELY(start == NULL))
-        return end_slow(thread);
+        return end_slow(thread, NULL);
     size_t used = (size_t)(frame->cursor - start);
     set_cursor(frame, fai_frame_closed, fai_frame_closed);
     note_peak(thread, thread->arena, used);
@@ -267,6 +304,33 @@ fa_status(fa_frame_end)(fa_allocator *allocator) {
     if (FA_UNLIKELY(frame == NULL || frame->cursor == fai_frame_closed))
         return end_refused(allocator, frame ? fai_thread_of(frame) : NULL);
     return end(fai_thread_of(frame), frame);
+}
+
+fa_status fai_frame_end_parked(fa_frame *frame, const fa_timeline_point *point, size_t count) {
+    fai_thread *thread = fai_thread_of(frame);
+    if (thread->slot != &fai_slot || !fai_frame_is_open(thread))
+        return end_refused(thread->allocator, thread);
+    return fai_frame_end_quiet(thread, point, count);
+}
+
+fa_status fai_frame_end_quiet(fai_thread *thread, const fa_timeline_point *point, size_t count) {
+    fa_frame *frame = thread->frame;
+    char *start = FAI_LOAD_RELAXED(&thread->head.frame_start);
+    if (count == 0 && start != NULL) {
+        size_t used = (size_t)(frame->cursor - start);
+        set_cursor(frame, fai_frame_closed, fai_frame_closed);
+        note_peak(thread, thread->arena, used);
+        if (account(thread, frame, used))
+            leave_rest(thread);
+        return FA_OK;
+    }
+    if (thread->hold.is_held)
+        return fai_report(thread->allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, frame);
+    fai_parked *parked = NULL;
+    if (count != 0 && (parked = fai_park_prepare(thread, point, count)) == NULL)
+        return fa_last_error().status;
+    fai_frame_look_closer(thread);
+    return end_slow(thread, parked);
 }
 
 uint64_t fa_frame_count_in(const fa_frame *frame) {
@@ -318,8 +382,7 @@ fa_status fai_frame_check(const fa_frame *frame, size_t size) {
     return FA_OK;
 }
 
-/* Every allocation that is not inline. */
-static void *alloc(fa_frame *frame, size_t size, size_t align) {
+void *fai_frame_alloc(fa_frame *frame, size_t size, size_t align) {
     if (align < FA_ALIGN_MIN && fai_is_power_of_two(align))
         align = FA_ALIGN_MIN;
     if (frame == NULL || !fai_is_request(size, align)) {
@@ -346,7 +409,7 @@ static void *alloc(fa_frame *frame, size_t size, size_t align) {
 }
 
 void *fai_frame_alloc_slow(fa_frame *frame, size_t size) {
-    return alloc(frame, size, FA_ALIGN_MIN);
+    return fai_frame_alloc(frame, size, FA_ALIGN_MIN);
 }
 
 void *fai_frame_alloc_find(fa_allocator *allocator, size_t size) {
@@ -361,11 +424,11 @@ void *fai_frame_batch_slow(fa_frame *frame, size_t count, size_t size) {
 }
 
 void *(fa_frame_alloc_aligned_in)(fa_frame *frame, size_t size, size_t align) {
-    return alloc(frame, size, align);
+    return fai_frame_alloc(frame, size, align);
 }
 
 void *(fai_frame_array_in)(fa_frame *frame, size_t count, size_t size, size_t align) {
-    return alloc(frame, fai_bytes_of(count, size), align);
+    return fai_frame_alloc(frame, fai_bytes_of(count, size), align);
 }
 
 void *(fai_frame_zeroed_in)(fa_frame *frame, size_t count, size_t size, size_t align) {
@@ -379,169 +442,15 @@ void *(fa_frame_alloc_zeroed_in)(fa_frame *frame, size_t count, size_t size) {
 fa_status(fa_frame_try_alloc_in)(fa_frame *frame, size_t size, size_t align, void **block) {
     if (block == NULL)
         return fai_fail(FA_ERROR_INVALID, size);
-    *block = alloc(frame, size, align);
+    *block = fai_frame_alloc(frame, size, align);
     return *block ? FA_OK : fa_last_error().status;
-}
-
-/* ---- grow and copy ---- */
-
-/* Whether size bytes from there on are part of one chunk that the open frame uses. */
-static bool is_used(const fai_thread *thread, const void *block, size_t size) {
-    const char *byte = (const char *)block;
-    if (!fai_frame_is_open(thread))
-        return false;
-    for (const fai_chunk *chunk = thread->arena->first; chunk; chunk = chunk->next) {
-        const char *end = chunk == thread->arena->current ? thread->frame->cursor : chunk->used_end;
-        if (byte >= fai_chunk_start(chunk) && byte < end)
-            return size <= (size_t)(end - byte);
-        if (chunk == thread->arena->current)
-            break;
-    }
-    return false;
-}
-
-bool fai_frame_owns(const fai_thread *thread, const void *pointer) {
-    return is_used(thread, pointer, 1);
-}
-
-bool fai_frame_has(fa_allocator *allocator, const void *pointer) {
-    fai_thread *thread = fai_thread_find(allocator);
-    return (thread != NULL && fai_meter_find(thread, pointer) != NULL) ||
-           fai_chunks_hold(allocator, pointer);
-}
-
-bool fai_frame_holds(const fai_thread *thread, const void *block, size_t size) {
-    const fai_promoted *promoted;
-    return is_used(thread, block, size) ||
-           ((promoted = fai_meter_find(thread, block)) != NULL && size <= promoted->size);
-}
-
-static bool is_live_block(fai_thread *thread, char *block, size_t size_old) {
-    const void *last = (const void *)((uintptr_t)block + (size_old ? size_old - 1 : 0));
-    if (!fai_frame_owns(thread, block) || !fai_frame_owns(thread, last) ||
-        ((uintptr_t)block & (FA_ALIGN_MIN - 1)) != 0)
-        return false;
-    return !thread->allocator->watched || fai_note_matches(thread, block, size_old);
-}
-
-/* The promoted block, where it has size_old bytes: as strictly as is_live_block looks. */
-static fai_promoted *find_promoted(fai_thread *thread, const void *block, size_t size_old) {
-    fai_promoted *promoted = fai_meter_find(thread, block);
-    if (promoted == NULL || size_old > promoted->size)
-        return NULL;
-    return size_old == promoted->size || !thread->allocator->watched ? promoted : NULL;
-}
-
-/* The alignment of an address, as far as a grown copy keeps it. */
-static size_t alignment_of(const void *block) {
-    uintptr_t lowest = (uintptr_t)block & -(uintptr_t)block;
-    return lowest < FA_CACHE_LINE ? lowest : FA_CACHE_LINE;
-}
-
-/* A block changed its size, or was copied: size_new 0. */
-static inline void tell_resized(fai_thread *thread, const void *block, size_t size_old,
-                                size_t size_new) {
-    if (FA_UNLIKELY(thread->frame_traced))
-        fai_events_frame_block(thread, block, size_old, size_new);
-}
-
-/* Moves the end of the newest block, which is where the cursor stands. */
-static bool grow_newest(fai_thread *thread, const char *block, size_t size_old, size_t size_new) {
-    const fai_chunk *chunk = thread->arena->current;
-    const char *cursor = thread->frame->cursor;
-    size_t rounded_old = fai_round_up(size_old, FA_ALIGN_MIN);
-    size_t rounded_new = fai_round_up(size_new, FA_ALIGN_MIN);
-    return fai_frame_is_open(thread) && chunk != NULL && block >= fai_chunk_start(chunk) &&
-           block < cursor && rounded_old == (size_t)(cursor - block) &&
-           rounded_new <= (size_t)(chunk->end - block) &&
-           fai_arena_move_end(thread, block, thread->frame->cursor - rounded_old + rounded_new);
-}
-
-void *fai_frame_grow_quiet(fa_frame *frame, void *block, size_t size_old, size_t size_new,
-                           size_t align) {
-    fai_thread *thread = fai_thread_of(frame);
-    char *bytes = (char *)block;
-    align = align < FA_ALIGN_MIN ? FA_ALIGN_MIN : align;
-    if (thread->slot != &fai_slot || !fai_frame_is_open(thread) || !fai_is_request(size_new, align))
-        return NULL;
-    bool watched = thread->allocator->watched;
-    if (block != NULL && is_live_block(thread, bytes, size_old) &&
-        (watched ? fai_note_grow(thread, bytes, size_new) != NULL
-                 : grow_newest(thread, bytes, size_old, size_new))) {
-        tell_resized(thread, block, size_old, size_new);
-        return block;
-    }
-    size_t needed =
-        watched ? fai_note_bytes(size_new, align) : fai_round_up(size_new, FA_ALIGN_MIN);
-    if (!fai_arena_make_room(thread, needed, watched ? FA_ALIGN_MIN : align))
-        return NULL;
-    return fai_frame_grow_aligned(frame, block, size_old, size_new, align);
-}
-
-void *fai_frame_grow_aligned(fa_frame *frame, void *block, size_t size_old, size_t size_new,
-                             size_t align) {
-    if (block == NULL)
-        return alloc(frame, size_new, align);
-    if (frame == NULL || size_old > FA_SIZE_MAX || !fai_is_request(size_new, FA_ALIGN_MIN)) {
-        fai_fail(FA_ERROR_INVALID, size_new);
-        return NULL;
-    }
-    fai_thread *thread = fai_thread_of(frame);
-    char *bytes = (char *)block;
-    if (thread->slot != &fai_slot) {
-        fai_report(thread->allocator, FA_DIAG_FA201, FA_ERROR_FOREIGN, size_new, 0, frame);
-        return NULL;
-    }
-    if (!thread->allocator->watched && grow_newest(thread, bytes, size_old, size_new)) {
-        tell_resized(thread, block, size_old, size_new);
-        return block;
-    }
-    fai_promoted *promoted = NULL;
-    if (!is_live_block(thread, bytes, size_old) &&
-        (promoted = find_promoted(thread, block, size_old)) == NULL) {
-        fai_report(thread->allocator, fai_frame_is_open(thread) ? FA_DIAG_FA002 : FA_DIAG_FA001,
-                   fai_frame_is_open(thread) ? FA_ERROR_FOREIGN : FA_ERROR_NO_FRAME, size_new, 0,
-                   block);
-        return NULL;
-    }
-    bool noted = thread->allocator->watched && promoted == NULL;
-    bool stays = size_new <= size_old && !noted;
-    if (stays && promoted != NULL) {
-        promoted->size = size_new;
-        return block;
-    }
-    if (stays || (noted && fai_note_grow(thread, bytes, size_new))) {
-        tell_resized(thread, block, size_old, size_new);
-        return block;
-    }
-    void *copy = alloc(frame, size_new, align);
-    if (copy != NULL)
-        memcpy(copy, block, size_old < size_new ? size_old : size_new);
-    if (copy != NULL && promoted == NULL)
-        tell_resized(thread, block, size_old, 0);
-    return copy;
-}
-
-void *(fa_frame_grow_in)(fa_frame *frame, void *block, size_t size_old, size_t size_new) {
-    size_t align = block != NULL ? alignment_of(block) : FA_ALIGN_MIN;
-    return fai_frame_grow_aligned(frame, block, size_old, size_new, align);
-}
-
-void *(fa_frame_copy_in)(fa_frame *frame, const void *source, size_t size) {
-    if (!fai_has_source(source, size))
-        return NULL;
-    return fai_copy(alloc(frame, size, FA_ALIGN_MIN), source, size);
-}
-
-char *(fa_frame_copy_string_in)(fa_frame *frame, const char *string) {
-    return (char *)(fa_frame_copy_in)(frame, string, fai_string_bytes(string));
 }
 
 /* ---- the same through the allocator ---- */
 
 void *(fa_frame_alloc_aligned)(fa_allocator *allocator, size_t size, size_t align) {
     fa_frame *frame = fai_frame_find(allocator, size);
-    return frame ? alloc(frame, size, align) : NULL;
+    return frame ? fai_frame_alloc(frame, size, align) : NULL;
 }
 
 void *(fai_frame_array)(fa_allocator *allocator, size_t count, size_t size, size_t align) {
@@ -563,19 +472,4 @@ fa_status(fa_frame_try_alloc)(fa_allocator *allocator, size_t size, size_t align
         return fai_fail(FA_ERROR_INVALID, size);
     *block = (fa_frame_alloc_aligned)(allocator, size, align);
     return *block ? FA_OK : fa_last_error().status;
-}
-
-void *(fa_frame_grow)(fa_allocator *allocator, void *block, size_t size_old, size_t size_new) {
-    fa_frame *frame = fai_frame_find(allocator, size_new);
-    return frame ? (fa_frame_grow_in)(frame, block, size_old, size_new) : NULL;
-}
-
-void *(fa_frame_copy)(fa_allocator *allocator, const void *source, size_t size) {
-    fa_frame *frame = fai_frame_find(allocator, size);
-    return frame ? (fa_frame_copy_in)(frame, source, size) : NULL;
-}
-
-char *(fa_frame_copy_string)(fa_allocator *allocator, const char *string) {
-    fa_frame *frame = fai_frame_find(allocator, 0);
-    return frame ? (fa_frame_copy_string_in)(frame, string) : NULL;
 }

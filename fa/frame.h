@@ -43,6 +43,27 @@ FA_API fa_frame *fa_frame_begin(fa_allocator *allocator);
 FA_API fa_status fa_frame_end(fa_allocator *allocator);
 FA_API fa_status fa_frame_end_in(fa_frame *frame);
 
+/* Ends the open frames of all threads, as each of them would with fa_frame_end: one boundary, where
+ * the others are at rest: at a barrier, or joined. A thread whose frame was ended begins its next
+ * one; its handle stays good for that.
+ *
+ *   on each thread: ... fa_barrier_signal_and_wait(barrier);
+ *   on one of them: fa_frame_end_all(allocator);
+ *   on each thread: fa_barrier_signal_and_wait(barrier); fa_frame_begin(allocator); ...
+ *
+ * Clean-ups, newest first of each frame, and hooks run on the calling thread; objects that were
+ * retained are pool and heap blocks of the calling thread. What is due every so many frames (trims,
+ * frees by other threads) is left to each thread's next begin.
+ *
+ * No other thread may be inside of a call on this allocator, attach, detach or exit meanwhile; that
+ * they stand still must have been seen by the caller, as after a barrier. Where it shows that it is
+ * not so: FA016, or FA009 for a thread inside of a clean-up, whose frame stays open.
+ * Returns how many frames it has ended; 0 with FA_ERROR_INVALID for NULL, FA_ERROR_FRAME_OPEN
+ * (FA009) inside of a clean-up or hook of the calling thread's frame, FA_ERROR_STATE (FA016) while
+ * another call of it is under way. O(threads attached) and a lock, and what their frames have
+ * registered: clean-ups, retained objects, promoted blocks, checks; not of allocations. */
+FA_API size_t fa_frame_end_all(fa_allocator *allocator);
+
 /* The calling thread's open frame, or NULL without reporting anything. */
 FA_API fa_frame *fa_frame_current(fa_allocator *allocator);
 

@@ -149,31 +149,6 @@ const void *fai_mark_validate(const fai_thread *thread) {
     return newest && before == thread->arena->bytes_before ? NULL : marks;
 }
 
-const void *fai_frame_validate(const fai_thread *thread) {
-    size_t bytes = 0;
-    bool current_seen = false;
-    for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++) {
-        const fai_arena *arena = &thread->arenas[i];
-        for (const fai_chunk *chunk = arena->first; chunk; chunk = chunk->next) {
-            if (chunk->used_end < fai_chunk_start(chunk) || chunk->used_end > chunk->end ||
-                chunk->span.address != (const void *)chunk)
-                return chunk;
-            bytes += chunk->is_spill ? 0 : chunk->span.size;
-            current_seen |= chunk == thread->arena->current;
-        }
-    }
-    const fa_frame *frame = thread->frame;
-    if (bytes != thread->chunk_bytes || frame->cursor > frame->limit)
-        return thread;
-    if (!fai_frame_is_open(thread))
-        return frame->cursor == frame->limit ? NULL : frame;
-    if (thread->arena->current == NULL)
-        return NULL;
-    const fai_chunk *chunk = thread->arena->current;
-    bool inside = frame->cursor >= fai_chunk_start(chunk) && frame->limit <= chunk->end;
-    return current_seen && inside ? fai_mark_validate(thread) : frame;
-}
-
 /* ---- slow paths ---- */
 
 /* The newest live mark from now on. Watched allocators, listeners and budgets see every rewind. */

@@ -261,6 +261,10 @@ void fai_meter_bury_since(fai_thread *thread, uint64_t serial) {
     free_promoted(thread->allocator, thread, thread->arena, serial);
 }
 
+void fai_meter_bury_afar(fai_thread *thread, fai_arena *arena) {
+    free_promoted(thread->allocator, NULL, arena, 0);
+}
+
 void fai_meter_bury_all(fai_thread *thread) {
     for (size_t i = 0; i < FA_FRAMES_IN_FLIGHT_MAX; i++)
         free_promoted(thread->allocator, NULL, &thread->arenas[i], 0);

@@ -206,25 +206,31 @@ fa_status fai_phase_begin_find(fa_allocator *allocator, const char *name) {
     return frame ? (fa_phase_begin_in)(frame, name) : fa_last_error().status;
 }
 
-fa_status fai_phase_end_slow(fa_frame *frame) {
-    fa_status status = fai_frame_check(frame, 0);
-    if (status != FA_OK)
-        return status;
-    fai_thread *thread = fai_thread_of(frame);
+/* Ends the innermost phase; one is open. */
+static void end_innermost(fai_thread *thread) {
     fai_phases *phases = &thread->phases;
-    if (!has_phases(thread) || (phases->lost_open == 0 && frame->phase_depth == 0))
-        return fai_report(thread->allocator, FA_DIAG_FA010, FA_ERROR_INVALID, 0, 0, frame);
-    fai_slot.site = NULL;
+    fa_frame *frame = thread->frame;
     if (phases->lost_open != 0) {
         if (--phases->lost_open == 0) {
             frame->phase_depth = phases->depth_inside;
             set_limit(thread);
         }
-        return FA_OK;
+        return;
     }
     note_peak(thread);
     note(thread, NULL, fai_arena_used(thread), true);
     frame->phase_depth--;
+}
+
+fa_status fai_phase_end_slow(fa_frame *frame) {
+    fa_status status = fai_frame_check(frame, 0);
+    if (status != FA_OK)
+        return status;
+    fai_thread *thread = fai_thread_of(frame);
+    if (!has_phases(thread) || (thread->phases.lost_open == 0 && frame->phase_depth == 0))
+        return fai_report(thread->allocator, FA_DIAG_FA010, FA_ERROR_INVALID, 0, 0, frame);
+    fai_slot.site = NULL;
+    end_innermost(thread);
     return FA_OK;
 }
 
@@ -239,7 +245,7 @@ void fai_phase_close(fai_thread *thread) {
     fai_hold hold = fai_frame_hold(thread);
     size_t count = thread->phases.lost_open + open_count(thread); /* hooks may begin others */
     while (count-- != 0 && thread->phases.lost_open + open_count(thread) != 0) {
-        (void)(fa_phase_end_in)(thread->frame);
+        end_innermost(thread);
         fai_report(thread->allocator, FA_DIAG_FA011, FA_OK, 0, 0, thread->frame);
     }
     fai_frame_unhold(thread, hold);
@@ -251,7 +257,7 @@ void fai_phase_frame_end(fai_thread *thread) {
     if (!has_phases(thread))
         return;
     while (phases->lost_open + open_count(thread) != 0)
-        (void)(fa_phase_end_in)(frame);
+        end_innermost(thread);
     phases->count = (size_t)(frame->phase_next - phases->first);
     frame->phase_next = frame->phase_limit = NULL;
 }

@@ -1,6 +1,6 @@
 #include "fa/stats.h"
 
-#include "fa/internal/thread.h"
+#include "fa/internal/park.h"
 #include "fa/internal/writer.h"
 
 #include <inttypes.h>
@@ -10,6 +10,14 @@ static void add_thread(const fai_thread *thread, fa_stats *stats) {
     stats->frame_count += FAI_LOAD_RELAXED(&thread->frame_count);
     stats->frame_alloc_count += FAI_LOAD_RELAXED(&thread->frame_alloc_count);
     stats->frame_bytes += FAI_LOAD_RELAXED(&thread->frame_bytes);
+}
+
+static void add_kept(const fai_thread *thread, fa_stats *stats) {
+    const fai_parking *parking = FAI_LOAD_ACQUIRE(&thread->parking);
+    if (parking == NULL)
+        return;
+    stats->frame_kept_count += FAI_LOAD_RELAXED(&parking->count);
+    stats->frame_kept_bytes += FAI_LOAD_RELAXED(&parking->bytes);
 }
 
 static void add_pools_and_frames(fa_allocator *allocator, fa_stats *stats) {
@@ -23,6 +31,10 @@ static void add_pools_and_frames(fa_allocator *allocator, fa_stats *stats) {
         add_thread(thread, stats);
     for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
         add_thread(thread, stats);
+    const fai_thread *const lists[] = {allocator->threads, allocator->idle, allocator->frozen};
+    for (size_t i = 0; i < 3; i++)
+        for (const fai_thread *thread = lists[i]; thread; thread = thread->next)
+            add_kept(thread, stats);
     stats->pool_remote_count = fai_tag_count_pools(allocator, 0, &counts);
     stats->pool_alloc_count = counts.alloc_count;
     stats->pool_free_count = counts.free_count;
@@ -109,6 +121,8 @@ size_t fa_stats_format(const fa_stats *stats, char *text, size_t text_bytes) {
     PUT(frame_overflow_count);
     PUT(frame_full_count);
     PUT(frame_spill_count);
+    PUT(frame_kept_count);
+    PUT(frame_kept_bytes);
     PUT(frame_overflow_size);
     if (stats->frame_overflow_site.file != NULL)
         fai_put(&out, "frame_overflow_site     %s:%d\n", stats->frame_overflow_site.file,

@@ -35,6 +35,8 @@ typedef struct fa_stats {
     uint64_t frame_overflow_count; /* frames that left their first chunk */
     uint64_t frame_full_count;     /* allocations refused at the cap */
     uint64_t frame_spill_count;    /* allocations that got a block of their own past the cap */
+    size_t frame_kept_count;       /* ended frames that are kept for timelines (fa/timeline.h) */
+    size_t frame_kept_bytes;       /* held in them at their ends */
     size_t frame_overflow_size;    /* size asked for by the last of these three kinds */
     fa_site frame_overflow_site;   /* and its place, where recorded */
 

@@ -44,9 +44,9 @@ static fa_retain_reason reason_of(fa_error error) {
     }
 }
 
-static void *take_pool(fai_thread *thread, const fai_retained *object) {
-    fa_allocator *allocator = thread->allocator;
-    if (fai_tally_now(&thread->tallies)->tag != object->tag) {
+/* On the calling thread, which another one's frame may be ended by. */
+static void *take_pool(fa_allocator *allocator, const fai_retained *object) {
+    if (fai_tag_now(allocator) != object->tag) {
         if (fa_tag_enter(allocator, object->tag) != FA_OK)
             return NULL;
         void *block = fai_pool_alloc_own(allocator, object->size, object->align);
@@ -95,15 +95,14 @@ static void *take_of_pool(fai_retained *object, fa_scratch_pool pool,
 }
 
 /* Notes the reason too. */
-static void *take_scratch(fai_thread *thread, fai_retained *object) {
-    fa_allocator *allocator = thread->allocator;
+static void *take_scratch(fa_allocator *allocator, fai_retained *object) {
     fa_scratch_pool pool = fa_scratch_pool_find(allocator, object->scratch);
     fa_scratch_pool_stats stats;
     if (pool.head == NULL || fa_scratch_pool_stats_get(pool, &stats) != FA_OK)
         return fail_scratch(object, FA_RETAIN_REASON_SCRATCH_MISSING, FA_ERROR_FOREIGN);
     if (stats.bytes_max != 0 && object->size > stats.bytes_max)
         return fail_scratch(object, FA_RETAIN_REASON_TOO_LARGE, FA_ERROR_FULL);
-    bool entered = fai_tally_now(&thread->tallies)->tag != object->tag;
+    bool entered = fai_tag_now(allocator) != object->tag;
     if (entered && (fa_tag_enter)(allocator, object->tag) != FA_OK)
         return NULL;
     void *place = take_of_pool(object, pool, &stats);
@@ -123,7 +122,7 @@ static void *take_place(fai_thread *thread, fai_retained *object) {
     void *place = NULL;
     switch (object->policy) {
     case FA_RETAIN_POOL:
-        place = take_pool(thread, object);
+        place = take_pool(allocator, object);
         object->outcome = place && is_in_pool(thread, place) ? FA_RETAINED_POOL : FA_RETAINED_HEAP;
         break;
     case FA_RETAIN_HEAP:
@@ -132,7 +131,7 @@ static void *take_place(fai_thread *thread, fai_retained *object) {
         object->outcome = object->policy == FA_RETAIN_HEAP ? FA_RETAINED_HEAP : FA_RETAINED_LEAKED;
         break;
     case FA_RETAIN_SCRATCH:
-        place = take_scratch(thread, object);
+        place = take_scratch(allocator, object);
         object->outcome = FA_RETAINED_SCRATCH;
         break;
     default:

@@ -8,6 +8,7 @@
 #include "fa/thread.h"
 
 #include "fa/frame.h"
+#include "fa/internal/park.h"
 #include "fa/internal/thread.h"
 
 #include <limits.h>
@@ -54,6 +55,25 @@ static fai_thread *find_unclean(void) {
     return thread;
 }
 
+/* The calling thread exits: nobody is to wait for it. The allocator stays while it is told. */
+static void leave_barriers(void) {
+    for (;;) {
+        const void *barrier = NULL;
+        pthread_mutex_lock(&k_lock);
+        fa_allocator *allocator = k_allocators;
+        while (allocator != NULL && (barrier = fai_barrier_abandon(allocator)) == NULL)
+            allocator = allocator->next;
+        bool told = allocator != NULL && fai_events_exit_begin(allocator);
+        pthread_mutex_unlock(&k_lock);
+        if (allocator == NULL)
+            return;
+        if (!told)
+            continue;
+        fai_report(allocator, FA_DIAG_FA208, FA_ERROR_STATE, 0, 0, barrier);
+        fai_events_exit_done(allocator);
+    }
+}
+
 /* A state of the calling thread that was not told of yet, where somebody wants to hear that it
  * detaches; the allocator stays until fai_events_exit_done. */
 static fai_thread *find_untold(void) {
@@ -84,6 +104,7 @@ static void thread_exit(void *value) {
      * only now would get there. */
     if (++t_exit_rounds < EXIT_ROUNDS_MAX && !UNDER_TSAN)
         pthread_setspecific(k_exit_key, value);
+    leave_barriers();
     for (fai_thread *thread; (thread = find_unclean()) != NULL;) {
         fai_cleanup_run(thread, 0);
         fai_retain_keep(thread);
@@ -143,6 +164,7 @@ static void fork_child(void) {
         fai_budget_fork_child(allocator);
         fai_owned_fork_child(&allocator->owned);
         fai_events_fork_child(allocator);
+        allocator->ending_all = 0;
         allocator->thread_count = 0; /* others may have been about to attach */
         for (fai_thread *thread = allocator->threads, *next; thread; thread = next) {
             next = thread->next;
@@ -234,6 +256,10 @@ void fai_registry_bury(fa_allocator *allocator) {
     bool hushed = fai_hush(true);
     for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
         fai_meter_bury_all(thread);
+    fai_thread *const lists[] = {allocator->threads, allocator->idle, allocator->frozen};
+    for (size_t i = 0; i < 3; i++)
+        for (fai_thread *thread = lists[i]; thread; thread = thread->next)
+            fai_park_bury(thread);
     fai_hush(hushed);
     for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
         fai_scratch_detach(thread);
@@ -283,6 +309,10 @@ static fai_thread *obtain_state(fa_allocator *allocator, bool quiet) {
     return thread;
 }
 
+bool fai_thread_watch_exit(void) {
+    return k_exit_key_works && pthread_setspecific(k_exit_key, &fai_slot) == 0;
+}
+
 static fai_thread *attach(fa_allocator *allocator, bool quiet) {
     /* Past our last round of thread exit nobody would detach this state again. */
     if (!k_exit_key_works || t_exit_rounds >= EXIT_ROUNDS_MAX) {
@@ -292,7 +322,7 @@ static fai_thread *attach(fa_allocator *allocator, bool quiet) {
     fai_thread *thread = obtain_state(allocator, quiet);
     if (thread == NULL)
         return NULL;
-    if (pthread_setspecific(k_exit_key, &fai_slot) != 0) {
+    if (!fai_thread_watch_exit()) {
         fai_lock(allocator);
         allocator->thread_count--;
         thread->next = allocator->idle;

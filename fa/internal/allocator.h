@@ -79,6 +79,7 @@ struct fa_allocator {
     fai_spans spans;
     uint32_t checks;         /* fa_check bits in force */
     bool watched;            /* somebody must see each allocation: the fast paths stay closed */
+    uint32_t ending_all;     /* the frames of all threads are being ended; atomic */
     bool frames_look_closer; /* each begin and end takes its slow path */
     uint32_t references;     /* atomic */
     pthread_mutex_t lock;    /* threads, pools; the order is registry, owned, this, heap, store */
@@ -145,6 +146,11 @@ FA_COLD fa_status fai_report(fa_allocator *allocator, fa_diag diag, fa_status st
 /* The same, blaming another place than the call in progress. */
 FA_COLD fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
                                 size_t size, size_t limit, const void *address, fa_site site);
+
+/* The same about something with a name. */
+FA_COLD fa_status fai_report_about(fa_allocator *allocator, fa_diag diag, fa_status status,
+                                   size_t size, size_t limit, const void *address,
+                                   const char *name);
 
 /* Keeps what the calling thread reports from the hook, and from listeners, as under locks it must;
  * it is counted all the same. Returns what it was before. */

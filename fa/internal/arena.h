@@ -24,6 +24,32 @@ void fai_chunks_add(fa_allocator *allocator, fai_chunk *chunk);
 bool fai_chunks_free(fa_allocator *allocator, fai_chunk *chunk);
 bool fai_chunks_hold(fa_allocator *allocator, const void *pointer);
 
+/* From where a chunk may come. */
+typedef enum fai_chunk_source {
+    FAI_CHUNK_AT_HAND, /* what a backend gives at once */
+    FAI_CHUNK_ANY,     /* all that reserve.h names */
+    FAI_CHUNK_SPILL    /* likewise, past the cap */
+} fai_chunk_source;
+
+/* Takes a chunk that holds at least bytes and at best wanted. Tries the smaller size before it
+ * gives up. Returns the status of the backend. */
+fa_status fai_chunk_make(fai_thread *thread, size_t bytes, size_t wanted, fai_chunk_source source,
+                         fai_chunk **chunk);
+
+/* Gives a chunk back; false, with the chunk kept, when sealed. */
+bool fai_chunk_free(fai_thread *thread, fai_chunk *chunk);
+
+/* How much more the thread's chunks may hold. */
+size_t fai_chunk_room(const fai_thread *thread);
+
+/* Forgets all but its chunks and the list of promoted blocks. */
+static inline void fai_arena_reset(fai_arena *arena) {
+    *arena = (fai_arena){.first = arena->first, .promoted = arena->promoted};
+}
+
+/* NULL, or what is wrong with its chunks. *bytes gets what they hold added. */
+const void *fai_arena_validate(const fai_arena *arena, size_t *bytes);
+
 /* What a frame without memory bumps through: nothing. */
 extern char fai_arena_nowhere[FA_ALIGN_MIN];
 

@@ -32,6 +32,28 @@ fa_frame *fai_frame_find(fa_allocator *allocator, size_t size);
 /* Whether the calling thread may use this frame now. If not: the reason is reported. */
 fa_status fai_frame_check(const fa_frame *frame, size_t size);
 
+/* Ends the open frame of the calling thread, or refuses; its memory is kept until all of count
+ * points are reached. */
+struct fa_timeline_point;
+fa_status fai_frame_end_parked(fa_frame *frame, const struct fa_timeline_point *point,
+                               size_t count);
+
+/* The same for any thread that is at rest and has a frame open; count may be 0. What is due every
+ * so many frames is left to the thread's next begin. */
+fa_status fai_frame_end_quiet(fai_thread *thread, const struct fa_timeline_point *point,
+                              size_t count);
+
+/* The open frame is about to take another chunk, and has used so many bytes: reports it when others
+ * have ended many frames meanwhile. Calls hooks. */
+void fai_frame_grows(fai_thread *thread, size_t used);
+
+/* fa_frame_end_all, on points. */
+size_t fai_frame_end_all(fa_allocator *allocator, const struct fa_timeline_point *point,
+                         size_t count);
+
+/* Every allocation that is not inline. */
+void *fai_frame_alloc(fa_frame *frame, size_t size, size_t align);
+
 /* fa_frame_grow_in for whoever knows the alignment of the block. */
 void *fai_frame_grow_aligned(fa_frame *frame, void *block, size_t size_old, size_t size_new,
                              size_t align);

@@ -115,6 +115,9 @@ void fai_meter_bury(fai_thread *thread, struct fai_arena *arena);
 /* The same for those that came after a mark, once the open frame was rewound to it. */
 void fai_meter_bury_since(fai_thread *thread, uint64_t serial);
 
+/* The same by another thread, also under locks. */
+void fai_meter_bury_afar(fai_thread *thread, struct fai_arena *arena);
+
 /* The same for all arenas of a thread, as another one would; under locks too. */
 void fai_meter_bury_all(fai_thread *thread);
 

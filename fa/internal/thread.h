@@ -41,6 +41,13 @@ typedef struct fai_arena {
     fai_promotions promoted;      /* blocks of the frame that pool or heap served */
 } fai_arena;
 
+/* What other threads did while the open frame grew. */
+typedef struct fai_frame_growth {
+    uint64_t frame_index;  /* the frame in question, counted from 1 */
+    uint64_t other_frames; /* that one other thread had ended when it grew first */
+    bool is_reported;
+} fai_frame_growth;
+
 /* Serials above < serial <= upto belong to marks that a rewind to an older one killed. */
 typedef struct fai_dead_marks {
     uint64_t above, upto;
@@ -123,6 +130,11 @@ struct fai_thread {
     fai_hold hold;
     fai_meter meter;
     fai_arena arenas[FA_FRAMES_IN_FLIGHT_MAX];
+    struct fai_parking *parking; /* frames kept for timelines; NULL: none yet; atomic */
+    fai_thread *end_next;        /* while the frames of all threads are ended */
+    bool was_ended;              /* then */
+    bool is_end_due;             /* another thread ended the last frame, and left some of it */
+    fai_frame_growth growth;
 
     fai_scratch scratch;
 
@@ -195,6 +207,13 @@ static inline fai_tally *fai_tally_of(fai_thread *thread, uint32_t tag) {
     return tag == 0 ? &thread->tallies.untagged
                     : &thread->tallies.block[tag / FAI_TAG_BLOCK]->tally[tag % FAI_TAG_BLOCK];
 }
+
+/* From now on the exit of the calling thread is seen, attached or not. False without memory. */
+bool fai_thread_watch_exit(void);
+
+/* barrier.c: takes the calling thread, which exits, away from a barrier of the allocator that it is
+ * still a member of. Returns that barrier, or NULL: none. Under the registry's lock. */
+const void *fai_barrier_abandon(fa_allocator *allocator);
 
 /* The calling thread's state: when it was used last, at once; else after a search, or attached.
  * NULL with the error reported. */

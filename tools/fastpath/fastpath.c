@@ -3,16 +3,7 @@
  * under valgrind the library sends every allocation through the slow path, which tells memcheck. */
 #define _GNU_SOURCE
 #include "tools/fastpath/probe.h"
-
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tools/fastpath/stepping.h"
 
 /* The counts hold for one compiler and one build. */
 #if !defined(__x86_64__) || defined(__clang__) || __GNUC__ != 12
@@ -41,11 +32,6 @@ static struct probe {
               PROBE(frame_mark_in), PROBE(frame_rewind_in),   PROBE(tag_enter),
               PROBE(tag_leave),     PROBE(phase_begin_in),    PROBE(phase_end_in)};
 enum { PROBE_COUNT = sizeof probes / sizeof probes[0] };
-
-static _Noreturn void die(const char *what) {
-    fprintf(stderr, "fastpath: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 /* In a frame of their own, which ends the slow way. Its first mark prepares it for those that
  * follow; of these, the second one has something to go back over. */
@@ -149,33 +135,9 @@ static int child_main(void) {
     return 0;
 }
 
-/* One instruction. Returns false when the child has exited. */
-static bool step(pid_t child, struct user_regs_struct *registers) {
-    int status;
-    if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 || waitpid(child, &status, 0) != child)
-        die("step");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return false;
-    if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
-        die("the child was stopped");
-    if (ptrace(PTRACE_GETREGS, child, NULL, registers) != 0)
-        die("registers");
-    return true;
-}
-
 /* registers: at the first instruction of the probe. */
 static void count(struct probe *probe, pid_t child, struct user_regs_struct *registers) {
-    errno = 0;
-    unsigned long long caller =
-        (unsigned long long)ptrace(PTRACE_PEEKDATA, child, (void *)registers->rsp, NULL);
-    if (errno != 0)
-        die("return address");
-    long instruction_count = 0;
-    do {
-        instruction_count++;
-        if (!step(child, registers))
-            die("the child ended inside of a probe");
-    } while (registers->rip != caller);
+    long instruction_count = step_out(child, registers);
     if (probe->instruction_count != 0 && probe->instruction_count != instruction_count) {
         fprintf(stderr, "fastpath: %s took %ld instructions, then %ld\n", probe->name,
                 probe->instruction_count, instruction_count);

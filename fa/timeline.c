@@ -1,0 +1,238 @@
+#include "fa/timeline.h"
+
+#include "fa/heap.h"
+#include "fa/internal/frame.h"
+#include "fa/internal/park.h"
+#include "fa/internal/timeline.h"
+#include "fa/pool.h"
+
+#include <sched.h>
+#include <stdio.h>
+
+struct fa_timeline {
+    fai_owned owned; /* must be first */
+    fa_allocator *allocator;
+    fa_timeline_config config; /* its name is the one below */
+    char name[FA_NAME_BYTES];
+    /* The counter, or the highest value that was read of the one elsewhere. On a line of its own,
+     * with what else is written all the time. */
+    fai_timeline_word counter __attribute__((aligned(64)));
+    fai_timeline_word awaited;    /* the highest value of a point */
+    fai_timeline_word references; /* how it is kept, see internal/timeline.h */
+    fai_timeline_word gate;       /* to the counter elsewhere */
+    uint64_t late_count;          /* atomic */
+    bool fell;                    /* the counter elsewhere went back, and that was said; atomic */
+    char padding[64 - 5 * sizeof(uint64_t) - sizeof(bool)];
+};
+
+static bool is_elsewhere(const fa_timeline *timeline) {
+    return timeline->config.word != NULL || timeline->config.read != NULL;
+}
+
+FA_COLD static fa_status report(fa_timeline *timeline, fa_diag diag, fa_status status, size_t size,
+                                size_t limit) {
+    return fai_report_about(timeline->allocator, diag, status, size, limit, timeline,
+                            timeline->name);
+}
+
+/* ---- the counter ---- */
+
+/* What a counter elsewhere says; false once the timeline is destroyed. May call a hook. */
+static bool read_elsewhere(fa_timeline *timeline, uint64_t *value) {
+    if (!fai_timeline_enter(&timeline->gate))
+        return false;
+    /* Whoever read this value did so before: so what is read now can't be a lower one. */
+    uint64_t before = fai_timeline_read(&timeline->counter);
+    *value = timeline->config.read != NULL ? timeline->config.read(timeline->config.user)
+                                           : FAI_LOAD_ACQUIRE(timeline->config.word);
+    fai_timeline_leave(&timeline->gate);
+    bool fell = FAI_LOAD_RELAXED(&timeline->fell);
+    if (*value >= before) {
+        (void)fai_timeline_raise(&timeline->counter, *value);
+        if (fell)
+            FAI_STORE_RELAXED(&timeline->fell, false);
+    } else if (!fell && FAI_CAS_RELAXED(&timeline->fell, &fell, true)) { /* once */
+        (void)report(timeline, FA_DIAG_FA014, FA_ERROR_STATE, 0, 0);
+    }
+    return true;
+}
+
+bool fai_timeline_is_due(const fa_timeline_point *point) {
+    fa_timeline *timeline = point->timeline;
+    uint64_t value;
+    if (!is_elsewhere(timeline))
+        return fai_timeline_read(&timeline->counter) >= point->value;
+    return !read_elsewhere(timeline, &value) || value >= point->value;
+}
+
+uint64_t fa_timeline_value(fa_timeline *timeline) {
+    uint64_t value;
+    if (timeline == NULL) {
+        fai_fail(FA_ERROR_INVALID, 0);
+        return 0;
+    }
+    if (is_elsewhere(timeline) && read_elsewhere(timeline, &value))
+        return value;
+    return fai_timeline_read(&timeline->counter);
+}
+
+fa_status fa_timeline_advance(fa_timeline *timeline, uint64_t value) {
+    if (timeline == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    if (is_elsewhere(timeline))
+        return fai_fail(FA_ERROR_UNSUPPORTED, 0);
+    if (fai_timeline_raise(&timeline->counter, value))
+        return FA_OK;
+    return report(timeline, FA_DIAG_FA014, FA_ERROR_STATE, 0, 0);
+}
+
+/* ---- frames ---- */
+
+static void free_timeline(fa_timeline *timeline) {
+    fai_pool_free_by(timeline->allocator, NULL, timeline); /* also under locks */
+}
+
+void fai_timeline_await(const fa_timeline_point *point) {
+    fai_timeline_hold(&point->timeline->references);
+    (void)fai_timeline_raise(&point->timeline->awaited, point->value);
+}
+
+void fai_timeline_forget(const fa_timeline_point *point) {
+    if (fai_timeline_drop(&point->timeline->references))
+        free_timeline(point->timeline);
+}
+
+uint64_t fai_timeline_patience(const fa_timeline *timeline) {
+    uint32_t frames = timeline->config.late_after;
+    if (frames == UINT32_MAX)
+        return UINT64_MAX;
+    return frames != 0 ? frames : FA_TIMELINE_LATE_AFTER;
+}
+
+void fai_timeline_report_late(const fa_timeline_point *point, size_t bytes) {
+    fa_timeline *timeline = point->timeline;
+    FAI_ADD_RELAXED(&timeline->late_count, 1);
+    (void)report(timeline, FA_DIAG_FA013, FA_OK, bytes, (size_t)fai_timeline_patience(timeline));
+}
+
+fa_status(fa_frame_end_on_each_in)(fa_frame *frame, const fa_timeline_point *point, size_t count) {
+    if (frame == NULL || point == NULL || count == 0 || count > FA_TIMELINE_POINT_COUNT_MAX)
+        return fai_fail(FA_ERROR_INVALID, count);
+    fai_thread *thread = fai_thread_of(frame);
+    for (size_t i = 0; i < count; i++)
+        if (point[i].timeline == NULL || point[i].timeline->allocator != thread->allocator)
+            return fai_fail(FA_ERROR_INVALID, i);
+    return fai_frame_end_parked(frame, point, count);
+}
+
+fa_status(fa_frame_end_on_in)(fa_frame *frame, fa_timeline *timeline, uint64_t value) {
+    fa_timeline_point point = {timeline, value};
+    return (fa_frame_end_on_each_in)(frame, &point, 1);
+}
+
+fa_status(fa_frame_end_on_each)(fa_allocator *allocator, const fa_timeline_point *point,
+                                size_t count) {
+    fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
+    if (thread != NULL)
+        return (fa_frame_end_on_each_in)(thread->frame, point, count);
+    return (fa_frame_end)(allocator); /* which refuses */
+}
+
+fa_status(fa_frame_end_on)(fa_allocator *allocator, fa_timeline *timeline, uint64_t value) {
+    fa_timeline_point point = {timeline, value};
+    return (fa_frame_end_on_each)(allocator, &point, 1);
+}
+
+size_t(fa_frame_end_all_on)(fa_allocator *allocator, fa_timeline *timeline, uint64_t value) {
+    fa_timeline_point point = {timeline, value};
+    if (allocator != NULL && timeline != NULL && timeline->allocator == allocator)
+        return fai_frame_end_all(allocator, &point, 1);
+    fai_fail(FA_ERROR_INVALID, 0);
+    return 0;
+}
+
+/* ---- as something that the allocator owns ---- */
+
+/* Whether no frame waits any more. */
+static bool is_through(fa_timeline *timeline) {
+    bool is_awaited = fai_timeline_references(FAI_LOAD_RELAXED(&timeline->references)) > 1;
+    return !is_awaited || fa_timeline_value(timeline) >= FAI_LOAD_RELAXED(&timeline->awaited);
+}
+
+/* Reads that are under way are let go on; then the reference of whoever made it goes. */
+static void dispose(fa_timeline *timeline) {
+    fai_timeline_close(&timeline->gate);
+    while (!fai_timeline_is_empty(&timeline->gate))
+        sched_yield();
+    if (fai_timeline_drop(&timeline->references))
+        free_timeline(timeline);
+}
+
+static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {
+    (void)allocator;
+    fa_timeline *timeline = (fa_timeline *)owned;
+    if (!is_through(timeline))
+        (void)report(timeline, FA_DIAG_FA015, FA_ERROR_STATE, 0, 0);
+    dispose(timeline);
+}
+
+/* Nobody is inside of a read any more. */
+static void fork_child_owned(fai_owned *owned) {
+    FAI_STORE_RELAXED(&((fa_timeline *)owned)->gate, 0);
+}
+
+static const fai_owned_kind k_timelines = {.destroy = destroy_owned,
+                                           .fork_child = fork_child_owned};
+
+fa_status fa_timeline_destroy(fa_timeline *timeline) {
+    if (timeline == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    if (!is_through(timeline))
+        return report(timeline, FA_DIAG_FA015, FA_ERROR_STATE, 0, 0);
+    fai_owned_remove(timeline->allocator, &timeline->owned);
+    dispose(timeline);
+    return FA_OK;
+}
+
+fa_status fa_timeline_create(fa_allocator *allocator, const fa_timeline_config *config,
+                             fa_timeline **result) {
+    static const fa_timeline_config defaults;
+    if (result == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    *result = NULL;
+    if (config == NULL)
+        config = &defaults;
+    if (allocator == NULL || (config->word != NULL && config->read != NULL) ||
+        (uintptr_t)config->word % sizeof(uint64_t) != 0)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    fa_timeline *timeline = (fa_timeline *)(fa_heap_alloc_aligned)(allocator, sizeof *timeline, 64);
+    if (timeline == NULL)
+        return fa_last_error().status;
+    memset(timeline, 0, sizeof *timeline);
+    timeline->allocator = allocator;
+    timeline->config = *config;
+    snprintf(timeline->name, sizeof timeline->name, "%s", config->name ? config->name : "");
+    timeline->counter = is_elsewhere(timeline) ? 0 : config->value;
+    timeline->references = 1;
+    fai_owned_add(allocator, &timeline->owned, &k_timelines);
+    *result = timeline;
+    return FA_OK;
+}
+
+const char *fa_timeline_name(const fa_timeline *timeline) {
+    return timeline != NULL ? timeline->name : "";
+}
+
+fa_status fa_timeline_stats_get(fa_timeline *timeline, fa_timeline_stats *stats) {
+    if (stats != NULL)
+        memset(stats, 0, sizeof *stats);
+    if (timeline == NULL || stats == NULL)
+        return fai_fail(FA_ERROR_INVALID, 0);
+    uint64_t references = FAI_LOAD_RELAXED(&timeline->references);
+    *stats = (fa_timeline_stats){.value = fa_timeline_value(timeline),
+                                 .value_awaited = FAI_LOAD_RELAXED(&timeline->awaited),
+                                 .kept_count = fai_timeline_references(references) - 1,
+                                 .frame_count = references >> 32,
+                                 .late_count = FAI_LOAD_RELAXED(&timeline->late_count)};
+    return FA_OK;
+}
