@@ -1,5 +1,7 @@
 """The micro-benchmarks by name: how they are grouped and written. A name is BASE or BASE/SIZE."""
 
+import re
+
 # Titles of the tables, and in each the benchmarks in their order; {} becomes the size.
 GROUPS = (
     ("Frames", {
@@ -93,6 +95,9 @@ GROUPS = (
         "cross_free": "freed by another thread {} B",
         "transfer": "handed over to another thread {} B",
         "barrier": "barrier, {} threads",
+        "kept_frame": "frame on a timeline, {} behind",
+        "end_all": "end of the frames of {} thread(s)",
+        "end_all_full": "  10,000 allocations in each of {}",
     }),
 )
 OTHERS = "Others"
@@ -104,7 +109,7 @@ QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "be
          "typed_each/array", "typed_each/pool", "typed_each/components", "pair/64",
          "many_1000/64", "many_10000/64")
 # Begins like this: it needs two processors, one for each thread.
-THREADED = ("threads_", "crew_", "cross_free", "transfer", "barrier")
+THREADED = ("threads_", "crew_", "cross_free", "transfer", "barrier", "end_all")
 # How cost grows, for plots: measured in some of the rounds only.
 _GROWTH = ("frame_of", "crew_frame", "crew_pool")
 _COLLECTIONS = ("vector", "map", "text", "ring")
@@ -112,7 +117,8 @@ _COLLECTIONS = ("vector", "map", "text", "ring")
 
 def plain(name):
     """Google Benchmark's name without what it adds: threads_frame/real_time/threads:2."""
-    return name.replace("/real_time", "").replace("/threads:", "/")
+    name = re.sub("/iterations:[0-9]+|/manual_time|/real_time", "", name)
+    return name.replace("/threads:", "/")
 
 
 def _split(name):
