@@ -69,8 +69,7 @@ FA_API fa_status fa_task_end(fa_task task);
 /* Whether the task has not ended; false for none. Any thread, O(1). */
 FA_API bool fa_task_is_open(fa_task task);
 
-/* Allocates size bytes. Any thread; a pool allocation, and a short lock of the task, which it
- * shares with a few others. */
+/* Allocates size bytes. Any thread; a pool allocation, and a short lock of the task's own. */
 FA_API FA_RETURNS_BLOCK void *fa_task_alloc(fa_task task, size_t size);
 
 /* The same for count elements of size bytes, all zero. */

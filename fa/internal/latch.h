@@ -1,7 +1,9 @@
 /* A lock of one word, for what takes some nanoseconds and calls nobody: half the price of a mutex,
  * and small enough for each of many objects to have its own. Whoever has to wait looks some more
  * times, and then sleeps a little between looks, so that a thread that was interrupted inside goes
- * on, whatever its priority. */
+ * on, whatever its priority.
+ *
+ * Compiled for the checker of memory orders too (fa/weak/latch_weak_test.cc). */
 #ifndef FAI_LATCH_H
 #define FAI_LATCH_H
 
