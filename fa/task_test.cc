@@ -206,14 +206,7 @@ TEST_P(Task, FreedMemoryMustNotBeTouched) {
 // Against a naive model, with every call of the backend failing once.
 TEST_P(Task, ModelWithFaults) {
     Random random;
-    for (uint64_t at = 1; at < 25; at++) {
-        Source source;
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        config.backends[0] = source.backend;
-        fa_allocator *allocator;
-        ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
-        source.Fail(at, false);
+    EachFault(24, GetParam(), [&](fa_allocator *allocator) {
         struct Block {
             void *address;
             size_t size;
@@ -261,10 +254,7 @@ TEST_P(Task, ModelWithFaults) {
                 for (const Block &block : blocks[i])
                     ASSERT_TRUE(IsPainted(block.address, block.mark, block.size));
             }
-        ExpectValid(allocator);
-        EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
-        EXPECT_EQ(source.BytesLive(), 0u);
-    }
+    });
 }
 
 // Threads pull at the same tasks, and one of them ends each while others are still at it.
@@ -273,26 +263,22 @@ TEST_P(Task, ManyThreadsInOneTask) {
     for (int round = 0; round < 20; round++) {
         const fa_task task = fa_task_begin(allocator, "threads");
         std::atomic<size_t> ended{0};
-        std::vector<std::thread> threads;
-        for (size_t i = 0; i < 4; i++)
-            threads.emplace_back([&, i] {
-                for (size_t j = 0; j < 100; j++) {
-                    void *block = fa_task_alloc(task, 20 + j * 16);
-                    if (block == nullptr) {
-                        EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA610);
-                        break;
-                    }
-                    if (j % 3 == 0) {
-                        const bool is_done = fa_task_free(task, block) != FA_OK;
-                        if (is_done)
-                            break;
-                    }
+        OnThreads(4, [&](size_t i) {
+            for (size_t j = 0; j < 100; j++) {
+                void *block = fa_task_alloc(task, 20 + j * 16);
+                if (block == nullptr) {
+                    EXPECT_EQ(fa_last_error().diag, FA_DIAG_FA610);
+                    break;
                 }
-                if (i % 2 == 0 && fa_task_end(task) == FA_OK)
-                    ended++;
-            });
-        for (std::thread &thread : threads)
-            thread.join();
+                if (j % 3 == 0) {
+                    const bool is_done = fa_task_free(task, block) != FA_OK;
+                    if (is_done)
+                        break;
+                }
+            }
+            if (i % 2 == 0 && fa_task_end(task) == FA_OK)
+                ended++;
+        });
         EXPECT_EQ(ended, 1u);
     }
     allocator.Check();
