@@ -1,5 +1,5 @@
 // One thread ends the frames of all; one thread that never ends its own.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_events.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -213,7 +213,26 @@ TEST_F(FrameAll, TrimsAndFreesAreLeftToTheOwners) {
     memory->Check();
 }
 
-TEST_F(FrameAll, SealsEachOnATimeline) {
+TEST_F(FrameAll, ListenersHearWhoseFrameItWas) {
+    Create();
+    Heard heard;
+    fa_events_id id = heard.Subscribe(a, FA_EVENTS_BIT(FA_EVENTS_FRAME_END));
+    BeginAll(1000);
+    EXPECT_EQ(fa_frame_end_all(a), kWorkers);
+    std::set<uint64_t> threads;
+    for (const fa_events_item &item : heard.All()) {
+        threads.insert(item.thread_index);
+        EXPECT_GE(item.bytes, 1000u);
+        EXPECT_EQ(item.frame_index, 1u);
+    }
+    EXPECT_EQ(threads.size(), kWorkers);
+    EXPECT_EQ(fa_events_unsubscribe(a, id), FA_OK);
+    BeginAll(1000);
+    EXPECT_EQ(fa_frame_end_all(a), kWorkers);
+    EXPECT_EQ(heard.All().size(), kWorkers);
+}
+
+TEST_F(FrameAll, EndsEachOnATimeline) {
     Create();
     fa_timeline *gpu = nullptr;
     ASSERT_EQ(fa_timeline_create(a, nullptr, &gpu), FA_OK);
@@ -237,7 +256,7 @@ TEST_F(FrameAll, SealsEachOnATimeline) {
     EXPECT_EQ(fa_timeline_advance(gpu, 50), FA_OK);
 }
 
-TEST_F(FrameAll, SealedOnATimelineForTheFirstTime) {
+TEST_F(FrameAll, OnATimelineForTheFirstTimeWhenSealed) {
     Create();
     fa_timeline *gpu = nullptr;
     ASSERT_EQ(fa_timeline_create(a, nullptr, &gpu), FA_OK);
