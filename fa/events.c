@@ -82,6 +82,18 @@ static void tell_all(fa_events_item *item) {
         tell_one(&events->listener[i], item);
 }
 
+/* The same for what was done to another thread's frame: that of the calling thread is held, too. */
+static void tell_beside(fa_events_item *item) {
+    fai_thread *own = fai_thread_find(item->allocator);
+    if (own == NULL) {
+        tell_all(item);
+        return;
+    }
+    fai_hold hold = fai_frame_hold(own);
+    tell_all(item);
+    fai_frame_unhold(own, hold);
+}
+
 void fai_events_tell(fa_allocator *allocator, fai_thread *thread, fa_events_item *item) {
     if (fai_is_hushed() || is_telling(allocator)) {
         FAI_ADD_RELAXED(&allocator->events.missed_count, 1);
@@ -102,7 +114,10 @@ void fai_events_tell(fa_allocator *allocator, fai_thread *thread, fa_events_item
         item->thread_index = thread->index;
         item->frame_index = thread->frame_count + fai_frame_is_open(thread);
         fai_hold hold = fai_frame_hold(thread);
-        tell_all(item);
+        if (thread->slot == &fai_slot)
+            tell_all(item);
+        else
+            tell_beside(item);
         fai_frame_unhold(thread, hold);
         if (FAI_LOAD_RELAXED(&fai_slot.owner) != allocator)
             (void)fai_thread_find(allocator);

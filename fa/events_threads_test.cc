@@ -290,6 +290,59 @@ TEST(EventsThreads, ThreadsMayExitWhileTheAllocatorGoes) {
     }
 }
 
+// Ended by one for all: told by that one, about each.
+TEST(EventsThreads, FramesThatAnotherThreadEnds) {
+    Tracked allocator;
+    struct Seen {
+        std::vector<fa_events_item> all;
+        std::vector<std::thread::id> where;
+        static void Hear(void *user, const fa_events_item *item) {
+            Seen *seen = static_cast<Seen *>(user);
+            seen->all.push_back(*item);
+            seen->where.push_back(std::this_thread::get_id());
+            fa_pool_free(item->allocator, fa_pool_alloc(item->allocator, 64));
+            EXPECT_EQ(fa_frame_begin(item->allocator), nullptr);
+            EXPECT_EQ(fa_thread_detach(item->allocator), FA_ERROR_FRAME_OPEN);
+        }
+    } seen;
+    std::atomic<int> begun{0};
+    std::atomic<bool> ended{false};
+    std::vector<std::thread> threads;
+    for (int n = 0; n < 3; n++)
+        threads.emplace_back([&] {
+            fa_frame *frame = fa_frame_begin(allocator);
+            ASSERT_NE(fa_frame_alloc_in(frame, 100), nullptr);
+            begun++;
+            while (!ended)
+                std::this_thread::yield();
+            RunFrame(allocator, 1); // held by nobody any more
+        });
+    while (begun != 3)
+        std::this_thread::yield();
+    RunFrame(allocator, 1);
+    fa_events_config config = {};
+    config.kinds = FA_EVENTS_BIT(FA_EVENTS_FRAME_END);
+    config.function = Seen::Hear;
+    config.user = &seen;
+    fa_events_id id;
+    ASSERT_EQ(fa_events_subscribe(allocator, &config, &id), FA_OK);
+    EXPECT_EQ(fa_frame_end_all(allocator), 3u);
+    EXPECT_EQ(fa_events_unsubscribe(allocator, id), FA_OK);
+    ended = true;
+    for (std::thread &thread : threads)
+        thread.join();
+    ASSERT_EQ(seen.all.size(), 3u);
+    std::set<uint64_t> indices;
+    for (size_t i = 0; i < 3; i++) {
+        EXPECT_EQ(seen.where[i], std::this_thread::get_id());
+        EXPECT_EQ(seen.all[i].count, kCounted ? 1u : 0u);
+        EXPECT_GE(seen.all[i].bytes, 112u);
+        indices.insert(seen.all[i].thread_index);
+    }
+    EXPECT_EQ(indices, (std::set<uint64_t>{1, 2, 3}));
+    allocator.Check();
+}
+
 TEST(EventsThreads, AForkedChildGoesOnListening) {
     if (kTsan)
         GTEST_SKIP() << "the thread sanitizer starts no threads in a forked child";
