@@ -65,7 +65,7 @@ TEST(EventsThreads, NoCallAfterTheEndOfASubscription) {
             Engine random(seed + 100 + static_cast<uint64_t>(n));
             const uint32_t kinds[] = {FA_EVENTS_FRAMES, FA_EVENTS_BLOCKS, FA_EVENTS_ALL,
                                       FA_EVENTS_BIT(FA_EVENTS_FRAME_END)};
-            for (size_t i = 0; i < Rounds(120); i++) {
+            for (size_t i = 0; i < Rounds(120) || calls == 0; i++) {
                 Guarded guarded;
                 fa_events_config config = {};
                 config.kinds = kinds[Pick(random, 0, 3)];
