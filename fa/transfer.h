@@ -18,7 +18,8 @@
  * object, the other FA_ERROR_TAKEN. So does whoever comes later, also when the place of the
  * transfer in the registry has been used again many times.
  *
- * All calls: any thread. A receive is one atomic step, without a lock. */
+ * All calls: any thread. A receive is one atomic step, without a lock where the calling thread used
+ * this allocator last. */
 #ifndef FA_TRANSFER_H
 #define FA_TRANSFER_H
 
@@ -82,7 +83,7 @@ FA_API fa_status fa_transfer_send(fa_allocator *allocator, fa_transfer transfer)
 /* Receives it: sent or not, also by the thread that made it. *received: what it is, or all zero.
  * Returns FA_OK, FA_ERROR_INVALID for NULL, FA_ERROR_TAKEN (received or dropped already, or being
  * so), FA_ERROR_FOREIGN (FA206: no such transfer), or why there is no memory for a small object, as
- * fa_pool_alloc: then it stays. No lock. */
+ * fa_pool_alloc: then it stays. Does not wait for others. */
 FA_API fa_status fa_transfer_receive(fa_allocator *allocator, fa_transfer transfer,
                                      fa_received *received);
 
