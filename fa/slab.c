@@ -6,16 +6,6 @@
 
 /* ---- the table of segments ---- */
 
-/* Returns how many more entries are not empty now: 1, or 0 in the place of a removed one. */
-static size_t table_put(fai_segment_table *table, uintptr_t segment) {
-    size_t i = fai_table_slot(table, segment);
-    while (table->entry[i] > FAI_TABLE_REMOVED)
-        i = (i + 1) & (table->capacity - 1);
-    size_t more = table->entry[i] == FAI_TABLE_EMPTY;
-    FAI_STORE_RELEASE(&table->entry[i], segment);
-    return more;
-}
-
 /* Makes room for one more entry. Under the lock. */
 static bool table_grow(fa_allocator *allocator) {
     fai_pools *pools = &allocator->pools;
@@ -35,27 +25,10 @@ static bool table_grow(fa_allocator *allocator) {
     table->span = span;
     table->retired = old;
     for (fai_segment *segment = pools->segments; segment; segment = segment->next)
-        table_put(table, (uintptr_t)segment);
+        (void)fai_table_put(table, (uintptr_t)segment);
     pools->table_used = pools->segment_count;
-    FAI_STORE_RELEASE(&pools->table, table);
+    fai_table_publish(&pools->table, table);
     return true;
-}
-
-static void table_remove(fa_allocator *allocator, uintptr_t segment) {
-    fai_segment_table *table = allocator->pools.table;
-    size_t i = fai_table_slot(table, segment);
-    while (table->entry[i] != segment)
-        i = (i + 1) & (table->capacity - 1);
-    FAI_STORE_RELEASE(&table->entry[i], FAI_TABLE_REMOVED);
-    /* What stands before an empty entry ends no search too early by being empty itself: so removed
-     * entries do not add up, and a table is rebuilt only when there are more segments. */
-    size_t mask = table->capacity - 1;
-    if (table->entry[(i + 1) & mask] != FAI_TABLE_EMPTY)
-        return;
-    for (; table->entry[i] == FAI_TABLE_REMOVED; i = (i - 1) & mask) {
-        FAI_STORE_RELEASE(&table->entry[i], FAI_TABLE_EMPTY);
-        allocator->pools.table_used--;
-    }
 }
 
 /* ---- segments ---- */
@@ -85,7 +58,7 @@ static bool segment_add(fa_allocator *allocator, const fai_span *span) {
     pools->segments = segment;
     pools->segment_count++;
     pools->segment_empty_count++;
-    pools->table_used += table_put(pools->table, (uintptr_t)segment);
+    pools->table_used += fai_table_put(pools->table, (uintptr_t)segment);
     return true;
 }
 
@@ -100,10 +73,10 @@ static bool segment_remove(fa_allocator *allocator, fai_segment *segment) {
     fai_segment *next = segment->next, *prev = segment->prev;
     if (FAI_LOAD_RELAXED(&allocator->spans.sealed))
         return false;
-    table_remove(allocator, (uintptr_t)segment);
+    pools->table_used -= fai_table_remove(pools->table, (uintptr_t)segment);
     fai_unpoison(span.address, span.size);
     if (!fai_span_free(&allocator->spans, &span)) { /* sealed in between */
-        pools->table_used += table_put(pools->table, (uintptr_t)segment);
+        pools->table_used += fai_table_put(pools->table, (uintptr_t)segment);
         return false;
     }
     if (pools->segment_hint == segment)

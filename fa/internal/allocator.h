@@ -21,13 +21,12 @@ typedef struct fai_thread fai_thread;
 typedef struct fai_segment fai_segment;
 typedef struct fai_chunk fai_chunk;
 
-/* Set of the segments, by address. Read without a lock: a reader asks about a live block, whose
- * segment can't go away meanwhile. */
+/* Set of the segments, by address: segments.h. */
 typedef struct fai_segment_table {
     struct fai_segment_table *retired; /* smaller ones before it: readers may still look at them */
     fai_span span;
     size_t capacity; /* power of two, more than twice the segments */
-    uintptr_t entry[];
+    uintptr_t entry[]; /* atomic */
 } fai_segment_table;
 #define FAI_TABLE_EMPTY ((uintptr_t)0)
 #define FAI_TABLE_REMOVED ((uintptr_t)1)

@@ -6,6 +6,7 @@
 #ifndef FAI_SLAB_H
 #define FAI_SLAB_H
 
+#include "fa/internal/segments.h"
 #include "fa/internal/thread.h"
 
 #define FAI_SLAB_BYTES ((size_t)1 << FAI_SLAB_SHIFT)
@@ -73,24 +74,9 @@ static inline fai_slab *fai_slab_of_object(const fa_allocator *allocator, const 
     return fai_segment_slab((fai_segment *)segment, (address - segment) >> FAI_SLAB_SHIFT);
 }
 
-static inline size_t fai_table_slot(const fai_segment_table *table, uintptr_t segment) {
-    /* Fibonacci hashing of the address in units of the smallest segment. */
-    return (size_t)(((uint64_t)(segment >> 18) * 0x9E3779B97F4A7C15ull) >> 32) &
-           (table->capacity - 1);
-}
-
 /* Answers whether a segment of this allocator starts at an address. No lock. */
 static inline bool fai_segment_known(const fa_allocator *allocator, uintptr_t segment) {
-    const fai_segment_table *table = FAI_LOAD_ACQUIRE(&allocator->pools.table);
-    if (table == NULL)
-        return false;
-    for (size_t i = fai_table_slot(table, segment);; i = (i + 1) & (table->capacity - 1)) {
-        uintptr_t entry = FAI_LOAD_ACQUIRE(&table->entry[i]);
-        if (entry == segment)
-            return true;
-        if (entry == FAI_TABLE_EMPTY)
-            return false;
-    }
+    return fai_table_knows(&allocator->pools.table, segment);
 }
 
 /* Slab of any address, or NULL when it lies in no used slab of this allocator. No lock. */
