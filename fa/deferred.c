@@ -9,23 +9,6 @@
 
 #define WAIT_NANOSECONDS 20000 /* between looks at a queue that is full */
 
-/* ---- how much waits ---- */
-
-/* An amount of objects: how many in the low half, their bytes over 16 in the high one. What was
- * queued, less what was processed, is exact although both wrap. */
-static uint64_t amount_of(size_t count, size_t bytes) {
-    return (uint64_t)(bytes / FA_ALIGN_MIN) << 32 | count;
-}
-static size_t count_in(uint64_t amount) { return (uint32_t)amount; }
-static size_t bytes_in(uint64_t amount) { return (size_t)(amount >> 32) * FA_ALIGN_MIN; }
-
-/* What waits for a thread. Any thread: what was processed is read first, and with it comes that it
- * was queued before. */
-static uint64_t waiting(const fai_thread *thread) {
-    uint64_t processed = FAI_LOAD_ACQUIRE(&thread->deferred_processed);
-    return FAI_LOAD_RELAXED(&thread->deferred_queued) - processed;
-}
-
 void fai_deferred_count(fa_allocator *allocator, uint32_t tag, uint64_t count, size_t bytes) {
     FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_count, count);
     FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_bytes, bytes);
@@ -35,40 +18,6 @@ void fai_deferred_count(fa_allocator *allocator, uint32_t tag, uint64_t count, s
 
 /* How many more addresses an object can hold beside the link. */
 static size_t room_in(uint32_t class_bytes) { return class_bytes / sizeof(void *) - 1; }
-
-static void *word_of(void *object, size_t index) { return (char *)object + index * sizeof(void *); }
-
-/* Pushes nodes with so many objects. False: the owner is gone. */
-static bool push(fai_thread *owner, void *first, void *last, uint64_t amount) {
-    FAI_ADD_RELAXED(&owner->deferred_queued, amount); /* before anybody can process them */
-    if (fai_queue_push_chain(&owner->deferred, first, last))
-        return true;
-    FAI_SUB_RELAXED(&owner->deferred_queued, amount);
-    return false;
-}
-
-static bool push_one(fai_thread *owner, void *object, uint32_t class_bytes) {
-    fai_link_write(word_of(object, 1), NULL);
-    return push(owner, object, object, amount_of(1, class_bytes));
-}
-
-/* Frees one object, whoever owns its slab by now. Returns false for a double free that shows at
- * once. Owners change under the lock only. */
-static bool free_one(fa_allocator *allocator, fai_slab *slab, void *object) {
-    uint32_t class_bytes = slab->class_bytes;
-    fai_thread *owner = (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
-    if (owner != NULL && push_one(owner, object, class_bytes))
-        return true;
-    bool done = true;
-    fai_lock(allocator);
-    owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
-    if (owner == NULL)
-        done = fai_pool_put_abandoned(allocator, slab, object);
-    else
-        push_one(owner, object, class_bytes); /* it can't close its queue while we hold the lock */
-    fai_unlock(allocator);
-    return done;
-}
 
 /* Writes what was gathered into nodes. Returns the first, *last the last. */
 static void *link_gathered(const fai_thread *thread, void **last) {
@@ -80,9 +29,9 @@ static void *link_gathered(const fai_thread *thread, void **last) {
         size_t room = room_in(fai_slab_of_object(thread->allocator, node)->class_bytes);
         size_t more = gathered->count - i < room ? gathered->count - i : room;
         for (size_t n = 0; n < more; n++)
-            fai_link_write(word_of(node, n + 1), gathered->object[i++]);
+            fai_word_write(node, n + 1, gathered->object[i++]);
         if (more < room)
-            fai_link_write(word_of(node, more + 1), NULL);
+            fai_word_write(node, more + 1, NULL);
         if (i < gathered->count)
             fai_link_write(node, gathered->object[i]);
         *last = node;
@@ -107,10 +56,10 @@ static uint64_t hand_over(fai_thread *thread) {
     uint64_t damaged = 0;
     void *last;
     void *first = link_gathered(thread, &last);
-    if (!push(gathered->owner, first, last, amount_of(count, gathered->bytes)))
+    if (!fai_deferred_push(gathered->owner, first, last, fai_amount(count, gathered->bytes)))
         for (size_t i = 0; i < count; i++)
-            damaged += !free_one(allocator, fai_slab_of_object(allocator, gathered->object[i]),
-                                 gathered->object[i]);
+            damaged += !fai_deferred_free_one(
+                allocator, fai_slab_of_object(allocator, gathered->object[i]), gathered->object[i]);
     settle_gathered(thread);
     return damaged;
 }
@@ -118,10 +67,12 @@ static uint64_t hand_over(fai_thread *thread) {
 /* Says once that much waits, until the owner has processed some. */
 static void warn(fa_allocator *allocator, fai_thread *owner) {
     size_t limit = allocator->config.deferred.warning_count;
-    if (limit == 0 || count_in(waiting(owner)) < limit || FAI_LOAD_RELAXED(&owner->deferred_warned))
+    if (limit == 0 || fai_amount_count(fai_deferred_waiting(owner)) < limit ||
+        FAI_LOAD_RELAXED(&owner->deferred_warned) ||
+        FAI_EXCHANGE_RELAXED(&owner->deferred_warned, true)) /* by one of those who find it */
         return;
-    FAI_STORE_RELAXED(&owner->deferred_warned, true);
-    fai_report(allocator, FA_DIAG_FA306, FA_OK, bytes_in(waiting(owner)), limit, NULL);
+    fai_report(allocator, FA_DIAG_FA306, FA_OK, fai_amount_bytes(fai_deferred_waiting(owner)),
+               limit, NULL);
 }
 
 void fai_deferred_flush(fai_thread *thread) {
@@ -168,24 +119,12 @@ static void gather(fai_thread *thread, fai_thread *owner, fai_slab *slab, void *
 
 /* ---- a queue with an end ---- */
 
-/* Reserves a place for one object. */
-static bool reserve(fai_thread *owner, size_t count_max, uint64_t amount) {
-    uint64_t queued = FAI_LOAD_RELAXED(&owner->deferred_queued);
-    do
-        /* Acquire: at least what was processed was queued, so the difference is a number of
-         * objects. One that is too old is too high only. */
-        if (count_in(queued - FAI_LOAD_ACQUIRE(&owner->deferred_processed)) >= count_max)
-            return false;
-    while (!FAI_CAS_RELAXED(&owner->deferred_queued, &queued, queued + amount));
-    return true;
-}
-
 /* Pushes an object where only so many may wait. False: there is no owner any more. */
 static bool push_bounded(fa_allocator *allocator, fai_thread *owner, void *object,
                          uint32_t class_bytes, fa_status *status) {
     const fa_deferred_config *config = &allocator->config.deferred;
-    uint64_t amount = amount_of(1, class_bytes);
-    bool reserved = reserve(owner, config->count_max, amount);
+    uint64_t amount = fai_amount(1, class_bytes);
+    bool reserved = fai_deferred_reserve(owner, config->count_max, amount);
     if (!reserved) {
         FAI_ADD_RELAXED(&owner->deferred_full_count, 1);
         if (config->full == FA_DEFERRED_FULL_FAIL) {
@@ -197,21 +136,19 @@ static bool push_bounded(fa_allocator *allocator, fai_thread *owner, void *objec
             struct timespec nap = {0, WAIT_NANOSECONDS};
             do
                 nanosleep(&nap, NULL);
-            while (!(reserved = reserve(owner, config->count_max, amount)) && fai_clock() < until);
+            while (!(reserved = fai_deferred_reserve(owner, config->count_max, amount)) &&
+                   fai_clock() < until);
         }
     }
     if (!reserved)
         FAI_ADD_RELAXED(&owner->deferred_queued, amount);
-    fai_link_write(word_of(object, 1), NULL);
-    if (fai_queue_push(&owner->deferred, object))
-        return true;
-    FAI_SUB_RELAXED(&owner->deferred_queued, amount);
-    return false;
+    fai_word_write(object, 1, NULL);
+    return fai_deferred_push_reserved(owner, object, object, amount);
 }
 
 fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
                             void *object) {
-    fai_thread *owner = (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
+    fai_thread *owner = fai_slab_owner(slab);
     if (FA_LIKELY(thread != NULL && owner != NULL && may_gather(allocator))) {
         gather(thread, owner, slab, object);
         return FA_OK;
@@ -224,7 +161,7 @@ fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_sla
                   push_bounded(allocator, owner, object, class_bytes, &status);
     if (status != FA_OK)
         return status;
-    if (!pushed && !free_one(allocator, slab, object)) {
+    if (!pushed && !fai_deferred_free_one(allocator, slab, object)) {
         fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, object);
         return FA_OK;
     }
@@ -266,7 +203,7 @@ static void count_added(intake *taken) {
         return;
     FAI_BUMP(&magazine->state, taken->added);
     FAI_BUMP(&magazine->loaded_count, taken->added);
-    taken->amount += amount_of(taken->added, taken->added * magazine->class_bytes);
+    taken->amount += fai_amount(taken->added, taken->added * magazine->class_bytes);
     taken->added = 0;
 }
 
@@ -288,9 +225,9 @@ static void put_over(intake *taken) {
 /* An object from the thread's queue goes to its magazine, or its bitmap; the slab of one that was
  * queued for a former user of this state may belong to somebody else by now. */
 static bool accept(fai_thread *thread, fai_slab *slab, void *object, intake *taken) {
-    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head) {
+    if (fai_slab_owner_known(slab) != thread) {
         FAI_BUMP(&thread->counts.forwarded, 1);
-        return free_one(thread->allocator, slab, object);
+        return fai_deferred_free_one(thread->allocator, slab, object);
     }
     fai_pool *pool = fai_thread_pool_of(thread, slab->tag);
     if (pool != taken->pool || taken->over_count == FA_DEFERRED_GATHER_MAX) {
@@ -305,7 +242,7 @@ static bool accept(fai_thread *thread, fai_slab *slab, void *object, intake *tak
  * together. */
 static inline bool put_ready(fai_thread *thread, const fai_slab *slab, void *object,
                              intake *taken) {
-    if (FAI_LOAD_RELAXED(&slab->head.owner) != &thread->head)
+    if (fai_slab_owner_known(slab) != thread)
         return false;
     fai_magazine *magazine = FAI_LOAD_RELAXED(&slab->head.magazine);
     if (magazine == NULL)
@@ -324,14 +261,10 @@ static inline bool put_ready(fai_thread *thread, const fai_slab *slab, void *obj
 
 /* The same when the thread ends, under the lock: whatever it has goes to bitmaps. */
 static bool accept_last(fai_thread *thread, fai_slab *slab, void *object, intake *taken) {
-    fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
-    if (owner == NULL)
-        return fai_pool_put_abandoned(thread->allocator, slab, object);
-    if (owner == thread)
-        return fai_pool_put_owned(fai_thread_pool_of(thread, slab->tag), slab, &object, 1,
-                                  &taken->released, &taken->returned) != 0;
-    push_one(owner, object, slab->class_bytes); /* as it can't detach meanwhile */
-    return true;
+    if (fai_slab_owner_known(slab) != thread)
+        return fai_deferred_pass_on(thread->allocator, slab, object);
+    return fai_pool_put_owned(fai_thread_pool_of(thread, slab->tag), slab, &object, 1,
+                              &taken->released, &taken->returned) != 0;
 }
 
 /* Takes in the objects of a node, itself the last: until then its words are looked at. */
@@ -340,12 +273,12 @@ static void take_node(fai_thread *thread, void *node, bool is_last, intake *take
     size_t room = room_in(fai_slab_of_object(allocator, node)->class_bytes);
     void *object = node;
     for (size_t i = 0; object != NULL; i++) {
-        object = i < room ? fai_link_read(word_of(node, i + 1)) : NULL;
+        object = i < room ? fai_word_read(node, i + 1) : NULL;
         void *here = object != NULL ? object : node;
         fai_slab *slab = fai_slab_of_object(allocator, here);
         if (!is_last && put_ready(thread, slab, here, taken))
             continue;
-        taken->amount += amount_of(1, slab->class_bytes);
+        taken->amount += fai_amount(1, slab->class_bytes);
         if (!(is_last ? accept_last : accept)(thread, slab, here, taken)) {
             taken->damaged++;
             taken->twice = here;
@@ -356,7 +289,7 @@ static void take_node(fai_thread *thread, void *node, bool is_last, intake *take
 /* An object that others freed twice makes the list a ring: then there seem to be more than were
  * ever pushed. What is left of such a list is let go. */
 static bool is_ring(intake *taken, void *node) {
-    if (FA_LIKELY(count_in(taken->amount) + taken->added < count_in(taken->most)))
+    if (FA_LIKELY(fai_amount_count(taken->amount) + taken->added < fai_amount_count(taken->most)))
         return false;
     count_added(taken);
     taken->amount = taken->most;
@@ -366,12 +299,12 @@ static bool is_ring(intake *taken, void *node) {
 }
 
 static void add_up(fai_thread *thread, const intake *taken) {
-    FAI_STORE_RELEASE(&thread->deferred_processed, thread->deferred_processed + taken->amount);
-    FAI_BUMP(&thread->deferred_processed_count, count_in(taken->amount));
+    fai_deferred_done(thread, taken->amount);
+    FAI_BUMP(&thread->deferred_processed_count, fai_amount_count(taken->amount));
 }
 
 static void note_peak(fai_thread *thread) {
-    size_t count = count_in(waiting(thread));
+    size_t count = fai_amount_count(fai_deferred_waiting(thread));
     if (count > thread->deferred_peak)
         FAI_STORE_RELAXED(&thread->deferred_peak, count);
 }
@@ -383,11 +316,11 @@ static size_t process(fai_thread *thread, size_t count) {
     if (thread->deferred_taken == NULL && fai_queue_is_empty(&thread->deferred))
         return 0;
     note_peak(thread);
-    taken.most = waiting(thread);
-    while (count_in(taken.amount) + taken.added < count) {
+    taken.most = fai_deferred_waiting(thread);
+    while (fai_amount_count(taken.amount) + taken.added < count) {
         if (thread->deferred_taken == NULL && !fai_queue_is_empty(&thread->deferred)) {
             thread->deferred_taken = fai_queue_take(&thread->deferred);
-            taken.most = waiting(thread);
+            taken.most = fai_deferred_waiting(thread);
         }
         void *node = thread->deferred_taken;
         if (node == NULL)
@@ -409,10 +342,10 @@ static size_t process(fai_thread *thread, size_t count) {
     fai_pool_release_all(thread->allocator, taken.released);
     if (taken.damaged != 0)
         fai_report(thread->allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, taken.twice);
-    size_t processed = count_in(taken.amount);
+    size_t processed = fai_amount_count(taken.amount);
     if (processed != 0 && fai_events_want(&thread->allocator->events, FA_EVENTS_DEFERRED_PROCESSED))
         fai_events_deferred(thread, thread->allocator, FA_EVENTS_DEFERRED_PROCESSED, 0, processed,
-                            bytes_in(taken.amount), fai_tally_now(&thread->tallies)->tag);
+                            fai_amount_bytes(taken.amount), fai_tally_now(&thread->tallies)->tag);
     return processed;
 }
 
@@ -464,7 +397,7 @@ uint64_t fai_deferred_close(fai_thread *thread) {
     note_peak(thread);
     void *lists[] = {thread->deferred_taken, fai_queue_close(&thread->deferred)}, *next;
     thread->deferred_taken = NULL;
-    taken.most = waiting(thread);
+    taken.most = fai_deferred_waiting(thread);
     for (size_t i = 0; i < 2; i++)
         for (void *node = lists[i]; node && !is_ring(&taken, node); node = next) {
             next = fai_link_read(node);
@@ -500,11 +433,11 @@ size_t fa_deferred_process(fa_allocator *allocator, size_t count) {
 }
 
 void fai_deferred_add(const fai_thread *thread, fa_deferred_stats *stats) {
-    uint64_t here = waiting(thread);
-    size_t count = count_in(here), peak = FAI_LOAD_RELAXED(&thread->deferred_peak);
+    uint64_t here = fai_deferred_waiting(thread);
+    size_t count = fai_amount_count(here), peak = FAI_LOAD_RELAXED(&thread->deferred_peak);
     peak = count > peak ? count : peak;
     stats->waiting_count += count;
-    stats->waiting_bytes += bytes_in(here);
+    stats->waiting_bytes += fai_amount_bytes(here);
     stats->gathered_count += FAI_LOAD_RELAXED(&thread->gathered.count);
     stats->gathered_bytes += FAI_LOAD_RELAXED(&thread->gathered.bytes);
     stats->processed_count += FAI_LOAD_RELAXED(&thread->deferred_processed_count);

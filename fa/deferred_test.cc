@@ -405,6 +405,37 @@ TEST(Deferred, AWaitingFreeGoesOnWhenThereIsRoom) {
     EXPECT_EQ(allocator.Live(), 0u);
 }
 
+// Never more than fit are on their way, and so none is refused: not by one who has looked how many
+// were queued before others were, and at how many were processed after that.
+TEST(Deferred, AQueueThatIsNotFullRefusesNobody) {
+    constexpr size_t kMax = 3;
+    fa_alloc_config config = Config();
+    config.deferred.count_max = kMax;
+    config.deferred.full = FA_DEFERRED_FULL_FAIL;
+    Tracked allocator(config);
+    if (!Waits(allocator))
+        GTEST_SKIP() << "nothing waits";
+    std::vector<void *> blocks = Take(allocator, Rounds(200000));
+    std::atomic<size_t> started{0}, processed{0}, refused{0};
+    auto free_some = [&] {
+        for (size_t i; (i = started++) < blocks.size();) {
+            while (i >= processed + kMax)
+                std::this_thread::yield();
+            while (fa_deferred_free(allocator, blocks[i]) != FA_OK)
+                refused++;
+        }
+    };
+    std::thread one(free_some), two(free_some), three(free_some);
+    while (processed < blocks.size())
+        processed += fa_deferred_process(allocator, SIZE_MAX);
+    for (std::thread *thread : {&one, &two, &three})
+        thread->join();
+    EXPECT_EQ(refused, 0u);
+    EXPECT_EQ(Deferred(allocator).full_count, 0u);
+    EXPECT_EQ(allocator.Live(), 0u);
+    allocator.Check();
+}
+
 TEST(Deferred, WarnsOnceUntilSomeWereTakenIn) {
     Events events;
     fa_alloc_config config = Config();

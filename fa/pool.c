@@ -241,7 +241,7 @@ static void tell_watched_free(fa_allocator *allocator, fai_thread *thread, const
 static void free_watched(fa_allocator *allocator, fai_thread *thread, fai_slab *slab, void *object,
                          size_t size) {
     fai_lock(allocator);
-    fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+    fai_thread *owner = fai_slab_owner_known(slab);
     size_t class_bytes = slab->class_bytes;
     fa_diag diag = fai_watch_free(allocator, slab, object, size);
     if (diag == FA_DIAG_NONE || diag == FA_DIAG_FA603) {
@@ -267,10 +267,10 @@ static void free_watched(fa_allocator *allocator, fai_thread *thread, fai_slab *
  * says whether it may get one. */
 static fa_status free_object(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
                              void *object, bool may_attach) {
-    const fai_thread_head *owner = FAI_LOAD_RELAXED(&slab->head.owner);
+    const fai_thread *owner = fai_slab_owner_known(slab);
     if (thread == NULL && owner != NULL && may_attach)
         thread = fai_thread_for_free(allocator);
-    if (thread == NULL || owner != &thread->head)
+    if (thread == NULL || owner != thread)
         return fai_deferred_free(allocator, thread, slab, object);
     fai_pool *pool = fai_thread_pool_of(thread, slab->tag);
     fai_magazine *magazine = pool->magazine[slab->class_index];

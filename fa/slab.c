@@ -1,5 +1,6 @@
 #include "fa/internal/slab.h"
 
+#include "fa/internal/owner.h"
 #include "fa/internal/poison.h"
 
 #include <string.h>
@@ -178,34 +179,28 @@ static void slab_format(fa_allocator *allocator, fai_slab *slab, uint32_t class_
         fai_poison(fai_slab_objects(segment, slab), FAI_SLAB_BYTES);
 }
 
-/* The magazine that fast paths find through the slab. Under the lock. */
-static void slab_open(const fai_pool *pool, fai_slab *slab) {
+/* The magazine that fast paths find through the slab; NULL: they find none. */
+static fai_magazine *magazine_of(const fai_pool *pool, const fai_slab *slab) {
     const fa_allocator *allocator = pool->thread->allocator;
     bool closed = allocator->watched || allocator->pools.traced ||
                   slab->class_index >= allocator->pools.class_plain;
-    FAI_STORE_RELAXED(&slab->head.magazine, closed ? NULL : pool->magazine[slab->class_index]);
+    return closed ? NULL : pool->magazine[slab->class_index];
 }
 
 void fai_slab_trace(fa_allocator *allocator) {
     for (fai_segment *segment = allocator->pools.segments; segment; segment = segment->next)
         for (size_t i = segment->slab_first; i < segment->slab_count; i++) {
             fai_slab *slab = fai_segment_slab(segment, i);
-            fai_thread *owner = (fai_thread *)FAI_LOAD_RELAXED(&slab->head.owner);
+            fai_thread *owner = fai_slab_owner_known(slab);
             if (owner != NULL)
-                slab_open(fai_thread_pool_of(owner, slab->tag), slab);
+                FAI_STORE_RELAXED(&slab->head.magazine,
+                                  magazine_of(fai_thread_pool_of(owner, slab->tag), slab));
         }
 }
 
 static void slab_own(fai_pool *pool, fai_slab *slab) {
-    slab_open(pool, slab);
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_OWNED);
-    FAI_STORE_RELEASE(&slab->head.owner, &pool->thread->head);
-}
-
-/* A state that is used again has the same magazines: they must not be taken for the slab's. */
-static void disown(fai_slab *slab) {
-    FAI_STORE_RELAXED(&slab->head.magazine, NULL);
-    FAI_STORE_RELEASE(&slab->head.owner, NULL);
+    fai_slab_give(slab, &pool->thread->head, magazine_of(pool, slab));
 }
 
 /* Adopts or cuts a slab from what is held. Under the lock. */
@@ -297,7 +292,7 @@ void fai_slab_release(fa_allocator *allocator, fai_slab *slab) {
     fai_segment *segment = fai_slab_segment(allocator, slab);
     FA_ASSERT(slab->free_count == slab->capacity);
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_FREE);
-    disown(slab);
+    fai_slab_disown(slab);
     slab->prev = NULL;
     slab->next = segment->free;
     segment->free = slab;
@@ -320,7 +315,7 @@ void fai_slab_abandon(fa_allocator *allocator, fai_slab *slab) {
         return;
     }
     FAI_STORE_RELAXED(&slab->state, FAI_SLAB_ABANDONED);
-    disown(slab);
+    fai_slab_disown(slab);
     if (slab->free_count != 0)
         fai_slab_push(abandoned_of(allocator, slab), slab);
 }

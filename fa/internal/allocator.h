@@ -25,7 +25,7 @@ typedef struct fai_chunk fai_chunk;
 typedef struct fai_segment_table {
     struct fai_segment_table *retired; /* smaller ones before it: readers may still look at them */
     fai_span span;
-    size_t capacity; /* power of two, more than twice the segments */
+    size_t capacity;   /* power of two, more than twice the segments */
     uintptr_t entry[]; /* atomic */
 } fai_segment_table;
 #define FAI_TABLE_EMPTY ((uintptr_t)0)

@@ -22,6 +22,14 @@ static inline void *fai_link_read(const void *object) {
 }
 static inline void fai_link_write(void *object, void *next) { memcpy(object, &next, sizeof next); }
 
+/* The words behind it, from index 1 on. */
+static inline void *fai_word_read(const void *object, size_t index) {
+    return fai_link_read((const char *)object + index * sizeof(void *));
+}
+static inline void fai_word_write(void *object, size_t index, void *value) {
+    fai_link_write((char *)object + index * sizeof(void *), value);
+}
+
 #ifndef FA_YIELD
 #define FAI_AROUND(operation) (operation)
 #define FAI_AROUND_STORE(operation) (operation)

@@ -15,7 +15,7 @@
 #ifndef FAI_DEFERRED_H
 #define FAI_DEFERRED_H
 
-#include "fa/internal/slab.h"
+#include "fa/internal/owner.h"
 
 /* What objects that went back to bitmaps were charged for, while all are of one pool. */
 typedef struct fai_returned {
@@ -28,8 +28,6 @@ typedef struct fai_returned {
  * when the class has another one with free objects. */
 uint32_t fai_pool_put_owned(fai_pool *pool, fai_slab *slab, void *const *objects, uint32_t count,
                             fai_slab **released, fai_returned *returned);
-/* Puts an object into a slab without an owner. Under the lock. */
-bool fai_pool_put_abandoned(fa_allocator *allocator, fai_slab *slab, void *object);
 void fai_pool_settle(const fai_returned *returned);
 void fai_pool_release_each(fa_allocator *allocator, fai_slab *released); /* under the lock */
 void fai_pool_release_all(fa_allocator *allocator, fai_slab *released);  /* takes it */

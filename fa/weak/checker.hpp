@@ -102,6 +102,11 @@ struct Object {
     rl::var<void *> link;
 };
 
+// And another address in the second.
+struct Pair : Object {
+    rl::var<void *> more;
+};
+
 // A lock as the protocols' users have them.
 struct Lock {
     rl::mutex mutex;
@@ -247,6 +252,10 @@ static inline void *fai_link_read(const void *object) {
 }
 static inline void fai_link_write(void *object, void *next) {
     FAI_WRITE(static_cast<weak::Object *>(object)->link, next);
+}
+
+static inline void fai_word_write(void *object, size_t, void *value) {
+    FAI_WRITE(static_cast<weak::Pair *>(static_cast<weak::Object *>(object))->more, value);
 }
 
 #define FAI_FUTEX_H
