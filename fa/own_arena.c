@@ -2,11 +2,11 @@
 
 #include "fa/internal/forms.h"
 #include "fa/internal/own_arena.h"
+#include "fa/internal/turn.h"
 
 /* A serial is the number of the arena << 32 | how often it was given or taken: odd while it is
  * held. The handle to take it with has a bit more, so that no allocation takes it for the arena's
- * own; the number, 31 bits, is never 0. While it is held bump.user is the holder, and nobody else
- * writes the serial. */
+ * own; the number, 31 bits, is never 0. What holding means: turn.h. */
 #define HELD ((uint64_t)1)
 #define PARCEL FAI_SERIAL_FREE_BIT
 
@@ -56,9 +56,9 @@ static fai_bump *refuse(fa_own_arena arena, size_t size) {
 }
 
 bool fa_own_arena_is_held(fa_own_arena arena) {
-    return arena.head != NULL && (arena.serial & HELD) != 0 &&
-           FAI_LOAD_RELAXED(&arena.head->serial) == arena.serial &&
-           FAI_LOAD_RELAXED(&((fai_bump *)(void *)arena.head)->user) == &fai_slot;
+    return arena.head != NULL &&
+           fai_turn_is_mine(&arena.head->serial, &((fai_bump *)(void *)arena.head)->user,
+                            arena.serial, &fai_slot);
 }
 
 bool fa_own_arena_is_open(fa_own_arena arena) { return is_open(arena); }
@@ -102,24 +102,18 @@ fa_own_arena(fa_own_arena_give)(fa_own_arena arena) {
     fai_bump *bump = check(arena, 0);
     if (bump == NULL)
         return (fa_own_arena){NULL, 0};
-    FAI_STORE_RELAXED(&bump->user, NULL);
-    /* Release: what was written here comes before what whoever takes it does. */
-    FAI_STORE_RELEASE(&bump->head.serial, next_turn(arena.serial));
+    fai_turn_give(&bump->head.serial, &bump->user, next_turn(arena.serial));
     return (fa_own_arena){arena.head, next_turn(arena.serial) | PARCEL};
 }
 
 fa_own_arena(fa_own_arena_take)(fa_own_arena arena) {
-    uint64_t given = arena.serial & ~PARCEL, seen = given;
+    uint64_t given = arena.serial & ~PARCEL;
     bool is_parcel = arena.head != NULL && (arena.serial & PARCEL) != 0;
-    /* Acquire: from the release with which it was given. */
-    while (is_parcel && !FAI_CAS_ACQUIRE(&arena.head->serial, &seen, next_turn(given)))
-        is_parcel = seen == given;
-    if (!is_parcel) {
-        refuse(arena, 0);
-        return (fa_own_arena){NULL, 0};
-    }
-    FAI_STORE_RELAXED(&((fai_bump *)(void *)arena.head)->user, (const void *)&fai_slot);
-    return (fa_own_arena){arena.head, next_turn(given)};
+    if (is_parcel && fai_turn_take(&arena.head->serial, &((fai_bump *)(void *)arena.head)->user,
+                                   given, next_turn(given), &fai_slot))
+        return (fa_own_arena){arena.head, next_turn(given)};
+    refuse(arena, 0);
+    return (fa_own_arena){NULL, 0};
 }
 
 /* No arena to come has a number that this one may have reached by being handed over. Under the

@@ -82,8 +82,7 @@ static void advance(fai_shared_record *record, chunk *to) {
         record->full = from;
     }
     to->next = NULL;
-    /* Release: whoever finds it finds its header. */
-    FAI_STORE_RELEASE(&record->current, to);
+    fai_shared_make_current(&record->current, to);
 }
 
 /* Goes on in a chunk that is there already: the smallest that will do, so that large ones are left
@@ -162,17 +161,10 @@ static char *take_alone(fai_shared_record *record, size_t bytes, size_t size_ask
 
 char *fai_shared_take(fai_shared_record *record, size_t bytes, size_t size_asked) {
     for (;;) {
-        chunk *at = FAI_LOAD_ACQUIRE(&record->current);
-        if (at != NULL) {
-            /* Whoever adds has the bytes before the sum; who passes the end has none. Nothing else
-             * is passed on here, so relaxed. */
-            size_t taken = FAI_LOAD_RELAXED(&at->taken);
-            if (taken <= at->bytes && bytes <= at->bytes - taken) {
-                taken = FAI_ADD_RELAXED(&at->taken, bytes);
-                if (taken <= at->bytes && bytes <= at->bytes - taken)
-                    return start_of(at) + taken;
-            }
-        }
+        chunk *at = fai_shared_find(&record->current);
+        size_t offset;
+        if (at != NULL && fai_shared_chunk_take(at, bytes, &offset))
+            return start_of(at) + offset;
         if (advance_kept(record, at, bytes))
             continue;
         if (is_alone(record, at, bytes))
@@ -250,7 +242,7 @@ static fai_shared_record *close(fa_shared_arena arena) {
     if (fai_named_check(arena.head, arena.serial, 0) == NULL)
         return NULL;
     fai_shared_record *record = fai_shared_record_of(arena);
-    if (!fai_users_close(&record->users)) {
+    if (!fai_users_close(&record->named.users)) {
         fai_report(fai_shared_allocator(record), FA_DIAG_FA614, FA_ERROR_FOREIGN, 0, 0, record);
         return NULL;
     }
@@ -258,7 +250,7 @@ static fai_shared_record *close(fa_shared_arena arena) {
         FAI_STORE_RELAXED(&record->named.bump.user, (const void *)&fai_slot);
         return record;
     }
-    fai_users_open(&record->users); /* another thread has freed it and made one like it */
+    fai_users_open(&record->named.users); /* another thread has freed it and made one like it */
     fai_named_check(arena.head, arena.serial, 0);
     return NULL;
 }
@@ -270,7 +262,7 @@ fa_status(fa_shared_arena_reset)(fa_shared_arena arena) {
     give_all(record, empty(record, true));
     FAI_ADD_RELAXED(&record->reset_count, 1);
     FAI_STORE_RELAXED(&record->named.bump.user, NULL);
-    fai_users_open(&record->users);
+    fai_users_open(&record->named.users);
     return FA_OK;
 }
 
@@ -333,12 +325,12 @@ static void unlock(fai_owned *owned) { pthread_mutex_unlock(&record_of_owned(own
  * in use until the next one. */
 static void fork_child(fai_owned *owned) {
     fai_shared_record *record = record_of_owned(owned);
-    if (record->users != FAI_USERS_CLOSED || record->named.bump.user == &fai_slot)
+    if (record->named.users != FAI_USERS_CLOSED || record->named.bump.user == &fai_slot)
         return;
     FAI_STORE_RELAXED(&record->rests, NULL);
     FAI_STORE_RELAXED(&record->bytes, 0);
     FAI_STORE_RELAXED(&record->wasted, 0);
-    fai_users_open(&record->users);
+    fai_users_open(&record->named.users);
 }
 
 static const fai_owned_kind k_shared_arenas = {.destroy = destroy,
@@ -372,6 +364,7 @@ fa_shared_arena(fa_shared_arena_create)(fa_allocator *allocator, const char *nam
     record->bytes_max = bytes_max;
     fai_owned_add(allocator, &record->owned, &k_shared_arenas);
     arena.serial = fai_roster_add(roster, &record->named, name);
+    fai_users_open(&record->named.users); /* closed by whoever freed the one before it */
     arena.head = &record->named.bump.head;
     return arena;
 }
@@ -391,7 +384,7 @@ static void fill(const fai_named *named, void *stats) {
     to->bytes_peak = FAI_LOAD_RELAXED(&record->peak);
     to->bytes_max = record->bytes_max;
     to->block_bytes = record->block_bytes;
-    to->local_count = (size_t)(FAI_LOAD_RELAXED(&record->users) & ~FAI_USERS_CLOSED);
+    to->local_count = (size_t)(FAI_LOAD_RELAXED(&record->named.users) & ~FAI_USERS_CLOSED);
     to->alloc_count = FAI_LOAD_RELAXED(&record->alloc_count);
     to->block_count = FAI_LOAD_RELAXED(&record->block_count);
     to->reset_count = FAI_LOAD_RELAXED(&record->reset_count);

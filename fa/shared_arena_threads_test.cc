@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 using namespace fa_testing;
@@ -129,6 +130,50 @@ TEST_P(SharedArenaThreads, OneOfManyFreesIt) {
         }
         EXPECT_FALSE(fa_shared_arena_is_open(arena));
     }
+}
+
+// Whoever has an old handle may try to come in, or to reset, while another arena is made of the
+// same record: he is refused, and leaves nothing behind.
+TEST_P(SharedArenaThreads, OldHandlesAreRefusedAtAnyMoment) {
+    Tracked allocator(Config(GetParam()));
+    std::mutex mutex;
+    fa_shared_arena current = {nullptr, 0};
+    std::atomic<bool> is_over{false};
+    OnThreads([&](size_t thread) {
+        if (thread != 0) {
+            while (!is_over) {
+                std::unique_lock<std::mutex> lock(mutex);
+                const fa_shared_arena arena = current;
+                lock.unlock();
+                if (arena.head == nullptr)
+                    continue;
+                std::this_thread::yield();
+                fa_shared_arena_local local;
+                if (thread == 1) {
+                    (void)fa_shared_arena_reset(arena);
+                } else if (fa_shared_arena_begin(arena, &local) == FA_OK) {
+                    EXPECT_NE(fa_shared_arena_alloc(&local, 100), nullptr);
+                    EXPECT_EQ(fa_shared_arena_end(&local), FA_OK);
+                }
+            }
+            return;
+        }
+        for (size_t round = 0; round < Rounds(2000); round++) {
+            const fa_shared_arena arena = fa_shared_arena_create(allocator, "again", 0, 0);
+            EXPECT_TRUE(fa_shared_arena_is_open(arena));
+            std::unique_lock<std::mutex> lock(mutex);
+            current = arena;
+            lock.unlock();
+            while (fa_shared_arena_free(arena) != FA_OK)
+                std::this_thread::yield();
+        }
+        is_over = true;
+    });
+    EXPECT_EQ(fa_shared_arena_count(allocator), 0u);
+    const fa_shared_arena last = fa_shared_arena_create(allocator, "last", 0, 0);
+    EXPECT_EQ(fa_shared_arena_reset(last), FA_OK) << "somebody is still counted as inside";
+    EXPECT_EQ(fa_shared_arena_free(last), FA_OK);
+    allocator.Check();
 }
 
 INSTANTIATE_TEST_SUITE_P(Checks, SharedArenaThreads,

@@ -88,8 +88,8 @@ static inline bool fai_deferred_gather_more(fai_thread *thread, void *object) {
     size_t index = (address - segment) >> FAI_SLAB_SHIFT;
     const fai_slab *slab = fai_segment_slab((fai_segment *)segment, index);
     if (index < ((const fai_segment *)segment)->slab_first ||
-        (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner) != gathered->owner ||
-        slab->tag != gathered->tag || slab->class_index >= allocator->pools.class_plain)
+        fai_slab_owner_known(slab) != gathered->owner || slab->tag != gathered->tag ||
+        slab->class_index >= allocator->pools.class_plain)
         return false; /* a slab that is free has no owner; a task must see what it captured */
     gathered->object[gathered->count] = object;
     FAI_BUMP(&gathered->bytes, slab->class_bytes);

@@ -9,12 +9,15 @@
 #include "fa/internal/bump.h"
 #include "fa/internal/latch.h"
 #include "fa/internal/owned.h"
+#include "fa/internal/users.h"
 
 /* Stands at the start of each record. */
 typedef struct fai_named {
-    fai_bump bump;            /* must be first; its serial is 0 while the record is free */
-    struct fai_named *next;   /* of the free ones */
-    fai_latch latch;          /* of what else is in the record, where that has one; stays */
+    fai_bump bump;          /* must be first; its serial is 0 while the record is free */
+    struct fai_named *next; /* of the free ones */
+    fai_latch latch;        /* of what else is in the record, where that has one; stays */
+    fai_users users; /* where many may be inside at once; never cleared: who has an old handle may
+                      * be trying to come in, or to close it */
     char name[FA_NAME_BYTES]; /* guarded by the lock */
 } fai_named;
 

@@ -4,15 +4,9 @@
 
 #include "fa/internal/allocator.h"
 #include "fa/internal/guard.h"
-#include "fa/internal/users.h"
+#include "fa/internal/shared_chunk.h"
 #include "fa/shared_arena.h"
 
-/* Stands at the start of its heap block. */
-typedef struct fai_shared_chunk {
-    struct fai_shared_chunk *next;
-    size_t bytes; /* behind the header */
-    size_t taken; /* atomic; more than bytes once somebody found it full */
-} fai_shared_chunk;
 /* What a local left of its block; stands there itself, poisoned. */
 typedef struct fai_shared_rest {
     struct fai_shared_rest *next;
@@ -20,14 +14,13 @@ typedef struct fai_shared_rest {
 } fai_shared_rest;
 
 typedef struct fai_shared_record {
-    fai_named named; /* must be first; its memory stays empty; used: the plan, and the user who
-                      * shuts others out */
+    fai_named named; /* must be first; its memory stays empty; used: the plan, the users, which are
+                      * open locals, and the user who shuts others out */
     fai_owned owned;
     pthread_mutex_t lock;
     size_t block_bytes;
     uint32_t tag;
-    uint64_t users;            /* users.h: open locals */
-    fai_shared_chunk *current; /* atomic, written under the lock: where blocks are taken */
+    fai_shared_place current; /* written under the lock: where blocks are taken */
     /* Guarded by the lock; while users are shut out, changed by whoever did that. */
     fai_shared_chunk *full;  /* those before current */
     fai_shared_chunk *alone; /* of one allocation each */
