@@ -408,14 +408,14 @@ TEST(Deferred, AWaitingFreeGoesOnWhenThereIsRoom) {
 // Never more than fit are on their way, and so none is refused: not by one who has looked how many
 // were queued before others were, and at how many were processed after that.
 TEST(Deferred, AQueueThatIsNotFullRefusesNobody) {
-    constexpr size_t kMax = 3;
+    constexpr size_t kMax = 30;
     fa_alloc_config config = Config();
     config.deferred.count_max = kMax;
     config.deferred.full = FA_DEFERRED_FULL_FAIL;
     Tracked allocator(config);
     if (!Waits(allocator))
         GTEST_SKIP() << "nothing waits";
-    std::vector<void *> blocks = Take(allocator, Rounds(200000));
+    std::vector<void *> blocks = Take(allocator, 20000);
     std::atomic<size_t> started{0}, processed{0}, refused{0};
     auto free_some = [&] {
         for (size_t i; (i = started++) < blocks.size();) {

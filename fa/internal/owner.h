@@ -44,8 +44,7 @@ static inline void fai_slab_disown(fai_slab *slab) {
     FAI_STORE_RELAXED(&slab->head.owner, NULL);
 }
 
-/* Any thread that has an object of the slab; onto the queue of the one that is found it may push.
- */
+/* By whoever has an object of the slab: it may push onto the queue of the owner that it finds. */
 static inline fai_thread *fai_slab_owner(const fai_slab *slab) {
     return (fai_thread *)FAI_LOAD_ACQUIRE(&slab->head.owner);
 }
