@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include <sys/wait.h>
@@ -160,13 +161,75 @@ TEST(Fork, ChildFreesWhatThreadsThatAreGoneHadAllocated) {
 
 namespace {
 
+// What the threads of a test share.
+struct Common {
+    fa_allocator *allocator;
+    fa_shared_arena arena;
+    std::mutex mutex;
+    std::vector<void *> objects; // freed by another thread
+    std::vector<fa_transfer> transfers;
+    fa_own_arena parcel; // head NULL: some thread has it
+};
+
+// Frees what others allocated, receives what they made, allocates from what they use too.
+void Trade(Common *common, Engine &random) {
+    std::vector<void *> mine = {fa_pool_alloc(common->allocator, Pick(random, 1, 500))};
+    fa_transfer made, got = {0};
+    uint64_t value = 7;
+    EXPECT_EQ((fa_transfer_make)(common->allocator, &value, sizeof value, 8, &made), FA_OK);
+    fa_own_arena arena;
+    {
+        std::lock_guard<std::mutex> lock(common->mutex);
+        common->objects.push_back(mine[0]);
+        std::swap(common->objects.front(), common->objects.back());
+        mine.clear();
+        while (common->objects.size() > 40) {
+            mine.push_back(common->objects.back());
+            common->objects.pop_back();
+        }
+        common->transfers.push_back(made);
+        if (common->transfers.size() > 5) {
+            got = common->transfers.front();
+            common->transfers.erase(common->transfers.begin());
+        }
+        arena = common->parcel;
+        common->parcel = {nullptr, 0};
+    }
+    for (void *block : mine)
+        fa_pool_free(common->allocator, block);
+    fa_received received;
+    if (got.id != 0) {
+        EXPECT_EQ(fa_transfer_receive(common->allocator, got, &received), FA_OK);
+        fa_pool_free(common->allocator, received.object);
+    }
+    fa_shared_arena_local local;
+    if (fa_shared_arena_begin(common->arena, &local) == FA_OK) { // nobody resets it
+        EXPECT_NE(fa_shared_arena_alloc(&local, Pick(random, 1, 3000)), nullptr);
+        EXPECT_EQ(fa_shared_arena_end(&local), FA_OK);
+    }
+    (void)fa_shared_arena_reset(common->arena); // while nobody is inside
+    if (arena.head == nullptr)
+        return;
+    arena = fa_own_arena_take(arena);
+    EXPECT_NE(fa_own_arena_alloc(arena, Pick(random, 1, 3000)), nullptr);
+    if (Pick(random, 0, 5) == 0) {
+        EXPECT_EQ(fa_own_arena_reset(arena), FA_OK);
+    }
+    arena = fa_own_arena_give(arena);
+    std::lock_guard<std::mutex> lock(common->mutex);
+    common->parcel = arena;
+}
+
 // All kinds of calls, without an end; threads too, that come and go.
-void Load(fa_allocator *allocator, const std::atomic<bool> &stop, uint64_t seed) {
+void Load(Common *common, const std::atomic<bool> &stop, uint64_t seed) {
+    fa_allocator *allocator = common->allocator;
     Engine random(seed);
     std::vector<void *> own;
     while (!stop) {
         OnThread([&] {
             for (int i = 0; i < 50 && !stop; i++) {
+                for (int n = 0; n < 5; n++)
+                    Trade(common, random);
                 fa_frame_begin(allocator);
                 std::string path = "life::" + std::to_string(Pick(random, 0, 9));
                 if (Pick(random, 0, 9) == 0)
@@ -205,9 +268,13 @@ TEST(Fork, UnderLoad) {
         Tracked allocator(config);
         std::atomic<bool> stop{false};
         uint64_t seed = Random().Seed();
+        Common common;
+        common.allocator = allocator;
+        common.arena = fa_shared_arena_create(allocator, "fork", 0, 0);
+        common.parcel = fa_own_arena_give(fa_own_arena_create(allocator, "fork", 0, 0));
         std::vector<std::thread> threads;
         for (uint64_t i = 0; i < 3; i++)
-            threads.emplace_back([&, i] { Load(allocator, stop, seed + i); });
+            threads.emplace_back([&, i] { Load(&common, stop, seed + i); });
         auto *mine = static_cast<char *>(fa_pool_alloc(allocator, 100));
         for (size_t i = 0; i < Rounds(200) && !testing::Test::HasFailure(); i++)
             InChild([&]() -> int {
@@ -227,6 +294,12 @@ TEST(Fork, UnderLoad) {
         for (std::thread &thread : threads)
             thread.join();
         fa_pool_free(allocator, mine);
+        for (void *block : common.objects)
+            fa_pool_free(allocator, block);
+        for (fa_transfer transfer : common.transfers)
+            EXPECT_EQ(fa_transfer_drop(allocator, transfer), FA_OK);
+        EXPECT_EQ(fa_own_arena_free(common.parcel), FA_OK);
+        EXPECT_EQ(fa_shared_arena_free(common.arena), FA_OK);
         allocator.Check();
     }
 }
