@@ -139,7 +139,7 @@ TEST_P(SharedArenaThreads, OldHandlesAreRefusedAtAnyMoment) {
     std::mutex mutex;
     fa_shared_arena current = {nullptr, 0};
     std::atomic<bool> is_over{false};
-    OnThreads([&](size_t thread) {
+    OnThreads(kThreads, [&](size_t thread) {
         if (thread != 0) {
             while (!is_over) {
                 std::unique_lock<std::mutex> lock(mutex);
