@@ -179,7 +179,7 @@ TEST(SegmentsWeak, HoldsInFull) { weak::HoldsInFull<Change, Grow, Replace>(); }
 TEST(SegmentsWeak, HoldsAtRandom) { weak::HoldsAtRandom<ComeAndGo<2>, ComeAndGo<3>>(100000); }
 
 TEST(SegmentsWeak, EachOrderMatters) {
-    weak::EachOrderMatters<ComeAndGo<2>, Grow, Change>({}, 5000);
+    weak::EachOrderMatters<ComeAndGo<2>, Grow, Change, Replace>({}, 5000);
 }
 
 } // namespace
