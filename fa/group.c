@@ -19,7 +19,7 @@ typedef struct fai_group {
 } fai_group;
 
 bool fai_groups_create(fa_allocator *allocator) {
-    return fai_roster_create(allocator, &allocator->groups, sizeof(fai_group));
+    return fai_roster_create(allocator, &allocator->groups, sizeof(fai_group), sizeof(fai_group));
 }
 
 static fai_group *record_of(fa_group group) { return (fai_group *)(void *)group.head; }

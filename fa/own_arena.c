@@ -17,7 +17,8 @@ typedef struct fai_own_record {
 
 bool fai_own_arenas_create(fa_allocator *allocator) {
     fai_roster *roster = &allocator->own_arenas;
-    bool created = fai_roster_create(allocator, roster, sizeof(fai_own_record));
+    bool created =
+        fai_roster_create(allocator, roster, sizeof(fai_own_record), sizeof(fai_own_record));
     roster->serial = HELD;
     roster->serial_step = (uint64_t)1 << FAI_OWN_TURN_BITS;
     return created;

@@ -70,7 +70,9 @@ static const fai_owned_kind k_rosters = {.destroy = destroy,
                                          .unlock = unlock,
                                          .fork_child = fork_child};
 
-bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes) {
+bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes,
+                       size_t cleared_bytes) {
+    roster->cleared_bytes = cleared_bytes;
     roster->record_bytes = fai_round_up(record_bytes, FA_ALIGN_MIN);
     roster->serial_step = 1;
     if (pthread_mutex_init(&roster->lock, NULL) != 0)
@@ -80,7 +82,7 @@ bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t recor
 }
 
 static void clear(const fai_roster *roster, fai_named *named) {
-    memset(named->name, 0, roster->record_bytes - offsetof(fai_named, name));
+    memset(named->name, 0, roster->cleared_bytes - offsetof(fai_named, name));
 }
 
 static fai_named *pop(fai_roster *roster) {

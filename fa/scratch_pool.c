@@ -10,7 +10,8 @@ typedef struct fai_scratch_record {
 } fai_scratch_record;
 
 bool fai_scratch_pools_create(fa_allocator *allocator) {
-    return fai_roster_create(allocator, &allocator->scratch_pools, sizeof(fai_scratch_record));
+    return fai_roster_create(allocator, &allocator->scratch_pools, sizeof(fai_scratch_record),
+                             sizeof(fai_scratch_record));
 }
 
 static fai_scratch_record *record_of(fa_scratch_pool pool) {

@@ -9,7 +9,8 @@ typedef fai_shared_chunk chunk;
 #define CHUNK_HEADER ((sizeof(chunk) + FA_CACHE_LINE - 1) & ~((size_t)FA_CACHE_LINE - 1))
 
 bool fai_shared_arenas_create(fa_allocator *allocator) {
-    return fai_roster_create(allocator, &allocator->shared_arenas, sizeof(fai_shared_record));
+    return fai_roster_create(allocator, &allocator->shared_arenas, sizeof(fai_shared_record),
+                             offsetof(fai_shared_record, users));
 }
 
 static char *start_of(chunk *at) { return (char *)at + CHUNK_HEADER; }
@@ -242,7 +243,7 @@ static fai_shared_record *close(fa_shared_arena arena) {
     if (fai_named_check(arena.head, arena.serial, 0) == NULL)
         return NULL;
     fai_shared_record *record = fai_shared_record_of(arena);
-    if (!fai_users_close(&record->named.users)) {
+    if (!fai_users_close(&record->users)) {
         fai_report(fai_shared_allocator(record), FA_DIAG_FA614, FA_ERROR_FOREIGN, 0, 0, record);
         return NULL;
     }
@@ -250,7 +251,7 @@ static fai_shared_record *close(fa_shared_arena arena) {
         FAI_STORE_RELAXED(&record->named.bump.user, (const void *)&fai_slot);
         return record;
     }
-    fai_users_open(&record->named.users); /* another thread has freed it and made one like it */
+    fai_users_open(&record->users); /* another thread has freed it and made one like it */
     fai_named_check(arena.head, arena.serial, 0);
     return NULL;
 }
@@ -262,7 +263,7 @@ fa_status(fa_shared_arena_reset)(fa_shared_arena arena) {
     give_all(record, empty(record, true));
     FAI_ADD_RELAXED(&record->reset_count, 1);
     FAI_STORE_RELAXED(&record->named.bump.user, NULL);
-    fai_users_open(&record->named.users);
+    fai_users_open(&record->users);
     return FA_OK;
 }
 
@@ -325,12 +326,12 @@ static void unlock(fai_owned *owned) { pthread_mutex_unlock(&record_of_owned(own
  * in use until the next one. */
 static void fork_child(fai_owned *owned) {
     fai_shared_record *record = record_of_owned(owned);
-    if (record->named.users != FAI_USERS_CLOSED || record->named.bump.user == &fai_slot)
+    if (record->users != FAI_USERS_CLOSED || record->named.bump.user == &fai_slot)
         return;
     FAI_STORE_RELAXED(&record->rests, NULL);
     FAI_STORE_RELAXED(&record->bytes, 0);
     FAI_STORE_RELAXED(&record->wasted, 0);
-    fai_users_open(&record->named.users);
+    fai_users_open(&record->users);
 }
 
 static const fai_owned_kind k_shared_arenas = {.destroy = destroy,
@@ -364,7 +365,7 @@ fa_shared_arena(fa_shared_arena_create)(fa_allocator *allocator, const char *nam
     record->bytes_max = bytes_max;
     fai_owned_add(allocator, &record->owned, &k_shared_arenas);
     arena.serial = fai_roster_add(roster, &record->named, name);
-    fai_users_open(&record->named.users); /* closed by whoever freed the one before it */
+    fai_users_open(&record->users); /* closed by whoever freed the one before it */
     arena.head = &record->named.bump.head;
     return arena;
 }
@@ -384,7 +385,7 @@ static void fill(const fai_named *named, void *stats) {
     to->bytes_peak = FAI_LOAD_RELAXED(&record->peak);
     to->bytes_max = record->bytes_max;
     to->block_bytes = record->block_bytes;
-    to->local_count = (size_t)(FAI_LOAD_RELAXED(&record->named.users) & ~FAI_USERS_CLOSED);
+    to->local_count = (size_t)(FAI_LOAD_RELAXED(&record->users) & ~FAI_USERS_CLOSED);
     to->alloc_count = FAI_LOAD_RELAXED(&record->alloc_count);
     to->block_count = FAI_LOAD_RELAXED(&record->block_count);
     to->reset_count = FAI_LOAD_RELAXED(&record->reset_count);

@@ -134,14 +134,14 @@ fa_status(fa_shared_arena_begin)(fa_shared_arena arena, fa_shared_arena_local *l
     if (fai_named_check(arena.head, arena.serial, 0) == NULL)
         return fa_last_error().status;
     fai_shared_record *record = fai_shared_record_of(arena);
-    bool is_inside = fai_users_enter(&record->named.users);
+    bool is_inside = fai_users_enter(&record->users);
     if (is_inside && fai_named_is_open(arena.head, arena.serial)) {
         local->arena = arena;
         local->user = &fai_slot;
         return FA_OK;
     }
     if (is_inside)
-        fai_users_leave(&record->named.users);
+        fai_users_leave(&record->users);
     return fai_report(fai_shared_allocator(record), is_inside ? FA_DIAG_FA610 : FA_DIAG_FA614,
                       FA_ERROR_FOREIGN, 0, 0, record);
 }
@@ -162,7 +162,7 @@ fa_status(fa_shared_arena_end)(fa_shared_arena_local *local) {
     local->note = local->note_first = NULL;
     local->arena.serial = 0;
     local->user = NULL;
-    fai_users_leave(&record->named.users);
+    fai_users_leave(&record->users);
     return FA_OK;
 }
 

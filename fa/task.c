@@ -300,7 +300,8 @@ static const fai_owned_kind k_left = {.destroy = destroy_left, .validate = valid
  * the roster's lock, what is left goes before the roster. */
 bool fai_tasks_create(fa_allocator *allocator) {
     fai_owned_add(allocator, &allocator->task_latches, &k_latches);
-    if (!fai_roster_create(allocator, &allocator->tasks, sizeof(fai_task_record)))
+    if (!fai_roster_create(allocator, &allocator->tasks, sizeof(fai_task_record),
+                           offsetof(fai_task_record, latch)))
         return false;
     fai_owned_add(allocator, &allocator->tasks_left, &k_left);
     return true;

@@ -7,17 +7,12 @@
 
 #include "fa/config.h"
 #include "fa/internal/bump.h"
-#include "fa/internal/latch.h"
 #include "fa/internal/owned.h"
-#include "fa/internal/users.h"
 
 /* Stands at the start of each record. */
 typedef struct fai_named {
-    fai_bump bump;          /* must be first; its serial is 0 while the record is free */
-    struct fai_named *next; /* of the free ones */
-    fai_latch latch;        /* of what else is in the record, where that has one; stays */
-    fai_users users; /* where many may be inside at once; never cleared: who has an old handle may
-                      * be trying to come in, or to close it */
+    fai_bump bump;            /* must be first; its serial is 0 while the record is free */
+    struct fai_named *next;   /* of the free ones */
     char name[FA_NAME_BYTES]; /* guarded by the lock */
 } fai_named;
 
@@ -26,7 +21,7 @@ typedef struct fai_roster_block fai_roster_block;
 typedef struct fai_roster {
     fai_owned owned; /* must be first */
     pthread_mutex_t lock;
-    size_t record_bytes;
+    size_t record_bytes, cleared_bytes;
     fai_roster_block *blocks; /* newest first; atomic, blocks never go */
     fai_named *free;
     uint64_t serial;      /* the last one given; guarded by the lock */
@@ -37,9 +32,11 @@ typedef struct fai_roster {
 /* No serial has this bit: it is for who makes handles of two kinds. */
 #define FAI_SERIAL_FREE_BIT ((uint64_t)1 << 63)
 
-/* record_bytes: of a structure that begins with fai_named. False without memory for a lock. Serials
- * are 1, 2, 3 if nobody sets another step before there is a record. */
-bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes);
+/* record_bytes: of a structure that begins with fai_named; what lies behind its first cleared_bytes
+ * is zero once, and stays when a record is used again. False without memory for a lock. Serials are
+ * 1, 2, 3 if nobody sets another step before there is a record. */
+bool fai_roster_create(fa_allocator *allocator, fai_roster *roster, size_t record_bytes,
+                       size_t cleared_bytes);
 
 /* A record that nobody else has, with serial 0, behind its bump all zero; NULL with the reason
  * reported. No lock may be held. */

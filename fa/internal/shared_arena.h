@@ -5,6 +5,7 @@
 #include "fa/internal/allocator.h"
 #include "fa/internal/guard.h"
 #include "fa/internal/shared_chunk.h"
+#include "fa/internal/users.h"
 #include "fa/shared_arena.h"
 
 /* What a local left of its block; stands there itself, poisoned. */
@@ -14,8 +15,8 @@ typedef struct fai_shared_rest {
 } fai_shared_rest;
 
 typedef struct fai_shared_record {
-    fai_named named; /* must be first; its memory stays empty; used: the plan, the users, which are
-                      * open locals, and the user who shuts others out */
+    fai_named named; /* must be first; its memory stays empty; used: the plan, and the user who
+                      * shuts others out */
     fai_owned owned;
     pthread_mutex_t lock;
     size_t block_bytes;
@@ -30,6 +31,8 @@ typedef struct fai_shared_record {
     /* Atomic, any thread. */
     size_t held, bytes_max, bytes, wasted, peak;
     uint64_t alloc_count, block_count, reset_count;
+    fai_users users; /* open locals. Must be last; never cleared: who has an old handle may be
+                      * trying to come in, or to close it */
 } fai_shared_record;
 
 /* The registry of shared arenas; false without memory for a lock. */

@@ -3,6 +3,7 @@
 #define FAI_TASK_H
 
 #include "fa/group.h"
+#include "fa/internal/latch.h"
 #include "fa/internal/slab.h"
 #include "fa/task.h"
 
@@ -43,16 +44,14 @@ struct fai_task_record {
     fai_task_block *newest_with; /* ...and of those with one */
     size_t bytes, bytes_peak, live_count, captured_count, destructor_count;
     uint64_t alloc_count;
+    fai_latch latch; /* must be last; stays when the task ends, for whoever comes late */
 };
 
 /* The registry of tasks; false without memory for a lock. */
 bool fai_tasks_create(fa_allocator *allocator);
 
-/* The latch of a task stays when it ends, for whoever comes late. */
-static inline void fai_task_lock(fai_task_record *record) { fai_latch_lock(&record->named.latch); }
-static inline void fai_task_unlock(fai_task_record *record) {
-    fai_latch_unlock(&record->named.latch);
-}
+static inline void fai_task_lock(fai_task_record *record) { fai_latch_lock(&record->latch); }
+static inline void fai_task_unlock(fai_task_record *record) { fai_latch_unlock(&record->latch); }
 
 /* Puts a block on the task's list, and takes it off; under the latch. */
 void fai_task_link(fai_task_record *record, fai_task_block *at);
