@@ -11,6 +11,12 @@
 
 #include <string.h>
 
+_Static_assert(offsetof(fai_thread_slot, head) % FA_CACHE_LINE < 16 &&
+                   offsetof(fai_thread_slot, view) % FA_CACHE_LINE < 16 &&
+                   offsetof(fai_thread, tallies.top) % FA_CACHE_LINE >= 16 &&
+                   offsetof(fai_thread, tallies.alloc_count) % FA_CACHE_LINE >= 16,
+               "see fai_tallies");
+
 fai_tally_block fai_tally_none;
 
 /* ---- frame memory ---- */

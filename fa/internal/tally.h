@@ -37,8 +37,13 @@ typedef struct fai_turn {
 /* Room for what the leaves of all tags that are entered may add. */
 #define FAI_TURNS_OWN (FA_TAG_DEPTH_MAX + 2)
 
-/* A thread's tags. */
+/* A thread's tags. Starts a cache line; what enter and leave load and store begins 16 bytes after
+ * that, so that it never has the low 12 bits of an address in common with head and view of the
+ * thread's slot, which they store and load too: processors take such a load to depend on the
+ * store. */
 typedef struct fai_tallies {
+    fai_tally *touched;
+    fai_turn *turn;
     fai_tally **top;   /* in stack: that of the tag that the thread is in */
     fai_tally **limit; /* top where enter must look closer; like all limits, the only test */
     /* At the last switch: where the frame's cursor stood, NULL when that says nothing; how many
@@ -46,8 +51,6 @@ typedef struct fai_tallies {
     char *cursor;
     uint64_t alloc_count;
     size_t used;
-    fai_tally *touched;
-    fai_turn *turn;
     size_t turn_count, turn_capacity;
     fai_span turn_span;                     /* address NULL: turn is own */
     fai_tally *stack[FA_TAG_DEPTH_MAX + 1]; /* the untagged, then those that were entered */

@@ -140,7 +140,7 @@ struct fai_thread {
 
     /* Pools. */
     fai_pool pool; /* of untagged objects; its next are those of tags */
-    fai_tallies tallies;
+    fai_tallies tallies __attribute__((aligned(64)));
     fai_thread_budget budget;
     fai_captures captures;
     struct fai_lane *lane; /* transfers that it made; of the state, whoever uses it */
