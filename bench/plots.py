@@ -259,7 +259,9 @@ def _growth_plot(pyplot, document, path):
         panel.set_xlabel("threads (dotted: processors)")
         panel.set_ylabel("million allocations per second")
     if drawn:
-        panels[0].legend(fontsize=7)
+        low, high = panels[0].get_ylim()
+        panels[0].set_ylim(low, high * 3)  # room above the lines
+        panels[0].legend(fontsize=7, ncol=3, loc="upper center")
         figure.suptitle("How cost grows")
         _save(pyplot, figure, path)
     else:
