@@ -30,7 +30,9 @@ typedef enum fa_deferred_when {
                           budget */
 } fa_deferred_when;
 
-/* What happens to the free of an object whose owner has count_max of them waiting. */
+/* What happens to the free of an object whose owner has count_max of them waiting. The freeing
+ * thread can't put it back by itself, for slabs are their owner's alone, without a lock; and no
+ * object is ever dropped. */
 typedef enum fa_deferred_full {
     FA_DEFERRED_FULL_GROW, /* it waits with them; counted */
     FA_DEFERRED_FULL_WAIT, /* the call waits for the owner, up to wait_nanoseconds; then it grows */
