@@ -435,6 +435,37 @@ TEST_P(OwnedFork, TasksGoOn) {
     EXPECT_EQ(fa_task_end(task), FA_OK);
 }
 
+// A task that another thread gives its first destructor at that moment.
+TEST_P(OwnedFork, TasksWithDestructorsEnd) {
+    std::atomic<uint64_t> serial{0};
+    std::atomic<bool> stop{false};
+    fai_bump_head *head = nullptr;
+    const fa_task first = fa_task_begin(allocator_, "first");
+    head = first.head;
+    EXPECT_EQ(fa_task_end(first), FA_OK);
+    std::thread other([&] {
+        while (!stop) {
+            const fa_task own = fa_task_begin(allocator_, "other");
+            serial = own.head == head ? own.serial : 0;
+            EXPECT_EQ(fa_task_defer(
+                          own, [](void *) {}, nullptr),
+                      FA_OK);
+            serial = 0;
+            EXPECT_EQ(fa_task_end(own), FA_OK);
+        }
+    });
+    for (size_t i = 0; i < Rounds(200); i++)
+        InChild([&]() -> int {
+            const fa_task task = {head, serial};
+            if (task.serial != 0)
+                (void)fa_task_end(task);
+            fa_allocator_destroy(allocator_);
+            return 0;
+        });
+    stop = true;
+    other.join();
+}
+
 #define EACH(suite)                                                                                \
     INSTANTIATE_TEST_SUITE_P(Checks, suite,                                                        \
                              testing::Values(0u, static_cast<uint32_t>(FA_CHECK_ALL)))

@@ -269,6 +269,18 @@ static void unlock_all(fai_owned *owned) {
         fai_task_unlock(at);
 }
 
+/* In the child of a fork nobody is about to join any more: each has, or has not. */
+static void nobody_joins(fai_owned *owned) {
+    fa_allocator *allocator = allocator_of_latches(owned);
+    fai_roster_walk walk = {NULL, 0};
+    for (fai_task_record *at; (at = next(allocator, &walk)) != NULL;)
+        if (at->joined == FAI_TASK_JOINING)
+            FAI_STORE_RELAXED(&at->joined, FAI_TASK_APART);
+    for (fai_owned *at = allocator->owned.newest; at != NULL; at = at->next)
+        if (at->kind == &k_tasks)
+            FAI_STORE_RELAXED(&record_owned(at)->joined, FAI_TASK_JOINED);
+}
+
 static void destroy_nothing(fa_allocator *allocator, fai_owned *owned) {
     (void)allocator;
     (void)owned;
@@ -293,7 +305,7 @@ static const void *validate_all(fa_allocator *allocator, fai_owned *owned) {
 }
 
 static const fai_owned_kind k_latches = {
-    .destroy = destroy_nothing, .lock = lock_all, .unlock = unlock_all};
+    .destroy = destroy_nothing, .lock = lock_all, .unlock = unlock_all, .fork_child = nobody_joins};
 static const fai_owned_kind k_left = {.destroy = destroy_left, .validate = validate_all};
 
 /* What is owned is locked from the newest on, and destroyed in that order: the latches come after

@@ -268,7 +268,7 @@ TEST(ThreadTrade, FreeingEachOthersObjectsForAMillionRounds) {
     std::atomic<size_t> held_early{0};
     auto side = [&](Channel *out, Channel *in) {
         size_t sent = 0, got = 0;
-        while (got < count) {
+        while (got < count || sent < count) {
             if (sent < count) {
                 auto *object = static_cast<size_t *>(fa_pool_alloc(allocator, SizeOf(sent)));
                 *object = sent;
