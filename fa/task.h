@@ -109,8 +109,10 @@ FA_API fa_status fa_task_free(fa_task task, void *block);
 /* From now on, until the capture ends, the task captures what the calling thread allocates with the
  * calls of pool.h (also through tag.h, scope.h and the containers of C++) in its allocator: it is
  * freed with the task unless somebody frees it before, as any pool object, on any thread. What the
- * library allocates for its own parts is not captured. Captures may be nested, for the same or
- * another task: the newest one counts. Those open when the thread detaches or exits end with it.
+ * library allocates for its own parts is not captured; what hooks, listeners, reclaimers and
+ * destructors allocate that are called on this thread meanwhile is. Captures may be nested, for the
+ * same or another task: the newest one counts. Those open when the thread detaches or exits end
+ * with it.
  * Meanwhile allocations and frees of the thread take slow paths (some 50 ns), and each object takes
  * 32 bytes more, or its alignment. Where the task has ended, allocations are refused (FA610).
  * Returns FA_OK, FA_ERROR_INVALID for none, FA_ERROR_FOREIGN (FA610), FA_ERROR_LIMIT: too many are

@@ -39,9 +39,11 @@ FA_EXTERN_C_BEGIN
 typedef struct fa_timeline fa_timeline;
 
 /* Reads a counter that the program has elsewhere (vkGetSemaphoreCounterValue and the like). Called
- * by begins of frames, trims, fa_timeline_value, and allocations when memory runs out, on their
+ * by begins of frames, by ends that keep one, trims, fa_timeline_value, fa_timeline_stats_get,
+ * fa_timeline_destroy, fa_allocator_destroy, and allocations when memory runs out, on their
  * threads, several at once; the library holds no lock then. What was done before the counter got
- * the value that it returns must be seen by its caller. It must not destroy the timeline. */
+ * the value that it returns must be seen by its caller. It must neither destroy the
+ * timeline nor fork. */
 typedef uint64_t fa_timeline_fn(void *user);
 
 /* Zero for what has no meaning. */
