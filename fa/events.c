@@ -267,7 +267,7 @@ fa_status fa_events_subscribe(fa_allocator *allocator, const fa_events_config *c
     fai_events *events = &allocator->events;
     uint64_t name = 0;
     fai_lock(allocator);
-    fai_listener *listener = find_free(events);
+    fai_listener *listener = events->closed ? NULL : find_free(events);
     if (listener != NULL) {
         listener->config = *config;
         FAI_STORE_RELAXED(&listener->passed_count, 0);
@@ -331,8 +331,8 @@ void fai_events_exit_done(fa_allocator *allocator) {
 
 void fai_events_close(fa_allocator *allocator) {
     fai_events *events = &allocator->events;
-    events->closed = true;
     fai_lock(allocator);
+    events->closed = true;
     for (size_t i = 0; i < FA_EVENTS_SUBSCRIBER_COUNT_MAX; i++) {
         fai_listener *listener = &events->listener[i];
         FAI_STORE_RELAXED(&listener->kinds, 0);

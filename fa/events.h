@@ -136,8 +136,8 @@ typedef struct fa_events_id {
 /* Subscribes. config: copied. *id: gets the subscription's, id 0 on failure; may be NULL for one
  * that is to last as long as the allocator. Takes no memory, so it works in a sealed allocator too.
  * Returns FA_OK, FA_ERROR_INVALID (NULL, no kind or an unknown one, a tag that there is not), or
- * FA_ERROR_LIMIT (FA_EVENTS_SUBSCRIBER_COUNT_MAX). Any thread; locks, O(threads), with
- * FA_EVENTS_BLOCKS O(threads * tags + slabs). */
+ * FA_ERROR_LIMIT (FA_EVENTS_SUBSCRIBER_COUNT_MAX; 0 while the allocator is destroyed). Any thread;
+ * locks, O(threads), with FA_EVENTS_BLOCKS O(threads * tags + slabs). */
 FA_API fa_status fa_events_subscribe(fa_allocator *allocator, const fa_events_config *config,
                                      fa_events_id *id);
 

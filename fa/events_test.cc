@@ -489,6 +489,26 @@ TEST(Events, EndWithTheAllocator) {
     EXPECT_EQ(heard.All().size(), 0u) << "none of the destruction is told";
 }
 
+TEST(EventsEnd, NobodySubscribesToADyingAllocator) {
+    static fa_status status;
+    status = FA_OK;
+    Tracked allocator(Config());
+    const fa_task task = fa_task_begin(allocator, "task");
+    ASSERT_EQ(fa_task_defer(
+                  task,
+                  [](void *user) {
+                      fa_events_config config = {};
+                      config.kinds = FA_EVENTS_ALL;
+                      config.function = [](void *, const fa_events_item *) {};
+                      status =
+                          fa_events_subscribe(static_cast<fa_allocator *>(user), &config, nullptr);
+                  },
+                  static_cast<fa_allocator *>(allocator)),
+              FA_OK);
+    EXPECT_EQ(allocator.Destroy(), 0u);
+    EXPECT_EQ(status, FA_ERROR_LIMIT);
+}
+
 TEST(EventsNames, AreThere) {
     std::set<std::string> names;
     for (int kind = 0; kind < FA_EVENTS_KIND_COUNT; kind++)

@@ -179,15 +179,22 @@ static bool close_record(fai_task_record *record, uint64_t serial, bool *is_shar
 /* With the allocator. */
 static void destroy(fa_allocator *allocator, fai_owned *owned) {
     fai_task_record *record = record_owned(owned);
-    bool is_shared;
-    if (close_record(record, FAI_LOAD_RELAXED(&record->named.bump.head.serial), &is_shared))
+    uint64_t serial = FAI_LOAD_RELAXED(&record->named.bump.head.serial);
+    bool is_shared = record->captured_count != 0;
+    if (serial == 0 || close_record(record, serial, &is_shared)) /* 0: closed before */
         bury(allocator, record, is_shared);
 }
 
-/* Its blocks stay until the task is destroyed. */
+/* Its blocks stay until the task is destroyed, but it has ended: else a destructor could end it,
+ * and free the object that it is called for. */
 static bool clear(fa_allocator *allocator, fai_owned *owned) {
     (void)allocator;
-    return run_destructors(record_owned(owned));
+    fai_task_record *record = record_owned(owned);
+    uint64_t serial = FAI_LOAD_RELAXED(&record->named.bump.head.serial);
+    bool is_shared;
+    if (serial != 0)
+        (void)close_record(record, serial, &is_shared);
+    return run_destructors(record);
 }
 
 static const void *validate_list(const fai_task_record *record, const fai_task_block *newest,

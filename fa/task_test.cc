@@ -257,6 +257,26 @@ TEST_P(Task, ModelWithFaults) {
     });
 }
 
+// As in fa_task_end: it would free the object that it is called for.
+TEST_P(Task, ADestructorCanNotEndItsTaskWhenTheAllocatorDies) {
+    struct Ender {
+        fa_task task;
+        fa_status *status;
+    };
+    fa_status status = FA_OK;
+    const fa_task task = Begin();
+    auto *ender = fa_task_new_with(task, Ender, [](void *object) {
+        auto *self = static_cast<Ender *>(object);
+        *self->status = fa_task_end(self->task);
+        EXPECT_FALSE(fa_task_is_open(self->task)) << "the object is still there";
+    });
+    ASSERT_NE(ender, nullptr);
+    *ender = {task, &status};
+    EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
+    allocator_ = nullptr;
+    EXPECT_EQ(status, FA_ERROR_FOREIGN);
+}
+
 // Threads pull at the same tasks, and one of them ends each while others are still at it.
 TEST_P(Task, ManyThreadsInOneTask) {
     Tracked allocator(Config(GetParam()));

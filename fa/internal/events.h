@@ -15,9 +15,9 @@ typedef struct fai_listener {
 
 /* Guarded by the allocator's lock but where it says so. */
 typedef struct fai_events {
-    uint32_t kinds;        /* all that somebody listens to; atomic */
-    uint32_t exiting;      /* threads at their end that call listeners; atomic */
-    bool closed;           /* the allocator is being destroyed; guarded by the registry's lock */
+    uint32_t kinds;   /* all that somebody listens to; atomic */
+    uint32_t exiting; /* threads at their end that call listeners; atomic */
+    bool closed;      /* the allocator is being destroyed; under both locks, the registry's too */
     uint64_t told_count;   /* atomic */
     uint64_t missed_count; /* atomic */
     fai_listener listener[FA_EVENTS_SUBSCRIBER_COUNT_MAX];
