@@ -509,6 +509,22 @@ TEST(EventsEnd, NobodySubscribesToADyingAllocator) {
     EXPECT_EQ(status, FA_ERROR_LIMIT);
 }
 
+TEST(EventsEnd, CleanUpsOfAListenerToTheEndOfAThreadRun) {
+    static int count;
+    count = 0;
+    Tracked allocator(Config());
+    fa_events_config config = {};
+    config.kinds = FA_EVENTS_BIT(FA_EVENTS_THREAD_DETACHED);
+    config.function = [](void *, const fa_events_item *item) {
+        EXPECT_EQ(fa_frame_defer(
+                      item->allocator, [](void *) { count++; }, nullptr),
+                  FA_OK);
+    };
+    ASSERT_EQ(fa_events_subscribe(allocator, &config, nullptr), FA_OK);
+    std::thread([&] { EXPECT_NE(fa_frame_begin(allocator), nullptr); }).join();
+    EXPECT_EQ(count, 1);
+}
+
 TEST(EventsNames, AreThere) {
     std::set<std::string> names;
     for (int kind = 0; kind < FA_EVENTS_KIND_COUNT; kind++)

@@ -98,6 +98,13 @@ static void tell_exit(void) {
     }
 }
 
+static void clean_up(void) {
+    for (fai_thread *thread; (thread = find_unclean()) != NULL;) {
+        fai_cleanup_run(thread, 0);
+        fai_retain_keep(thread);
+    }
+}
+
 static void thread_exit(void *value) {
     /* Called in every round from now on but the last, so that attach knows how far the exit is. Not
      * under the thread sanitizer, which takes no calls in the last round: a thread that attached
@@ -105,11 +112,9 @@ static void thread_exit(void *value) {
     if (++t_exit_rounds < EXIT_ROUNDS_MAX && !UNDER_TSAN)
         pthread_setspecific(k_exit_key, value);
     leave_barriers();
-    for (fai_thread *thread; (thread = find_unclean()) != NULL;) {
-        fai_cleanup_run(thread, 0);
-        fai_retain_keep(thread);
-    }
+    clean_up();
     tell_exit();
+    clean_up(); /* what listeners have registered */
     pthread_mutex_lock(&k_lock);
     while (t_states != NULL)
         detach_locked(t_states);
