@@ -63,6 +63,8 @@ static void resolve(fa_allocator *allocator, const fa_alloc_config *config) {
     own->frame_chunk_bytes_max = fai_round_up(own->frame_chunk_bytes_max, FA_CACHE_LINE);
     allocator->checks = own->checks;
     allocator->watched = own->checks != 0 || FAI_WATCHED();
+    allocator->bits_shared = allocator->watched || (own->deferred.count_max != 0 &&
+                                                    own->deferred.full == FA_DEFERRED_FULL_PROCESS);
     allocator->frames_look_closer =
         allocator->watched || own->frames_in_flight != 1 || own->deferred.when == FA_DEFERRED_END;
     snprintf(allocator->spec, sizeof allocator->spec, "%s",

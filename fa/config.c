@@ -148,7 +148,7 @@ static bool deferred_is_valid(const fa_deferred_config *config, char *message, s
            in_range("deferred.step_count", config->step_count, 1, FA_SIZE_MAX, message, bytes) &&
            in_range("deferred.count_max", config->count_max, 0, UINT32_MAX / 2, message, bytes) &&
            in_range("deferred.full", (size_t)config->full, FA_DEFERRED_FULL_GROW,
-                    FA_DEFERRED_FULL_FAIL, message, bytes) &&
+                    FA_DEFERRED_FULL_DROP, message, bytes) &&
            in_range("deferred.wait_nanoseconds", config->wait_nanoseconds, 0, 10000000000u, message,
                     bytes) &&
            in_range("deferred.gather_count", config->gather_count, 0, FA_DEFERRED_GATHER_MAX,

@@ -30,15 +30,20 @@ typedef enum fa_deferred_when {
                           budget */
 } fa_deferred_when;
 
-/* What happens to the free of an object whose owner has count_max of them waiting. The freeing
- * thread can't put it back by itself, for slabs are their owner's alone, without a lock; and no
- * object is ever dropped. */
+/* What happens to the free of an object whose owner has count_max of them waiting. */
 typedef enum fa_deferred_full {
-    FA_DEFERRED_FULL_GROW, /* it waits with them; counted */
-    FA_DEFERRED_FULL_WAIT, /* the call waits for the owner, up to wait_nanoseconds; then it grows */
-    FA_DEFERRED_FULL_FAIL  /* nothing is freed, the object is still the caller's: fa_deferred_free
-                              returns FA_ERROR_FULL, the other calls, which return nothing, report
-                              FA305 */
+    FA_DEFERRED_FULL_GROW,    /* it waits with them; counted */
+    FA_DEFERRED_FULL_WAIT,    /* the call waits for the owner, up to wait_nanoseconds, then grows */
+    FA_DEFERRED_FULL_FAIL,    /* nothing is freed, the object is still the caller's:
+                                 fa_deferred_free returns FA_ERROR_FULL, the other calls, which
+                                 return nothing, report FA305 */
+    FA_DEFERRED_FULL_PROCESS, /* the freeing thread puts the object back into its slab itself. For
+                                 this slabs are not their owner's alone: to move objects between
+                                 them and what it keeps ready, a thread of such an allocator takes
+                                 the allocator's lock, about once for 32 objects */
+    FA_DEFERRED_FULL_DROP /* the object is lost until the allocator is destroyed: nobody gets its
+                             memory again, it counts as alive and in dropped_count, FA307. For
+                             threads that must neither wait nor keep it */
 } fa_deferred_full;
 
 #define FA_DEFERRED_GATHER_MAX 32

@@ -9,9 +9,17 @@
 
 #define WAIT_NANOSECONDS 20000 /* between looks at a queue that is full */
 
-void fai_deferred_count(fa_allocator *allocator, uint32_t tag, uint64_t count, size_t bytes) {
+static void count_freed(fa_allocator *allocator, fai_thread *thread, uint32_t tag, uint64_t count,
+                        size_t bytes) {
     FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_count, count);
     FAI_ADD_RELAXED(&fai_tag_at(allocator, tag)->remote_bytes, bytes);
+    if (thread != NULL)
+        FAI_BUMP(&thread->counts.remote_free, count);
+}
+
+void fai_deferred_count(fa_allocator *allocator, fai_thread *thread, uint32_t tag,
+                        size_t class_bytes) {
+    count_freed(allocator, thread, tag, 1, class_bytes);
 }
 
 /* ---- to the owner ---- */
@@ -42,8 +50,7 @@ static void *link_gathered(const fai_thread *thread, void **last) {
 /* Counts what was gathered as freed: now it is on its way. */
 static void settle_gathered(fai_thread *thread) {
     fai_gathered *gathered = &thread->gathered;
-    fai_deferred_count(thread->allocator, gathered->tag, gathered->count, gathered->bytes);
-    FAI_BUMP(&thread->counts.remote_free, gathered->count);
+    count_freed(thread->allocator, thread, gathered->tag, gathered->count, gathered->bytes);
     FAI_STORE_RELAXED(&gathered->count, 0);
     FAI_STORE_RELAXED(&gathered->bytes, 0);
 }
@@ -119,31 +126,55 @@ static void gather(fai_thread *thread, fai_thread *owner, fai_slab *slab, void *
 
 /* ---- a queue with an end ---- */
 
-/* Pushes an object where only so many may wait. False: there is no owner any more. */
-static bool push_bounded(fa_allocator *allocator, fai_thread *owner, void *object,
-                         uint32_t class_bytes, fa_status *status) {
-    const fa_deferred_config *config = &allocator->config.deferred;
-    uint64_t amount = fai_amount(1, class_bytes);
-    bool reserved = fai_deferred_reserve(owner, config->count_max, amount);
-    if (!reserved) {
-        FAI_ADD_RELAXED(&owner->deferred_full_count, 1);
-        if (config->full == FA_DEFERRED_FULL_FAIL) {
-            *status = FA_ERROR_FULL;
+/* What became of an object that another thread than its owner frees. */
+typedef enum outcome {
+    QUEUED,
+    PUT_BACK, /* into its slab, by this thread */
+    TWICE,    /* it was there */
+    LOST,     /* dropped */
+    REFUSED,  /* it is still the caller's */
+    NO_OWNER  /* nothing yet */
+} outcome;
+
+/* Waits for a place. False: there was none in time. */
+static bool wait_for_place(fai_thread *owner, const fa_deferred_config *config, uint64_t amount) {
+    uint64_t until = fai_clock() + config->wait_nanoseconds;
+    struct timespec nap = {0, WAIT_NANOSECONDS};
+    do {
+        nanosleep(&nap, NULL);
+        if (fai_deferred_reserve(owner, config->count_max, amount))
             return true;
+    } while (fai_clock() < until);
+    return false;
+}
+
+/* Puts an object into its slab, whoever has that by now. */
+static outcome put_back(fa_allocator *allocator, fai_slab *slab, void *object) {
+    fai_lock(allocator);
+    bool done = fai_pool_put_shared(allocator, fai_slab_owner_known(slab), slab, object, true);
+    fai_unlock(allocator);
+    return done ? PUT_BACK : TWICE;
+}
+
+/* Pushes an object where only so many may wait. */
+static outcome push_bounded(fai_thread *owner, fai_slab *slab, void *object) {
+    const fa_deferred_config *config = &owner->allocator->config.deferred;
+    uint64_t amount = fai_amount(1, slab->class_bytes);
+    if (!fai_deferred_reserve(owner, config->count_max, amount)) {
+        FAI_ADD_RELAXED(&owner->deferred_full_count, 1);
+        if (config->full == FA_DEFERRED_FULL_FAIL)
+            return REFUSED;
+        if (config->full == FA_DEFERRED_FULL_PROCESS)
+            return put_back(owner->allocator, slab, object);
+        if (config->full == FA_DEFERRED_FULL_DROP) {
+            FAI_ADD_RELAXED(&owner->deferred_dropped, amount);
+            return LOST;
         }
-        if (config->full == FA_DEFERRED_FULL_WAIT) {
-            uint64_t until = fai_clock() + config->wait_nanoseconds;
-            struct timespec nap = {0, WAIT_NANOSECONDS};
-            do
-                nanosleep(&nap, NULL);
-            while (!(reserved = fai_deferred_reserve(owner, config->count_max, amount)) &&
-                   fai_clock() < until);
-        }
+        if (config->full == FA_DEFERRED_FULL_GROW || !wait_for_place(owner, config, amount))
+            FAI_ADD_RELAXED(&owner->deferred_queued, amount);
     }
-    if (!reserved)
-        FAI_ADD_RELAXED(&owner->deferred_queued, amount);
     fai_word_write(object, 1, NULL);
-    return fai_deferred_push_reserved(owner, object, object, amount);
+    return fai_deferred_push_reserved(owner, object, object, amount) ? QUEUED : NO_OWNER;
 }
 
 fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
@@ -156,19 +187,25 @@ fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_sla
     if (thread != NULL)
         fai_deferred_flush(thread);
     uint32_t class_bytes = slab->class_bytes, tag = slab->tag;
-    fa_status status = FA_OK;
-    bool pushed = owner != NULL && allocator->config.deferred.count_max != 0 &&
-                  push_bounded(allocator, owner, object, class_bytes, &status);
-    if (status != FA_OK)
-        return status;
-    if (!pushed && !fai_deferred_free_one(allocator, slab, object)) {
+    bool bounded = owner != NULL && allocator->config.deferred.count_max != 0;
+    outcome what = bounded ? push_bounded(owner, slab, object) : NO_OWNER;
+    if (what == NO_OWNER)
+        what = !fai_deferred_free_one(allocator, slab, object) ? TWICE
+               : owner != NULL                                 ? QUEUED
+                                                               : PUT_BACK;
+    if (what == REFUSED)
+        return FA_ERROR_FULL;
+    if (what == TWICE) {
         fai_report(allocator, FA_DIAG_FA602, FA_ERROR_FOREIGN, 0, 0, object);
         return FA_OK;
     }
-    fai_deferred_count(allocator, tag, 1, class_bytes);
-    if (thread != NULL)
-        FAI_BUMP(&thread->counts.remote_free, 1);
-    if (owner == NULL)
+    if (what == LOST) {
+        fai_report(allocator, FA_DIAG_FA307, FA_ERROR_LIMIT, class_bytes,
+                   allocator->config.deferred.count_max, object);
+        return FA_ERROR_LIMIT;
+    }
+    count_freed(allocator, thread, tag, 1, class_bytes);
+    if (what == PUT_BACK)
         return FA_OK;
     warn(allocator, owner);
     if (fai_events_want(&allocator->events, FA_EVENTS_DEFERRED_QUEUED))
@@ -209,8 +246,12 @@ static void count_added(intake *taken) {
 
 /* Objects side by side in a slab are put there together. */
 static void put_over(intake *taken) {
+    if (taken->over_count == 0)
+        return;
+    fa_allocator *allocator = taken->pool->thread->allocator;
+    fai_bits_lock(allocator);
     for (uint32_t i = 0, put; i < taken->over_count; i += put) {
-        fai_slab *slab = fai_slab_of_object(taken->pool->thread->allocator, taken->over[i]);
+        fai_slab *slab = fai_slab_of_object(allocator, taken->over[i]);
         put = fai_pool_put_owned(taken->pool, slab, taken->over + i, taken->over_count - i,
                                  &taken->released, &taken->returned);
         if (put == 0) {
@@ -219,6 +260,7 @@ static void put_over(intake *taken) {
             put = 1;
         }
     }
+    fai_bits_unlock(allocator);
     taken->over_count = 0;
 }
 
@@ -303,6 +345,24 @@ static void add_up(fai_thread *thread, const intake *taken) {
     FAI_BUMP(&thread->deferred_processed_count, fai_amount_count(taken->amount));
 }
 
+/* What became of its objects that found count_max waiting. */
+static void add_full(const fai_thread *thread, fa_deferred_stats *stats) {
+    uint64_t dropped = FAI_LOAD_RELAXED(&thread->deferred_dropped);
+    stats->full_count += FAI_LOAD_RELAXED(&thread->deferred_full_count);
+    stats->dropped_count += fai_amount_count(dropped);
+    stats->dropped_bytes += fai_amount_bytes(dropped);
+}
+
+/* The same once the thread is gone. Others may add to it for a moment more: that is found with the
+ * idle state, and comes here when it is used again. Under the lock. */
+static void leave_full(fai_thread *thread) {
+    fa_deferred_stats *gone = &thread->allocator->deferred_gone;
+    uint64_t dropped = FAI_EXCHANGE_RELAXED(&thread->deferred_dropped, 0);
+    gone->full_count += FAI_EXCHANGE_RELAXED(&thread->deferred_full_count, 0);
+    gone->dropped_count += fai_amount_count(dropped);
+    gone->dropped_bytes += fai_amount_bytes(dropped);
+}
+
 static void note_peak(fai_thread *thread) {
     size_t count = fai_amount_count(fai_deferred_waiting(thread));
     if (count > thread->deferred_peak)
@@ -382,9 +442,11 @@ void fai_deferred_trim(fai_thread *thread, bool idle_only) {
 /* ---- beginning and end of a thread ---- */
 
 void fai_deferred_open(fai_thread *thread) {
+    fai_lock(thread->allocator);
+    leave_full(thread);
+    fai_unlock(thread->allocator);
     memset(&thread->gathered, 0, sizeof thread->gathered);
     FAI_STORE_RELAXED(&thread->deferred_peak, 0);
-    FAI_STORE_RELAXED(&thread->deferred_full_count, 0);
     FAI_STORE_RELAXED(&thread->deferred_processed_count, 0);
     FAI_STORE_RELAXED(&thread->deferred_warned, false);
     fai_queue_open(&thread->deferred);
@@ -414,7 +476,8 @@ uint64_t fai_deferred_close(fai_thread *thread) {
     fai_pool_release_each(allocator, taken.released);
     fa_deferred_stats *gone = &allocator->deferred_gone;
     gone->processed_count += thread->deferred_processed_count;
-    gone->full_count += FAI_LOAD_RELAXED(&thread->deferred_full_count);
+    gone->direct_count += thread->counts.direct_free;
+    leave_full(thread);
     if (thread->deferred_peak > gone->peak_count)
         gone->peak_count = thread->deferred_peak;
     return taken.damaged;
@@ -441,7 +504,8 @@ void fai_deferred_add(const fai_thread *thread, fa_deferred_stats *stats) {
     stats->gathered_count += FAI_LOAD_RELAXED(&thread->gathered.count);
     stats->gathered_bytes += FAI_LOAD_RELAXED(&thread->gathered.bytes);
     stats->processed_count += FAI_LOAD_RELAXED(&thread->deferred_processed_count);
-    stats->full_count += FAI_LOAD_RELAXED(&thread->deferred_full_count);
+    stats->direct_count += FAI_LOAD_RELAXED(&thread->counts.direct_free);
+    add_full(thread, stats);
     stats->peak_count = peak > stats->peak_count ? peak : stats->peak_count;
 }
 
@@ -456,6 +520,8 @@ fa_status fa_deferred_stats_get(fa_allocator *allocator, fa_deferred_stats *stat
         fai_deferred_add(thread, stats);
     for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
         fai_deferred_add(thread, stats);
+    for (const fai_thread *thread = allocator->idle; thread; thread = thread->next)
+        add_full(thread, stats);
     fai_unlock(allocator);
     return FA_OK;
 }

@@ -31,14 +31,14 @@ FA_EXTERN_C_BEGIN
 FA_API size_t fa_deferred_process(fa_allocator *allocator, size_t count);
 
 /* Frees a pool or heap block, as fa_pool_free, and says whether it did. For allocators with
- * FA_DEFERRED_FULL_FAIL. NULL is ignored.
+ * FA_DEFERRED_FULL_FAIL or FA_DEFERRED_FULL_DROP. NULL is ignored.
  * Returns FA_OK; FA_ERROR_FULL: its thread has count_max objects waiting, the block is still the
- * caller's; FA_ERROR_INVALID: allocator is NULL. Misuse is reported as by fa_pool_free. Any
- * thread. */
+ * caller's; FA_ERROR_LIMIT: likewise, but it was dropped, and is nobody's any more;
+ * FA_ERROR_INVALID: allocator is NULL. Misuse is reported as by fa_pool_free. Any thread. */
 FA_API fa_status fa_deferred_free(fa_allocator *allocator, void *block);
 
 /* Identity whenever no other thread is inside of a call: objects that were freed by others than
- * their owner == gathered + waiting + processed + those whose owner had exited. */
+ * their owner == gathered + waiting + processed + direct + those whose owner had exited. */
 typedef struct fa_deferred_stats {
     size_t waiting_count; /* freed by others, not taken in by the owner */
     size_t waiting_bytes;
@@ -46,7 +46,11 @@ typedef struct fa_deferred_stats {
     size_t gathered_count; /* freed, not handed over yet */
     size_t gathered_bytes;
     uint64_t processed_count; /* taken in */
+    uint64_t direct_count;    /* put back by the thread that freed them: FA_DEFERRED_FULL_PROCESS,
+                                 and all where the allocator has checks */
     uint64_t full_count;      /* frees that found count_max waiting */
+    uint64_t dropped_count;   /* lost to FA_DEFERRED_FULL_DROP */
+    uint64_t dropped_bytes;
 } fa_deferred_stats;
 
 /* Numbers of all threads, those that have exited included. stats: filled, zeroed on failure.

@@ -341,8 +341,9 @@ TEST(Deferred, WhenItIsProcessed) {
 }
 
 TEST(Deferred, WhatAFullQueueDoes) {
-    for (fa_deferred_full full :
-         {FA_DEFERRED_FULL_GROW, FA_DEFERRED_FULL_WAIT, FA_DEFERRED_FULL_FAIL}) {
+    for (fa_deferred_full full : {FA_DEFERRED_FULL_GROW, FA_DEFERRED_FULL_WAIT,
+                                  FA_DEFERRED_FULL_FAIL, FA_DEFERRED_FULL_PROCESS}) {
+        SCOPED_TRACE(full);
         Events events;
         fa_alloc_config config = Config();
         events.Watch(&config);
@@ -364,7 +365,14 @@ TEST(Deferred, WhatAFullQueueDoes) {
         });
         fa_deferred_stats stats = Here(allocator);
         EXPECT_EQ(stats.full_count, 2u);
-        EXPECT_EQ(stats.waiting_count, fails ? 8u : 10u);
+        const bool direct = full == FA_DEFERRED_FULL_PROCESS;
+        EXPECT_EQ(stats.waiting_count, fails || direct ? 8u : 10u);
+        EXPECT_EQ(stats.direct_count, direct ? 2u : 0u);
+        EXPECT_EQ(stats.dropped_count, 0u);
+        fa_thread_stats own;
+        EXPECT_EQ(fa_thread_stats_here(allocator, &own), FA_OK);
+        EXPECT_EQ(own.pool_live_count, fails && kCounted ? 2u : 0u);
+        EXPECT_EQ(own.pool_live_bytes, fails ? 128u : 0u);
         EXPECT_EQ(allocator.Live(), fails && kCounted ? 2u : 0u);
         EXPECT_EQ(fa_deferred_process(allocator, SIZE_MAX), stats.waiting_count);
         if (fails)
@@ -377,6 +385,125 @@ TEST(Deferred, WhatAFullQueueDoes) {
         EXPECT_EQ(fa_deferred_free(allocator, fa_heap_alloc(allocator, 64)), FA_OK);
         EXPECT_EQ(fa_deferred_free(allocator, nullptr), FA_OK);
         allocator.Check();
+    }
+}
+
+// What the freeing threads put back is there for the owner at once, who takes in nothing himself.
+TEST(Deferred, AFullQueueIsPassedBy) {
+    for (const bool owner_exits : {false, true}) {
+        fa_alloc_config config = Config();
+        config.deferred.count_max = 1;
+        config.deferred.when = FA_DEFERRED_CALL;
+        config.deferred.full = FA_DEFERRED_FULL_PROCESS;
+        Tracked allocator(config);
+        if (!Waits(allocator))
+            GTEST_SKIP() << "nothing waits";
+        Worker owner;
+        constexpr size_t kCount = 5000;
+        size_t held = 0;
+        owner.Do([&] {
+            for (size_t round = 0; round < 20; round++) {
+                std::vector<void *> blocks = Take(allocator, kCount, 256);
+                for (void *block : blocks)
+                    Paint(block, round, 256);
+                OnThread([&] {
+                    for (void *block : blocks) {
+                        EXPECT_TRUE(IsPainted(block, round, 256));
+                        EXPECT_EQ(fa_deferred_free(allocator, block), FA_OK);
+                    }
+                });
+                fa_deferred_stats stats = Here(allocator);
+                EXPECT_EQ(stats.waiting_count, 1u);
+                EXPECT_EQ(stats.direct_count, (round + 1) * (kCount - 1));
+                EXPECT_EQ(stats.full_count, stats.direct_count);
+                held = round == 0 ? allocator.Stats().bytes_held : held;
+                EXPECT_EQ(allocator.Stats().bytes_held, held);
+                EXPECT_EQ(fa_deferred_process(allocator, SIZE_MAX), 1u);
+            }
+        });
+        if (owner_exits)
+            owner.Do([&] { EXPECT_EQ(fa_thread_detach(allocator), FA_OK); });
+        fa_deferred_stats stats = Deferred(allocator);
+        EXPECT_EQ(stats.processed_count, 20u);
+        EXPECT_EQ(stats.direct_count, 20 * (kCount - 1));
+        EXPECT_EQ(allocator.Live(), 0u);
+        allocator.Check();
+    }
+}
+
+// Freed there once more it is found, in its slab.
+TEST(Deferred, AFullQueueIsPassedByTwice) {
+    Events events;
+    fa_alloc_config config = Config();
+    events.Watch(&config);
+    config.deferred.count_max = 1;
+    config.deferred.full = FA_DEFERRED_FULL_PROCESS;
+    Tracked allocator(config);
+    if (!Waits(allocator))
+        GTEST_SKIP() << "nothing waits";
+    std::vector<void *> blocks = Take(allocator, 3);
+    OnThread([&] {
+        Free(allocator, blocks);
+        fa_pool_free(allocator, blocks[1]);
+    });
+    EXPECT_EQ(events.Count(FA_DIAG_FA602), 1u);
+    EXPECT_EQ(Deferred(allocator).direct_count, 2u);
+    EXPECT_EQ(allocator.Live(), 0u);
+    allocator.Check();
+}
+
+// Dropped: lost, alive in every count, and told; a task that captured it is rid of it.
+TEST(Deferred, AFullQueueDrops) {
+    for (const bool captured : {false, true}) {
+        Events events;
+        Tracked *allocator;
+        fa_alloc_config config = Config();
+        events.Watch(&config);
+        config.deferred.count_max = 2;
+        config.deferred.full = FA_DEFERRED_FULL_DROP;
+        allocator = new Tracked(config);
+        if (!Waits(*allocator)) {
+            delete allocator;
+            GTEST_SKIP() << "nothing waits";
+        }
+        fa_task task = {};
+        if (captured) {
+            task = fa_task_begin(*allocator, "dropped");
+            ASSERT_EQ(fa_task_capture_begin(task), FA_OK);
+        }
+        const size_t before = allocator->Live();
+        std::vector<void *> blocks = Take(*allocator, 5, 48);
+        if (captured) {
+            EXPECT_EQ(fa_task_capture_end(task), FA_OK);
+        }
+        OnThread([&] {
+            Free(*allocator, {blocks.begin(), blocks.begin() + 3});
+            EXPECT_EQ(fa_deferred_free(*allocator, blocks[3]), FA_ERROR_LIMIT);
+            EXPECT_EQ(fa_last_error().status, FA_ERROR_LIMIT);
+        });
+        const size_t bytes = captured ? 80 : 48;
+        EXPECT_EQ(events.Count(FA_DIAG_FA307), 2u);
+        EXPECT_EQ(events.Count(FA_DIAG_FA305), 0u);
+        EXPECT_EQ(events.Last(FA_DIAG_FA307).limit, 2u);
+        fa_deferred_stats stats = Here(*allocator);
+        EXPECT_EQ(stats.dropped_count, 2u);
+        EXPECT_EQ(stats.dropped_bytes, 2 * bytes);
+        EXPECT_EQ(stats.full_count, 2u);
+        EXPECT_EQ(stats.waiting_count, 2u);
+        EXPECT_EQ(allocator->Live() - before, kCounted ? 3u : 0u);
+        if (!captured)
+            fa_pool_free(*allocator, blocks[4]);
+        EXPECT_EQ(fa_task_end(task), captured ? FA_OK : FA_ERROR_INVALID);
+        EXPECT_EQ(fa_deferred_process(*allocator, SIZE_MAX), 2u);
+        allocator->Check();
+        for (size_t i = 0; i < 1000; i++) { // nobody gets them again
+            void *block = fa_pool_alloc(*allocator, 48);
+            EXPECT_TRUE(block != blocks[2] && block != blocks[3]);
+        }
+        EXPECT_EQ(fa_thread_detach(*allocator), FA_OK);
+        EXPECT_EQ(Deferred(*allocator).dropped_count, 2u);
+        EXPECT_EQ(allocator->Destroy(), kCounted ? 1002u : 0u);
+        delete allocator;
     }
 }
 
@@ -465,7 +592,7 @@ TEST(Deferred, ConfigurationIsChecked) {
     expect_bad(
         [](fa_deferred_config *own) { own->when = fa_deferred_when(FA_DEFERRED_CALL + one); });
     expect_bad(
-        [](fa_deferred_config *own) { own->full = fa_deferred_full(FA_DEFERRED_FULL_FAIL + one); });
+        [](fa_deferred_config *own) { own->full = fa_deferred_full(FA_DEFERRED_FULL_DROP + one); });
     expect_bad([](fa_deferred_config *own) { own->step_count = 0; });
     expect_bad([](fa_deferred_config *own) { own->count_max = UINT32_MAX; });
     expect_bad([](fa_deferred_config *own) { own->wait_nanoseconds = 10000000001u; });
@@ -477,12 +604,16 @@ TEST(Deferred, ConfigurationIsChecked) {
 TEST(Deferred, Storm) {
     Random random;
     constexpr size_t kThreads = 4, kSlots = 256;
-    for (int mode = 0; mode < 6; mode++) {
+    for (int mode = 0; mode < 8; mode++) {
+        SCOPED_TRACE(mode);
         fa_alloc_config config = Config();
         config.deferred.when = fa_deferred_when(mode % 4);
         config.deferred.step_count = 5;
         config.deferred.count_max = mode >= 4 ? 50 : 0;
-        config.deferred.full = mode == 4 ? FA_DEFERRED_FULL_WAIT : FA_DEFERRED_FULL_GROW;
+        config.deferred.full = mode == 4   ? FA_DEFERRED_FULL_WAIT
+                               : mode == 5 ? FA_DEFERRED_FULL_GROW
+                                           : FA_DEFERRED_FULL_PROCESS;
+        config.pool_magazine_count_max = mode == 7 ? 8 : config.pool_magazine_count_max;
         config.deferred.wait_nanoseconds = 50000;
         Tracked allocator(config);
         std::atomic<uint64_t *> slots[kSlots] = {};

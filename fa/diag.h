@@ -84,6 +84,8 @@ typedef enum fa_severity {
       "the block is still yours: free it later, raise count_max, or choose to wait or to grow")    \
     X(FA306, FA_SEVERITY_WARNING, "many freed objects wait for the thread that allocated them",    \
       "let it begin frames, allocate, or call fa_deferred_process")                                \
+    X(FA307, FA_SEVERITY_WARNING, "a freed object was dropped: too many wait for their thread",    \
+      "its memory is lost until the end: raise count_max, or choose another policy")               \
     X(FA401, FA_SEVERITY_ERROR, "a tag was left that was not entered on this thread",              \
       "pair each fa_tag_leave with one fa_tag_enter on the same thread")                           \
     X(FA402, FA_SEVERITY_WARNING, "a tag could not be made or entered",                            \

@@ -3,7 +3,8 @@
  * The way of an object: slab bitmap -> magazine (fai_slab_take) -> program -> magazine of the
  * slab's owner (free on the owner's thread), or the owner's queue (free elsewhere), or the bitmap
  * of a slab whose owner is gone -> bitmap (flush). What lies in no bitmap is charged to the account
- * of its tag.
+ * of its tag. Where bitmaps are shared (fai_bits_lock), another thread may put an object into the
+ * bitmap of a slab that has an owner, too: FA_DEFERRED_FULL_PROCESS.
  *
  * With checks or a sanitizer (allocator->watched) magazines and queues stay empty: each object goes
  * straight from and to its bitmap, under the lock, so that it tells live from free exactly. */
@@ -288,7 +289,9 @@ void fai_pool_flush(fai_pool *pool, fai_magazine *magazine, uint32_t count) {
     fai_slab *released = NULL;
     fai_returned returned = {0};
     void *twice = NULL;
+    fai_bits_lock(allocator);
     put_all(pool, slots, count, &released, &returned, &twice);
+    fai_bits_unlock(allocator);
     memmove(slots, slots + count, (fai_ready(magazine) - count) * sizeof *slots);
     FAI_BUMP(&magazine->flushed_count, count);
     FAI_BUMP(&magazine->state, -(uint64_t)count);
@@ -334,10 +337,18 @@ fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **ob
     return FAI_CHARGE_OK;
 }
 
+bool fai_pool_has_partial(const fai_pool *pool, uint32_t class_index) {
+    fai_bits_lock(pool->thread->allocator);
+    bool has = pool->classes[class_index].partial != NULL;
+    fai_bits_unlock(pool->thread->allocator);
+    return has;
+}
+
 /* Fills a magazine with up to count objects. Returns how many. */
 static size_t load(fai_pool *pool, fai_magazine *magazine, size_t count) {
     fai_pool_class *lists = &pool->classes[magazine->class_index];
     size_t loaded = 0;
+    fai_bits_lock(pool->thread->allocator);
     while (loaded < count && lists->partial != NULL) {
         uint32_t taken = take_from(pool, lists, FAI_MAGAZINE_SLOTS(magazine) + fai_ready(magazine),
                                    (uint32_t)(count - loaded));
@@ -345,6 +356,7 @@ static size_t load(fai_pool *pool, fai_magazine *magazine, size_t count) {
         FAI_BUMP(&magazine->state, taken);
         loaded += taken;
     }
+    fai_bits_unlock(pool->thread->allocator);
     return loaded;
 }
 
@@ -356,15 +368,18 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
         return FAI_CHARGE_OK;
     fai_charge answer;
     size_t count = charge(pool, bytes, lists->refill_count, &answer);
-    if (count != 0 && fai_ready(magazine) == 0 && lists->partial == NULL) {
+    if (count != 0 && fai_ready(magazine) == 0 &&
+        !fai_pool_has_partial(pool, magazine->class_index)) {
         fai_pending pending;
         fai_pending_begin(&pending, payer_of(pool), FA_INTENT_POOL, count * bytes);
         fai_slab *slab = fai_slab_acquire(pool, magazine->class_index);
         fai_pending_end(&pending);
+        fai_bits_lock(pool->thread->allocator);
         if (slab != NULL)
             fai_slab_push(&lists->partial, slab);
         else if (lists->partial == NULL)
             answer = FAI_CHARGE_REFUSED;
+        fai_bits_unlock(pool->thread->allocator);
     }
     /* Else an event hook allocated, and so filled it, meanwhile. */
     size_t loaded = fai_ready(magazine) == 0 ? load(pool, magazine, count) : 0;
@@ -404,18 +419,20 @@ bool fai_pool_give_ready(fai_thread *thread, const fai_account *account) {
     return any;
 }
 
-void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *slab,
-                          void *object) {
-    if (owner == NULL) {
-        fai_pool_put_abandoned(allocator, slab, object);
-        return;
-    }
+bool fai_pool_put_shared(fa_allocator *allocator, fai_thread *owner, fai_slab *slab, void *object,
+                         bool direct) {
+    if (owner == NULL)
+        return fai_pool_put_abandoned(allocator, slab, object);
     fai_slab *released = NULL;
     fai_returned returned = {0};
-    fai_pool_put_owned(fai_thread_pool_of(owner, slab->tag), slab, &object, 1, &released,
-                       &returned);
+    if (fai_pool_put_owned(fai_thread_pool_of(owner, slab->tag), slab, &object, 1, &released,
+                           &returned) == 0)
+        return false;
+    if (direct)
+        FAI_BUMP(&owner->counts.direct_free, 1);
     fai_pool_settle(&returned);
     fai_pool_release_each(allocator, released);
+    return true;
 }
 
 /* ---- the end of a thread ---- */
@@ -468,7 +485,8 @@ static bool trim_class(fai_pool *pool, uint32_t class_index, bool idle_only) {
         magazine->loaded_count == lists->window_loaded && magazine->state == lists->window_state;
     lists->window_loaded = magazine->loaded_count;
     lists->window_state = magazine->state;
-    if ((idle_only && !idle) || (fai_ready(magazine) == 0 && lists->partial == NULL))
+    if ((idle_only && !idle) ||
+        (fai_ready(magazine) == 0 && !fai_pool_has_partial(pool, class_index)))
         return false;
     bool any = fai_ready(magazine) != 0;
     if (any)

@@ -210,16 +210,6 @@ fa_status(fa_pool_alloc_batch)(fa_allocator *allocator, size_t size, size_t coun
 
 /* ---- free ---- */
 
-/* A free that goes past queues. Under the lock; thread and owner may be NULL. */
-static void count_remote_free(fa_allocator *allocator, fai_thread *thread, fai_thread *owner,
-                              const fai_slab *slab) {
-    fai_deferred_count(allocator, slab->tag, 1, slab->class_bytes);
-    if (thread != NULL)
-        FAI_BUMP(&thread->counts.remote_free, 1);
-    if (owner != NULL)
-        FAI_BUMP(&owner->counts.watched_free, 1);
-}
-
 /* thread: the calling one's state, or NULL. size SIZE_MAX: not known. */
 FA_COLD static void tell_free(fa_allocator *allocator, fai_thread *thread, uint32_t class_bytes,
                               fa_tag tag, const void *object, size_t size) {
@@ -246,13 +236,14 @@ static void free_watched(fa_allocator *allocator, fai_thread *thread, fai_slab *
     fa_diag diag = fai_watch_free(allocator, slab, object, size);
     if (diag == FA_DIAG_NONE || diag == FA_DIAG_FA603) {
         fai_watch_dead(allocator, object, class_bytes);
-        if (owner != NULL && owner == thread)
+        bool is_own = owner != NULL && owner == thread;
+        if (is_own)
             FAI_BUMP(
                 &fai_thread_pool_of(owner, slab->tag)->magazine[slab->class_index]->flushed_count,
                 1);
         else
-            count_remote_free(allocator, thread, owner, slab);
-        fai_pool_put_watched(allocator, owner, slab, object);
+            fai_deferred_count(allocator, thread, slab->tag, class_bytes);
+        fai_pool_put_shared(allocator, owner, slab, object, !is_own);
     }
     fai_unlock(allocator);
     if (diag != FA_DIAG_NONE) {
@@ -297,7 +288,8 @@ FA_COLD static fa_status free_told(fa_allocator *allocator, fai_thread *thread, 
     }
     uint32_t index, class_bytes = slab->class_bytes, tag = slab->tag;
     const fa_deferred_config *config = &allocator->config.deferred;
-    bool may_refuse = config->count_max != 0 && config->full == FA_DEFERRED_FULL_FAIL;
+    bool may_refuse = config->count_max != 0 && (config->full == FA_DEFERRED_FULL_FAIL ||
+                                                 config->full == FA_DEFERRED_FULL_DROP);
     bool is_object = fai_slab_locate(allocator, slab, block, &index);
     if (is_object && !may_refuse)
         tell_free(allocator, thread, class_bytes, tag, block, size);
@@ -309,7 +301,7 @@ FA_COLD static fa_status free_told(fa_allocator *allocator, fai_thread *thread, 
     return status;
 }
 
-/* Frees what the pool or the heap served. FA_ERROR_FULL: it is still the caller's. */
+/* Frees what the pool or the heap served. Returns what fai_deferred_free does. */
 static fa_status free_found(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
                             void *block, size_t size, bool may_attach) {
     if (FA_UNLIKELY(fai_events_want(&allocator->events, FA_EVENTS_FREE)))
@@ -323,6 +315,13 @@ static fa_status free_found(fa_allocator *allocator, fai_thread *thread, fai_sla
     return FA_OK;
 }
 
+/* A free that nobody can be told of that the object is still his. */
+static void report_refused(fa_allocator *allocator, fa_status status, const void *block) {
+    if (status == FA_ERROR_FULL)
+        fai_report(allocator, FA_DIAG_FA305, status, 0, allocator->config.deferred.count_max,
+                   block);
+}
+
 /* The same where there are blocks that tasks captured. */
 FA_COLD static fa_status free_captured(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
                                        void *block, size_t size, bool may_attach) {
@@ -331,14 +330,13 @@ FA_COLD static fa_status free_captured(fa_allocator *allocator, fai_thread *thre
     if (start == NULL) /* which was reported */
         return FA_OK;
     fa_status status = free_found(allocator, thread, slab, start, size, may_attach);
-    if (status == FA_OK || task.head == NULL || fai_capture_back(task, block))
+    if (status != FA_ERROR_FULL || task.head == NULL || fai_capture_back(task, block))
         return status;
-    /* Nobody else will free it. */
-    fai_report(allocator, FA_DIAG_FA305, status, 0, allocator->config.deferred.count_max, block);
+    report_refused(allocator, status, block); /* nobody else will free it */
     return FA_OK;
 }
 
-/* Frees a pool or heap block. FA_ERROR_FULL: it is still the caller's. */
+/* Frees a pool or heap block. Returns what fai_deferred_free does. */
 static fa_status free_block(fa_allocator *allocator, fai_thread *thread, void *block, size_t size,
                             bool may_attach) {
     if (!fai_events_want(&allocator->events, FA_EVENTS_FREE) && thread != NULL &&
@@ -360,15 +358,6 @@ fa_status fa_deferred_free(fa_allocator *allocator, void *block) {
     return status == FA_OK ? FA_OK : fai_fail(status, 0);
 }
 
-/* Where nobody can be told that the object is still his. */
-static void free_or_report(fa_allocator *allocator, fai_thread *thread, void *block, size_t size,
-                           bool may_attach) {
-    fa_status status = free_block(allocator, thread, block, size, may_attach);
-    if (FA_UNLIKELY(status != FA_OK))
-        fai_report(allocator, FA_DIAG_FA305, status, 0, allocator->config.deferred.count_max,
-                   block);
-}
-
 void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
     if (block == NULL)
         return;
@@ -376,19 +365,18 @@ void fai_pool_free_slow(fa_allocator *allocator, void *block, size_t size) {
         fai_fail(FA_ERROR_INVALID, 0);
         return;
     }
-    free_or_report(allocator, fai_thread_find(allocator), block, size, true);
+    report_refused(allocator, free_block(allocator, fai_thread_find(allocator), block, size, true),
+                   block);
 }
 
 void fai_pool_free_captured(fa_allocator *allocator, fai_slab *slab, void *block) {
-    fa_status status =
-        free_found(allocator, fai_thread_find(allocator), slab, block, SIZE_MAX, true);
-    if (status != FA_OK)
-        fai_report(allocator, FA_DIAG_FA305, status, 0, allocator->config.deferred.count_max,
+    report_refused(allocator,
+                   free_found(allocator, fai_thread_find(allocator), slab, block, SIZE_MAX, true),
                    block);
 }
 
 void fai_pool_free_by(fa_allocator *allocator, fai_thread *thread, void *block) {
-    free_or_report(allocator, thread, block, SIZE_MAX, false);
+    report_refused(allocator, free_block(allocator, thread, block, SIZE_MAX, false), block);
 }
 
 #define NO_SEGMENT ((uintptr_t)1) /* no address of one, not even of NULL's */

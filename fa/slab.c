@@ -283,7 +283,7 @@ fai_slab *fai_slab_acquire(fai_pool *pool, uint32_t class_index) {
     do
         status = acquire(pool, class_index, &slab);
     while (fai_relieve(allocator, &relief, status));
-    if (slab == NULL && pool->classes[class_index].partial == NULL)
+    if (slab == NULL && !fai_pool_has_partial(pool, class_index))
         fai_report_span(allocator, status, bytes);
     return slab;
 }

@@ -46,7 +46,7 @@ static void read_pools(const fai_thread *thread, fa_thread_stats *stats) {
 #ifndef FA_MINIMAL
     uint64_t taken_in = stats->deferred.processed_count - FAI_LOAD_RELAXED(&counts->forwarded);
     stats->pool_live_count = less(pools.alloc_count + FAI_LOAD_RELAXED(&counts->adopted),
-                                  pools.free_count + FAI_LOAD_RELAXED(&counts->watched_free) +
+                                  pools.free_count + FAI_LOAD_RELAXED(&counts->direct_free) +
                                       taken_in + stats->deferred.waiting_count);
 #endif
 }

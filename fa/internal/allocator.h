@@ -78,6 +78,7 @@ struct fa_allocator {
     fai_spans spans;
     uint32_t checks;         /* fa_check bits in force */
     bool watched;            /* somebody must see each allocation: the fast paths stay closed */
+    bool bits_shared;        /* any thread may put objects into slabs that have an owner */
     uint32_t ending_all;     /* the frames of all threads are being ended; atomic */
     bool frames_look_closer; /* each begin and end takes its slow path */
     uint32_t references;     /* atomic */
@@ -116,6 +117,17 @@ struct fa_allocator {
 
 static inline void fai_lock(fa_allocator *allocator) { pthread_mutex_lock(&allocator->lock); }
 static inline void fai_unlock(fa_allocator *allocator) { pthread_mutex_unlock(&allocator->lock); }
+
+/* Around what the owner of slabs does to their bitmaps and lists, which are his alone in most
+ * allocators. */
+static inline void fai_bits_lock(fa_allocator *allocator) {
+    if (FA_UNLIKELY(allocator->bits_shared))
+        fai_lock(allocator);
+}
+static inline void fai_bits_unlock(fa_allocator *allocator) {
+    if (FA_UNLIKELY(allocator->bits_shared))
+        fai_unlock(allocator);
+}
 
 /* Raises *maximum to value; any thread. */
 static inline void fai_raise(size_t *maximum, size_t value) {

@@ -33,13 +33,14 @@ void fai_pool_release_each(fa_allocator *allocator, fai_slab *released); /* unde
 void fai_pool_release_all(fa_allocator *allocator, fai_slab *released);  /* takes it */
 
 /* Frees an object of a slab that the calling thread does not own. thread: its state, or NULL: as
- * one must that is about to detach. FA_ERROR_FULL: the object is still the caller's. No lock may be
- * held. */
+ * one must that is about to detach. FA_ERROR_FULL: the object is still the caller's.
+ * FA_ERROR_LIMIT: it was dropped, which was reported. No lock may be held. */
 fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
                             void *object);
 
-/* Counts a free by another thread than the owner. */
-void fai_deferred_count(fa_allocator *allocator, uint32_t tag, uint64_t count, size_t bytes);
+/* Counts a free by another thread than the owner. thread: the freeing one's state, or NULL. */
+void fai_deferred_count(fa_allocator *allocator, fai_thread *thread, uint32_t tag,
+                        size_t class_bytes);
 
 /* Hands over what the thread has gathered. No lock may be held. */
 void fai_deferred_flush(fai_thread *thread);

@@ -59,11 +59,16 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine);
 void fai_pool_flush(fai_pool *pool, fai_magazine *magazine, uint32_t count);
 /* One object of a watched allocator, where any thread may put objects back. */
 fai_charge fai_pool_take_watched(fai_pool *pool, uint32_t class_index, void **object);
-/* Puts one back, under the lock. owner: of the slab, or NULL. */
-void fai_pool_put_watched(fa_allocator *allocator, fai_thread *owner, fai_slab *slab, void *object);
+/* Puts one back, where bitmaps are shared; under the lock. owner: of the slab, or NULL; direct: it
+ * is not the calling thread. False: it is there already, or none of the slab's. */
+bool fai_pool_put_shared(fa_allocator *allocator, fai_thread *owner, fai_slab *slab, void *object,
+                         bool direct);
 /* Once an object that fai_pool_refill or fai_pool_take_watched provided is the caller's: notes what
  * was charged. Calls the event hook, which may empty magazines. */
 void fai_pool_note(fai_pool *pool);
+
+/* Whether a slab of the class has free objects. */
+bool fai_pool_has_partial(const fai_pool *pool, uint32_t class_index);
 
 /* Gives what the thread keeps ready, and is charged to an account or one below it, back to its
  * slabs. Returns whether there was anything. */

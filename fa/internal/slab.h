@@ -17,7 +17,8 @@ typedef enum fai_slab_state { FAI_SLAB_FREE, FAI_SLAB_OWNED, FAI_SLAB_ABANDONED 
 
 /* Invariants: free_count == bits set in its bitmap; owner != NULL exactly when OWNED; in one list
  * of its owner when OWNED, in its class's abandoned list when ABANDONED and free_count > 0, in its
- * segment's free list when FREE. Bits and counts are the owner's; the lock's without an owner. */
+ * segment's free list when FREE. Bits and counts are the owner's; the lock's without an owner, and
+ * where they are shared (fai_bits_lock). */
 struct fai_slab {
     fai_slab_head head;
     fai_slab *next, *prev;

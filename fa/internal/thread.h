@@ -94,8 +94,7 @@ typedef struct fai_thread_counts {
     uint64_t remote_free; /* objects of others that it freed, and does not gather any more */
     uint64_t forwarded;   /* objects that it took in for somebody else, who owns the slab by now */
     uint64_t adopted;     /* objects that were out of slabs when it adopted them */
-    uint64_t
-        watched_free; /* its objects that others freed where no queue is used; under the lock */
+    uint64_t direct_free; /* its objects that others put into their slabs; under the lock */
     uint64_t transfer_made, transfer_received;
 } fai_thread_counts;
 
@@ -159,8 +158,9 @@ struct fai_thread {
     fai_queue deferred __attribute__((aligned(64)));
     uint64_t deferred_queued;     /* amount */
     uint64_t deferred_full_count; /* frees that found it full */
+    uint64_t deferred_dropped;    /* amount of those that were dropped */
     bool deferred_warned;         /* that much waits, since some was processed */
-    char padding[64 - sizeof(fai_queue) - 2 * sizeof(uint64_t) - sizeof(bool)];
+    char padding[64 - sizeof(fai_queue) - 3 * sizeof(uint64_t) - sizeof(bool)];
 };
 
 /* Where cursor and limit of a thread without an open frame point. */
