@@ -489,11 +489,8 @@ static fai_bump_chunk *gather(fai_bump *bump, bool keeps_largest) {
     return all;
 }
 
-void fai_bump_trim(fai_bump *bump) {
-    if (bump->head.cursor != (bump->current ? fai_bump_start(bump->current) : k_nowhere) ||
-        (bump->current && bump->current->next) || bump->alone || is_sealed(bump))
-        return;
-    begin_move(bump);
+/* Gives all chunks to the backend; what is done to them ends. */
+static void end_without_chunks(fai_bump *bump) {
     fai_bump_chunk *chunks = gather(bump, true), *largest = bump->current;
     bump->current = NULL;
     end_move(bump, k_nowhere);
@@ -501,13 +498,26 @@ void fai_bump_trim(fai_bump *bump) {
     give_all(bump, largest);
 }
 
-void fai_bump_reset(fai_bump *bump) {
+void fai_bump_trim(fai_bump *bump) {
+    if (bump->head.cursor != (bump->current ? fai_bump_start(bump->current) : k_nowhere) ||
+        (bump->current && bump->current->next) || bump->alone || is_sealed(bump))
+        return;
+    begin_move(bump);
+    end_without_chunks(bump);
+}
+
+/* Nothing is used any more; what is done to chunks begins. */
+static void begin_empty(fai_bump *bump) {
     fai_bump_note_peak(bump);
     retire(bump, NULL);
     bump->popped = 0;
     begin_move(bump);
     bump->level = NULL;
     bump->alone_bytes = 0;
+}
+
+void fai_bump_reset(fai_bump *bump) {
+    begin_empty(bump);
     fai_bump_chunk *others = NULL;
     if (bump->alone || bump->kept || (bump->current && bump->current->next))
         others = gather(bump, !is_sealed(bump));
@@ -527,16 +537,6 @@ void fai_bump_reset(fai_bump *bump) {
 }
 
 void fai_bump_release(fai_bump *bump) {
-    fai_bump_note_peak(bump);
-    retire(bump, NULL);
-    bump->popped = 0;
-    begin_move(bump);
-    bump->level = NULL;
-    bump->alone_bytes = 0;
-    fai_bump_chunk *chunks = gather(bump, true), *largest = bump->current;
-    bump->current = NULL;
-    end_move(bump, k_nowhere);
-    give_all(bump, chunks);
-    if (largest != NULL)
-        give_all(bump, largest);
+    begin_empty(bump);
+    end_without_chunks(bump);
 }

@@ -1,4 +1,4 @@
-#include "fa/testing.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <deque>
 
@@ -25,18 +25,7 @@ std::vector<int> Of(const ring *r) {
     return values;
 }
 
-class Ring : public testing::TestWithParam<uint32_t> {
-  protected:
-    Ring() : allocator_(Config()), frame_(fa_frame_begin(allocator_)) {}
-    ~Ring() override { fa_frame_end(allocator_); }
-    static fa_alloc_config Config() {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        return config;
-    }
-    Allocator allocator_;
-    fa_frame *frame_;
-};
+class Ring : public InFrame {};
 
 INSTANTIATE_TEST_SUITE_P(Checks, Ring, testing::Values(0, FA_CHECK_ALL));
 

@@ -43,6 +43,24 @@ class Checked : public testing::TestWithParam<uint32_t> {
     size_t refused_[FA_DIAG_COUNT] = {};
 };
 
+// A test that runs with each set of checks, inside of a frame whose arena starts small.
+class InFrame : public testing::TestWithParam<uint32_t> {
+  protected:
+    InFrame() : allocator_(Config()), frame_(fa_frame_begin(allocator_)) {}
+    ~InFrame() override {
+        ExpectValid(allocator_);
+        fa_frame_end(allocator_);
+    }
+    static fa_alloc_config Config() {
+        fa_alloc_config config = Plain();
+        config.checks = GetParam();
+        config.frame_chunk_bytes_first = 4096;
+        return config;
+    }
+    Allocator allocator_;
+    fa_frame *frame_;
+};
+
 // Runs body with an allocator whose backend refuses the first call, one whose backend refuses the
 // second, and so on: each is valid at the end, and has lost nothing.
 template <class Body> void EachFault(uint64_t count, uint32_t checks, const Body &body) {

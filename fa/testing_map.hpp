@@ -3,7 +3,7 @@
 #ifndef FA_TESTING_MAP_HPP
 #define FA_TESTING_MAP_HPP
 
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <algorithm>
 #include <map>
@@ -59,22 +59,7 @@ FA_TESTING_MAP(Ones, ones)
 FA_TESTING_MAP(Fews, fews)
 FA_TESTING_MAP(Highs, highs)
 
-class MapTest : public testing::TestWithParam<uint32_t> {
-  protected:
-    MapTest() : allocator_(Config()), frame_(fa_frame_begin(allocator_)) {}
-    ~MapTest() override {
-        ExpectValid(allocator_);
-        fa_frame_end(allocator_);
-    }
-    static fa_alloc_config Config() {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        config.frame_chunk_bytes_first = 4096;
-        return config;
-    }
-    Allocator allocator_;
-    fa_frame *frame_;
-};
+class MapTest : public InFrame {};
 INSTANTIATE_TEST_SUITE_P(Checks, MapTest, testing::Values(0, FA_CHECK_ALL));
 
 // Random operations against std::map. Keys are few, so that they meet.

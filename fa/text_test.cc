@@ -1,4 +1,4 @@
-#include "fa/testing.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <cstdarg>
 #include <string>
@@ -21,22 +21,7 @@ fa_status List(fa_text *text, const char *format, ...) {
     return status;
 }
 
-class Text : public testing::TestWithParam<uint32_t> {
-  protected:
-    Text() : allocator_(Config()), frame_(fa_frame_begin(allocator_)) {}
-    ~Text() override {
-        ExpectValid(allocator_);
-        fa_frame_end(allocator_);
-    }
-    static fa_alloc_config Config() {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        config.frame_chunk_bytes_first = 4096;
-        return config;
-    }
-    Allocator allocator_;
-    fa_frame *frame_;
-};
+class Text : public InFrame {};
 
 INSTANTIATE_TEST_SUITE_P(Checks, Text, testing::Values(0, FA_CHECK_ALL));
 

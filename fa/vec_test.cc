@@ -1,4 +1,4 @@
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <numeric>
 
@@ -32,28 +32,14 @@ FA_VEC(strings, const char *)
 
 std::vector<int> Of(const ints &vec) { return std::vector<int>(vec.begin(), vec.end()); }
 
-class Vec : public testing::TestWithParam<uint32_t> {
+class Vec : public InFrame {
   protected:
-    Vec() : allocator_(Config()), frame_(fa_frame_begin(allocator_)) {}
-    ~Vec() override {
-        ExpectValid(allocator_);
-        fa_frame_end(allocator_);
-    }
-    static fa_alloc_config Config() {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        config.frame_chunk_bytes_first = 4096;
-        return config;
-    }
     ints Filled(size_t capacity, int count) {
         ints vec = ints_make_in(frame_, capacity);
         for (int i = 0; i < count; i++)
             EXPECT_EQ(ints_push(&vec, i), FA_OK);
         return vec;
     }
-
-    Allocator allocator_;
-    fa_frame *frame_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Checks, Vec, testing::Values(0, FA_CHECK_ALL));
