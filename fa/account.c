@@ -332,7 +332,9 @@ static fa_budget_answer ask(const attempt *request, const terms *said, size_t us
     fa_error error = fa_last_error();
     const fa_site *site = fai_slot.site;
     t_asking = here;
+    fai_callback outer = fai_callback_begin();
     fa_budget_answer answer = said->ask(said->user, &asked);
+    fai_callback_end(outer);
     t_asking = here->outer;
     fai_slot.site = site;
     fai_error_restore(error);

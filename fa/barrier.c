@@ -54,6 +54,9 @@ static __thread struct {
     member *self;
 } t_last;
 
+/* Barriers that this thread is a member of, or more: of those that others have destroyed. */
+static __thread size_t t_joined_count;
+
 static uint64_t k_serial; /* atomic */
 
 static void pause_briefly(void) {
@@ -115,8 +118,9 @@ fa_status fa_barrier_join(fa_barrier *barrier) {
         return fai_fail(FA_ERROR_INVALID, 0);
     if (find(barrier) != NULL)
         return fai_fail(FA_ERROR_EXISTS, 0);
-    if (!fai_thread_watch_exit())
-        return fai_fail(FA_ERROR_NO_MEMORY, 0);
+    fa_status status = fai_thread_watch_exit();
+    if (status != FA_OK)
+        return fai_fail(status, 0);
     free_gone(barrier);
     member *self = (member *)(fa_heap_alloc_aligned)(barrier->allocator, sizeof *self, 64);
     if (self == NULL)
@@ -125,7 +129,6 @@ fa_status fa_barrier_join(fa_barrier *barrier) {
     self->thread = &fai_slot;
     self->arrived_in = NOWHERE;
     self->spins = SPINS_FIRST;
-    fa_status status = FA_OK;
     pthread_mutex_lock(&barrier->lock);
     if (find_locked(barrier) != NULL) { /* by an event hook, meanwhile */
         status = FA_ERROR_EXISTS;
@@ -139,6 +142,7 @@ fa_status fa_barrier_join(fa_barrier *barrier) {
         self->next = barrier->members;
         barrier->members = self;
         barrier->member_count++;
+        t_joined_count++;
     }
     pthread_mutex_unlock(&barrier->lock);
     if (status == FA_OK)
@@ -177,6 +181,7 @@ fa_status fa_barrier_leave(fa_barrier *barrier) {
     leave_locked(barrier, self);
     pthread_mutex_unlock(&barrier->lock); /* others, whom that let go, may destroy it now */
     t_last.barrier = NULL;
+    t_joined_count--;
     (fa_heap_free)(allocator, self);
     return FA_OK;
 }
@@ -316,6 +321,7 @@ static void dispose(fa_barrier *barrier) {
         next = one->next;
         while (fai_barrier_is_inside(&one->is_inside))
             sched_yield();
+        t_joined_count -= one->thread == &fai_slot;
         (fa_heap_free)(allocator, one);
     }
     free_gone(barrier);
@@ -383,6 +389,10 @@ static const fai_owned_kind k_barriers = {.destroy = destroy_owned,
                                           .lock = lock_owned,
                                           .unlock = unlock_owned};
 
+bool fai_barrier_is_joined(void) { return t_joined_count != 0; }
+
+void fai_barrier_forget(void) { t_joined_count = 0; }
+
 const void *fai_barrier_abandon(fa_allocator *allocator) {
     fa_barrier *barrier = NULL;
     pthread_mutex_lock(&allocator->owned.lock);
@@ -394,6 +404,8 @@ const void *fai_barrier_abandon(fa_allocator *allocator) {
         member *self = find_locked(barrier);
         if (self != NULL) {
             leave_locked(barrier, self);
+            t_joined_count--;
+            t_last.barrier = NULL;
             self->next = barrier->gone;
             FAI_STORE_RELAXED(&barrier->gone, self);
         }

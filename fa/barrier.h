@@ -14,9 +14,10 @@
  * Frame memory that others read: signal, wait, and end the frame after that; else the frame may be
  * ended first.
  *
- * Members may come and go at any time. A thread leaves before it ends: one that forgot is taken
- * away when it exits, and reported (FA208). So that no generation ends while threads are still
- * being started, a barrier has seats: one that nobody took yet is waited for like a member.
+ * Members may come and go at any time. A thread leaves before it ends, or in a destructor of a
+ * pthread key or of a thread-local object: one that forgot is taken away in the last rounds of
+ * these, and reported (FA208). So that no generation ends while threads are still being started, a
+ * barrier has seats: one that nobody took yet is waited for like a member.
  *
  * A wait spins for some microseconds where every member may have a core, then it sleeps. A barrier
  * belongs to its allocator. In the child of a fork the forking thread alone is a member, if it was
@@ -58,8 +59,9 @@ FA_API fa_status fa_barrier_expect(fa_barrier *barrier, size_t seat_count);
 
 /* Makes the calling thread a member: in a free seat, or a new one. It is waited for from the open
  * generation on, and sees what was done in those before. Returns FA_OK, FA_ERROR_INVALID for NULL,
- * FA_ERROR_EXISTS (it is one already), FA_ERROR_FULL, or why there is no memory, as fa_heap_alloc.
- * Locks. */
+ * FA_ERROR_EXISTS (it is one already), FA_ERROR_FULL, FA_ERROR_UNSUPPORTED (the thread is in the
+ * last round of its destructors, where nobody would take it away any more), or why there is no
+ * memory, as fa_heap_alloc. Locks. */
 FA_API fa_status fa_barrier_join(fa_barrier *barrier);
 
 /* Takes the calling thread and its seat away, whether it has signalled or not: what it did before

@@ -1,5 +1,5 @@
 // Frame barriers: rounds of many threads, members that come and go, time-outs, misuse.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_barriers.hpp"
 
 #include <array>
 #include <atomic>
@@ -10,48 +10,6 @@
 using namespace fa_testing;
 
 namespace {
-
-class Barrier : public testing::Test {
-  protected:
-    Events events;
-
-    void Create(size_t seats, fa_alloc_config config = Config()) {
-        events.Watch(&config);
-        ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
-        ASSERT_EQ(fa_barrier_create(allocator, seats, &barrier), FA_OK);
-        fa_last_error_clear();
-    }
-    void TearDown() override {
-        if (allocator == nullptr)
-            return;
-        ExpectValid(allocator);
-        EXPECT_EQ(fa_allocator_destroy(allocator), 0u);
-    }
-
-    fa_barrier_stats Numbers() const {
-        fa_barrier_stats stats = {};
-        EXPECT_EQ(fa_barrier_stats_get(barrier, &stats), FA_OK);
-        EXPECT_LE(stats.member_count, stats.seat_count);
-        EXPECT_TRUE(stats.arrived_count == 0 || stats.arrived_count < stats.seat_count);
-        EXPECT_LE(stats.timeout_count, stats.wait_count);
-        EXPECT_LE(stats.wait_nanoseconds_max, stats.wait_nanoseconds_total);
-        return stats;
-    }
-    void ExpectMisuse(fa_status status, fa_status expected, fa_diag diag) {
-        EXPECT_EQ(status, expected);
-        EXPECT_EQ(fa_last_error().diag, diag);
-        EXPECT_EQ(events.Last(diag).address, barrier);
-        events.all.clear();
-    }
-    // Until a thread sleeps or spins for the open generation, as far as can be seen.
-    void AwaitArrivals(size_t count) const {
-        while (Numbers().arrived_count < count)
-            std::this_thread::yield();
-    }
-
-    fa_allocator *allocator = nullptr;
-    fa_barrier *barrier = nullptr;
-};
 
 using BarrierDeathTest = Barrier;
 
@@ -429,78 +387,6 @@ TEST_F(Barrier, WithEveryCheck) {
     EXPECT_EQ(fa_barrier_signal_and_wait(barrier), FA_OK);
     EXPECT_EQ(fa_barrier_leave(barrier), FA_OK);
     EXPECT_EQ(events.all.size(), 0u);
-}
-
-// ---- threads that exit without a word ----
-
-TEST_F(Barrier, AThreadThatExitsIsTakenAwayAndReported) {
-    Create(2);
-    OnThread([&] { EXPECT_EQ(fa_barrier_join(barrier), FA_OK); }); // it never signals
-    EXPECT_EQ(events.Count(FA_DIAG_FA208), 1u);
-    EXPECT_EQ(events.Last(FA_DIAG_FA208).address, barrier);
-    EXPECT_EQ(Numbers().seat_count, 1u);
-    ASSERT_EQ(fa_barrier_join(barrier), FA_OK);
-    EXPECT_EQ(fa_barrier_signal_and_wait(barrier), FA_OK) << "nobody else is awaited";
-    EXPECT_EQ(fa_barrier_leave(barrier), FA_OK);
-    events.all.clear();
-    EXPECT_EQ(fa_barrier_destroy(barrier), FA_OK);
-}
-
-TEST_F(Barrier, WhoWaitsForAThreadThatExitsGoesOn) {
-    Create(2);
-    ASSERT_EQ(fa_barrier_join(barrier), FA_OK);
-    std::thread other([&] {
-        EXPECT_EQ(fa_barrier_join(barrier), FA_OK);
-        EXPECT_EQ(fa_barrier_signal(barrier), FA_OK);
-        EXPECT_EQ(fa_barrier_wait(barrier), FA_OK);
-        AwaitArrivals(1); // the main thread waits in the second generation
-    });
-    EXPECT_EQ(fa_barrier_signal_and_wait(barrier), FA_OK);
-    EXPECT_EQ(fa_barrier_signal_and_wait(barrier), FA_OK);
-    other.join();
-    EXPECT_EQ(events.Count(FA_DIAG_FA208), 1u);
-    EXPECT_EQ(Numbers().member_count, 1u);
-    EXPECT_EQ(Numbers().wait_count, 3u) << "with those of the thread that is gone";
-}
-
-TEST_F(Barrier, OfSeveralBarriersAndAllocatorsAtOnce) {
-    Create(0);
-    fa_barrier *second = nullptr, *foreign = nullptr;
-    ASSERT_EQ(fa_barrier_create(allocator, 0, &second), FA_OK);
-    fa_allocator *other = nullptr;
-    fa_alloc_config config = Config();
-    Events there;
-    there.Watch(&config);
-    ASSERT_EQ(fa_allocator_create(&config, &other), FA_OK);
-    ASSERT_EQ(fa_barrier_create(other, 0, &foreign), FA_OK);
-    for (int i = 1; i <= 20; i++) {
-        OnThread([&] {
-            for (fa_barrier *each : {barrier, second, foreign})
-                EXPECT_EQ(fa_barrier_join(each), FA_OK);
-            EXPECT_EQ(fa_barrier_leave(second), FA_OK);
-        });
-        EXPECT_EQ(events.Count(FA_DIAG_FA208), static_cast<size_t>(i));
-        EXPECT_EQ(there.Count(FA_DIAG_FA208), static_cast<size_t>(i));
-        EXPECT_EQ(Numbers().seat_count, 0u);
-    }
-    EXPECT_EQ(fa_barrier_destroy(second), FA_OK);
-    ExpectValid(other);
-    EXPECT_EQ(fa_allocator_destroy(other), 0u);
-}
-
-TEST_F(Barrier, WhoLeftIsNotReported) {
-    Create(0);
-    OnThread([&] {
-        EXPECT_EQ(fa_barrier_join(barrier), FA_OK);
-        EXPECT_EQ(fa_barrier_leave(barrier), FA_OK);
-    });
-    OnThread([&] {
-        fa_barrier *gone = nullptr;
-        ASSERT_EQ(fa_barrier_create(allocator, 0, &gone), FA_OK);
-        EXPECT_EQ(fa_barrier_join(gone), FA_OK);
-        EXPECT_EQ(fa_barrier_destroy(gone), FA_OK);
-    });
-    EXPECT_EQ(events.Count(FA_DIAG_FA208), 0u);
 }
 
 } // namespace

@@ -4,6 +4,7 @@
  * have slabs of their own (fai_pools), where no thread has a fast path to free them: so whoever
  * frees one comes by here too, and it is taken off its task's list before. Where it stands on that
  * list is written in front of it. */
+#include "fa/internal/callback.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/pool.h"
 #include "fa/internal/task.h"
@@ -14,15 +15,26 @@ static bool is_same(fa_task one, fa_task other) {
     return one.head == other.head && one.serial == other.serial;
 }
 
+static const fa_task *newest_of(const fai_thread *thread) {
+    return &thread->captures.task[thread->captures.count - 1];
+}
+
+static void drop_newest(fai_thread *thread) {
+    if (--thread->captures.count == 0)
+        fai_pool_capture(thread, false);
+}
+
 fa_status(fa_task_capture_begin)(fa_task task) {
     const fai_bump *bump = fai_named_check(task.head, task.serial, 0);
     fai_thread *thread = bump != NULL ? fai_thread_get(bump->allocator) : NULL;
     if (thread == NULL)
         return fa_last_error().status;
     fai_captures *captures = &thread->captures;
-    if (captures->count == FA_TASK_CAPTURE_DEPTH_MAX)
+    if (captures->count == FA_TASK_CAPTURE_DEPTH_MAX || fai_callback_now.level > UINT8_MAX)
         return fai_fail(FA_ERROR_LIMIT, 0);
+    thread->capture_level[captures->count] = (uint8_t)fai_callback_now.level;
     captures->task[captures->count++] = task;
+    fai_callback_now.captures++;
     if (captures->count == 1)
         fai_pool_capture(thread, true);
     return FA_OK;
@@ -33,13 +45,35 @@ fa_status(fa_task_capture_end)(fa_task task) {
         return fai_fail(FA_ERROR_INVALID, 0);
     fa_allocator *allocator = ((fai_bump *)(void *)task.head)->allocator;
     fai_thread *thread = fai_thread_find(allocator);
-    fai_captures *captures = thread != NULL ? &thread->captures : NULL;
-    if (captures == NULL || captures->count == 0 ||
-        !is_same(captures->task[captures->count - 1], task))
+    if (thread == NULL || !fai_thread_captures(thread) || !is_same(*newest_of(thread), task))
         return fai_report(allocator, FA_DIAG_FA615, FA_ERROR_FOREIGN, 0, 0, task.head);
-    if (--captures->count == 0)
-        fai_pool_capture(thread, false);
+    drop_newest(thread);
+    fai_callback_now.captures--;
     return FA_OK;
+}
+
+void fai_captures_forget(fai_thread *thread) {
+    for (size_t i = 0; i < thread->captures.count; i++)
+        if (thread->capture_level[i] == fai_callback_now.level)
+            fai_callback_now.captures--;
+    thread->captures.count = 0;
+}
+
+/* ---- callbacks ---- */
+
+__thread fai_callback fai_callback_now;
+
+void fai_callback_end_slow(fai_callback outer) {
+    bool left_open = fai_callback_now.captures != 0;
+    uint32_t level = outer.level + (outer.captures != 0);
+    /* Hooks that are called here see none of those that are still open. */
+    fai_callback_now = (fai_callback){fai_callback_now.level + 1, 0};
+    for (fai_thread *thread; left_open && (thread = fai_thread_capturing(level)) != NULL;) {
+        fa_task task = *newest_of(thread);
+        drop_newest(thread);
+        fai_report(thread->allocator, FA_DIAG_FA615, FA_ERROR_FOREIGN, 0, 0, task.head);
+    }
+    fai_callback_now = outer;
 }
 
 /* ---- blocks ---- */
@@ -66,7 +100,7 @@ static bool attach(fa_task task, fai_task_block *at, bool is_new) {
 
 void *fai_capture_alloc(fai_thread *thread, size_t size, size_t align) {
     fa_allocator *allocator = thread->allocator;
-    fa_task task = thread->captures.task[thread->captures.count - 1];
+    fa_task task = *newest_of(thread);
     size_t before = fai_capture_before(align);
     if (fai_named_check(task.head, task.serial, size) == NULL)
         return NULL;

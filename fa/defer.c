@@ -54,7 +54,9 @@ void fai_cleanup_run(fai_thread *thread, uint64_t serial) {
     for (fai_cleanup *newest; (newest = thread->cleanups) && newest->serial >= serial;) {
         thread->cleanups = newest->older;
         (void)fai_frame_hold(thread);
+        fai_callback outer = fai_callback_begin();
         newest->function(newest->argument);
+        fai_callback_end(outer);
     }
     fai_frame_unhold(thread, before);
 }

@@ -118,7 +118,9 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
         fa_error error = t_last_error;
         bool quiet = fai_quiet(false);
         t_in_hook = true;
+        fai_callback outer = fai_callback_begin();
         allocator->config.on_event(allocator->config.on_event_user, &event);
+        fai_callback_end(outer);
         t_in_hook = false;
         t_quiet = quiet;
         t_last_error = error;

@@ -113,8 +113,10 @@ typedef enum fa_severity {
       "take it first, with the handle that giving it returned; nobody else may use that one")      \
     X(FA614, FA_SEVERITY_ERROR, "a shared arena was reset or freed while threads are in it",       \
       "end all locals of the arena before")                                                        \
-    X(FA615, FA_SEVERITY_ERROR, "a capture was ended that is not the newest one of its thread",    \
-      "pair each fa_task_capture_begin with one end on the same thread, newest first")             \
+    X(FA615, FA_SEVERITY_ERROR,                                                                    \
+      "a capture was ended that is not the newest one of its thread, or left open by a callback",  \
+      "pair each fa_task_capture_begin with one end on the same thread, newest first; what is "    \
+      "begun in a callback ends there")                                                            \
     X(FA616, FA_SEVERITY_ERROR, "frame memory was to be carried to a later callback",              \
       "it dies with its frame: copy it, with fa_task_copy")                                        \
     X(FA620, FA_SEVERITY_ERROR, "a handle was refused: stale, forged, or of another table",        \

@@ -70,7 +70,9 @@ static void tell_one(fai_listener *listener, const fa_events_item *item) {
         call here = {t_call, item->allocator, listener};
         t_call = &here;
         FAI_ADD_RELAXED(&item->allocator->events.told_count, 1);
+        fai_callback outer = fai_callback_begin();
         listener->config.function(listener->config.user, item);
+        fai_callback_end(outer); /* it may call a hook, which may unsubscribe this one */
         t_call = here.outer;
     }
     fai_listener_leave(&listener->word);

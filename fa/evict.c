@@ -93,8 +93,11 @@ void fai_stream_tell(fa_streams *streams, const fai_stream *copy, fa_evict_cause
                             .size = copy->size,
                             .priority = (fa_stream_priority)copy->priority,
                             .cause = cause};
-    if (streams->config.on_evict != NULL)
-        streams->config.on_evict(streams->config.on_evict_user, &eviction);
+    if (streams->config.on_evict == NULL)
+        return;
+    fai_callback outer = fai_callback_begin();
+    streams->config.on_evict(streams->config.on_evict_user, &eviction);
+    fai_callback_end(outer);
 }
 
 /* Evicts a chain of condemned ones. What a reservation evicts stays charged: it is what it waits

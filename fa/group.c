@@ -1,5 +1,6 @@
 #include "fa/group.h"
 
+#include "fa/internal/callback.h"
 #include "fa/internal/forms.h"
 #include "fa/internal/group.h"
 
@@ -30,7 +31,9 @@ static bool run_destructors(fai_group *record) {
     bool any = false;
     for (destructor *newest; (newest = record->newest) != NULL; any = true) {
         record->newest = newest->older;
+        fai_callback outer = fai_callback_begin();
         newest->function(newest->object);
+        fai_callback_end(outer);
     }
     return any;
 }

@@ -8,6 +8,7 @@
  * put back among the others, one word of a slab's bits looked at for pinned objects, one object
  * moved, or one slab given back. What was left undone stands in
  * the table, so that the next piece may be another thread's. */
+#include "fa/internal/callback.h"
 #include "fa/internal/clock.h"
 #include "fa/internal/handle.h"
 #include "fa/internal/poison.h"
@@ -261,8 +262,10 @@ static void finish_move(fa_handles *handles, const object_move *move) {
     if (on_moved == NULL)
         return;
     t_telling++;
+    fai_callback outer = fai_callback_begin();
     on_moved(handles->options.on_moved_user, handles, move->handle, move->address_old,
              move->address_new, move->size);
+    fai_callback_end(outer);
     t_telling--;
     fai_handles_lock(handles);
     settle(handles, move);

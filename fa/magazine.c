@@ -90,7 +90,6 @@ void fai_pool_attach(fai_thread *thread) {
         format(&thread->pool, thread, 0, thread->allocator->pools.magazine_capacity,
                (char *)(thread + 1));
     reset(&thread->pool);
-    thread->captures.count = 0;
     fai_deferred_open(thread);
 }
 

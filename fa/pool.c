@@ -88,7 +88,7 @@ static inline void *tell_alloc(const fai_pool *pool, const fai_magazine *magazin
 /* The calling thread's state where a task captures what it allocates, else NULL. */
 static fai_thread *find_captured(fa_allocator *allocator) {
     fai_thread *thread = fai_thread_find(allocator);
-    return thread != NULL && thread->captures.count != 0 ? thread : NULL;
+    return thread != NULL && fai_thread_captures(thread) ? thread : NULL;
 }
 
 static void *alloc(fa_allocator *allocator, size_t size, size_t align, purpose what) {

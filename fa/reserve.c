@@ -2,6 +2,7 @@
  * which everybody who can wait for that takes spans. */
 #include "fa/reserve.h"
 
+#include "fa/internal/callback.h"
 #include "fa/internal/slab.h"
 
 #include <limits.h>
@@ -138,7 +139,9 @@ static bool reclaim(fa_allocator *allocator, fai_relief *relief, fa_status statu
         const fa_site *site = fai_slot.site;
         running here = {t_running, allocator, reclaimer};
         t_running = &here;
+        fai_callback outer = fai_callback_begin();
         relief->reclaimed = function(user, allocator, relief->size);
+        fai_callback_end(outer);
         t_running = here.outer;
         fai_slot.site = site;
         fai_error_restore(error);

@@ -2,6 +2,7 @@
  * counts and what they order. */
 #include "fa/shared.h"
 
+#include "fa/internal/callback.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/poison.h"
 #include "fa/internal/watch.h"
@@ -137,8 +138,11 @@ static void give_back(fa_allocator *allocator, fai_shared *shared) {
 /* The last owner has let go. */
 static void end(fa_allocator *allocator, fai_shared *shared) {
     void *object = shared + 1;
-    if (shared->destroy != NULL)
+    if (shared->destroy != NULL) {
+        fai_callback outer = fai_callback_begin();
         shared->destroy(object);
+        fai_callback_end(outer);
+    }
     if (FA_UNLIKELY(allocator->watched) && !fai_counts_is_alone(&shared->counts)) {
         if (allocator->checks & FA_CHECK_FILL)
             memset(object, FAI_FILL_DEAD, shared->size);

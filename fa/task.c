@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* sched_yield */
 #include "fa/internal/task.h"
 
+#include "fa/internal/callback.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/pool.h"
 #include "fa/pool.h"
@@ -80,6 +81,12 @@ void fai_task_unlink(fai_task_block *at) {
 
 /* ---- beginning and ending ---- */
 
+static void call(fai_task_finish what) {
+    fai_callback outer = fai_callback_begin();
+    what.function(what.object);
+    fai_callback_end(outer);
+}
+
 /* Calls the destructors, those that came last first, also those that come meanwhile; the memory of
  * their objects stays. */
 static bool run_destructors(fai_task_record *record) {
@@ -98,7 +105,7 @@ static bool run_destructors(fai_task_record *record) {
         fai_task_unlock(record);
         if (at == NULL)
             return any;
-        what.function(what.object);
+        call(what);
     }
 }
 
@@ -483,7 +490,7 @@ static fai_task_block *find(fa_task task, void *address, bool goes) {
 
 static void call_destructor(const fai_task_block *at) {
     if (has_destructor(at))
-        finish_of(at)->function(finish_of(at)->object);
+        call(*finish_of(at));
 }
 
 fa_status(fa_task_free)(fa_task task, void *address) {

@@ -108,20 +108,25 @@ FA_API fa_status fa_task_free(fa_task task, void *block);
 
 /* From now on, until the capture ends, the task captures what the calling thread allocates with the
  * calls of pool.h (also through tag.h, scope.h and the containers of C++) in its allocator: it is
- * freed with the task unless somebody frees it before, as any pool object, on any thread. What the
- * library allocates for its own parts is not captured; what hooks, listeners, reclaimers and
- * destructors allocate that are called on this thread meanwhile is. Captures may be nested, for the
- * same or another task: the newest one counts. Those open when the thread detaches or exits end
- * with it.
+ * freed with the task unless somebody frees it before, as any pool object, on any thread. Captures
+ * may be nested, for the same or another task: the newest one counts. Those open when the thread
+ * detaches or exits end with it.
+ * What the library allocates for its own parts is not captured, nor what is allocated by functions
+ * of the program that it calls by itself: hooks, listeners, reclaimers, questions of budgets,
+ * counters of timelines, clean-ups, constructors and destructors, moves and evictions. For them no
+ * capture is open but those that they begin themselves, and must end: what one leaves open ends
+ * when it returns (FA615). What a call is given to run at once (visitors, attempts, batches) is the
+ * program itself.
  * Meanwhile allocations and frees of the thread take slow paths (some 50 ns), and each object takes
  * 32 bytes more, or its alignment. Where the task has ended, allocations are refused (FA610).
  * Returns FA_OK, FA_ERROR_INVALID for none, FA_ERROR_FOREIGN (FA610), FA_ERROR_LIMIT: too many are
- * open, or the thread could not be attached (FA202). */
+ * open, more than 255 callbacks are under way, one in the other, each with captures open, or the
+ * thread could not be attached (FA202). */
 FA_API fa_status fa_task_capture_begin(fa_task task);
 
 /* Ends the calling thread's newest capture, which must be of this task; the task may have ended.
  * Returns FA_OK, FA_ERROR_INVALID for none, FA_ERROR_FOREIGN (FA615: it is another task's, or none
- * is open): then nothing changes. */
+ * is open, or in a callback none that was begun there): then nothing changes. */
 FA_API fa_status fa_task_capture_end(fa_task task);
 
 /* ---- what goes to a later callback ---- */

@@ -57,7 +57,7 @@ static fai_thread *find_unclean(void) {
 
 /* The calling thread exits: nobody is to wait for it. The allocator stays while it is told. */
 static void leave_barriers(void) {
-    for (;;) {
+    while (fai_barrier_is_joined()) {
         const void *barrier = NULL;
         pthread_mutex_lock(&k_lock);
         fa_allocator *allocator = k_allocators;
@@ -66,7 +66,7 @@ static void leave_barriers(void) {
         bool told = allocator != NULL && fai_events_exit_begin(allocator);
         pthread_mutex_unlock(&k_lock);
         if (allocator == NULL)
-            return;
+            fai_barrier_forget(); /* of those that it has joined the last are gone */
         if (!told)
             continue;
         fai_report(allocator, FA_DIAG_FA208, FA_ERROR_STATE, 0, 0, barrier);
@@ -109,8 +109,12 @@ static void thread_exit(void *value) {
     /* Called in every round from now on but the last, so that attach knows how far the exit is. Not
      * under the thread sanitizer, which takes no calls in the last round: a thread that attached
      * only now would get there. */
-    if (++t_exit_rounds < EXIT_ROUNDS_MAX && !UNDER_TSAN)
-        pthread_setspecific(k_exit_key, value);
+    bool again = ++t_exit_rounds < EXIT_ROUNDS_MAX && !UNDER_TSAN &&
+                 pthread_setspecific(k_exit_key, value) == 0;
+    /* A destructor of the program may be about to leave its barrier: it has until our last round,
+     * and the thread stays as it is until then. */
+    if (again && fai_barrier_is_joined())
+        return;
     leave_barriers();
     clean_up();
     tell_exit();
@@ -218,6 +222,8 @@ void fai_registry_remove(fa_allocator *allocator) {
         while (*link != thread)
             link = &(*link)->next_on_thread;
         FAI_STORE_RELAXED(link, thread->next_on_thread);
+        if (thread->slot == &fai_slot)
+            fai_captures_forget(thread);
         take_away(&thread->slot->owner, allocator);
         take_away(&thread->slot->frame_owner, allocator);
         thread->frame = &thread->frame_beside; /* the slot is the other thread's alone */
@@ -314,8 +320,10 @@ static fai_thread *obtain_state(fa_allocator *allocator, bool quiet) {
     return thread;
 }
 
-bool fai_thread_watch_exit(void) {
-    return k_exit_key_works && pthread_setspecific(k_exit_key, &fai_slot) == 0;
+fa_status fai_thread_watch_exit(void) {
+    if (!k_exit_key_works || t_exit_rounds >= EXIT_ROUNDS_MAX)
+        return FA_ERROR_UNSUPPORTED;
+    return pthread_setspecific(k_exit_key, &fai_slot) == 0 ? FA_OK : FA_ERROR_NO_MEMORY;
 }
 
 static fai_thread *attach(fa_allocator *allocator, bool quiet) {
@@ -327,7 +335,7 @@ static fai_thread *attach(fa_allocator *allocator, bool quiet) {
     fai_thread *thread = obtain_state(allocator, quiet);
     if (thread == NULL)
         return NULL;
-    if (!fai_thread_watch_exit()) {
+    if (fai_thread_watch_exit() != FA_OK) {
         fai_lock(allocator);
         allocator->thread_count--;
         thread->next = allocator->idle;
@@ -407,9 +415,20 @@ uint32_t fai_tag_now(fa_allocator *allocator) {
     return tag;
 }
 
+fai_thread *fai_thread_capturing(uint32_t level) {
+    pthread_mutex_lock(&k_lock);
+    fai_thread *thread = t_states;
+    while (thread != NULL && (thread->captures.count == 0 ||
+                              thread->capture_level[thread->captures.count - 1] < level))
+        thread = thread->next_on_thread;
+    pthread_mutex_unlock(&k_lock);
+    return thread;
+}
+
 /* Under the registry's lock, on the thread that owns the state. */
 static void detach_locked(fai_thread *thread) {
     fa_allocator *allocator = thread->allocator;
+    fai_captures_forget(thread);
     fai_thread **link = &t_states;
     while (*link != thread)
         link = &(*link)->next_on_thread;

@@ -43,9 +43,11 @@ static bool read_elsewhere(fa_timeline *timeline, uint64_t *value) {
         return false;
     /* Whoever read this value did so before: so what is read now can't be a lower one. */
     uint64_t before = fai_timeline_read(&timeline->counter);
+    fai_callback outer = fai_callback_begin();
     *value = timeline->config.read != NULL ? timeline->config.read(timeline->config.user)
                                            : FAI_LOAD_ACQUIRE(timeline->config.word);
     fai_timeline_leave(&timeline->gate);
+    fai_callback_end(outer); /* it may call a hook, which may destroy the timeline */
     bool fell = FAI_LOAD_RELAXED(&timeline->fell);
     if (*value >= before) {
         (void)fai_timeline_raise(&timeline->counter, *value);

@@ -415,8 +415,11 @@ static void *object_of(slot *here) { return here->object != NULL ? here->object 
 
 /* What is claimed is dropped: the clean-up, then the block. */
 static void drop(fa_allocator *allocator, slot *here, uint64_t generation) {
-    if (here->drop != NULL)
+    if (here->drop != NULL) {
+        fai_callback outer = fai_callback_begin();
         here->drop(here->user, object_of(here));
+        fai_callback_end(outer);
+    }
     (fa_pool_free)(allocator, here->object);
     slot was = *here;
     fai_transfer_settle(&here->word, generation, FAI_TRANSFER_DROPPED);

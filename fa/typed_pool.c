@@ -2,6 +2,7 @@
 #include "fa/typed_pool.h"
 
 #include "fa/heap.h"
+#include "fa/internal/callback.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/poison.h"
 #include "fa/internal/typed.h"
@@ -174,14 +175,19 @@ static size_t give(fa_typed_pool *pool, fai_typed_place place) {
 }
 
 size_t fai_typed_finish(fa_typed_pool *pool, fai_typed_place place) {
-    if (pool->destruct != NULL)
+    if (pool->destruct != NULL) {
+        fai_callback outer = fai_callback_begin();
         pool->destruct(pool->user, fai_typed_object(pool, place));
+        fai_callback_end(outer);
+    }
     return give(pool, place);
 }
 
 /* Makes an object of one that is taken. */
 static fa_status construct(fa_typed_pool *pool, fai_typed_place place) {
+    fai_callback outer = fai_callback_begin();
     fa_status status = pool->construct(pool->user, fai_typed_object(pool, place));
+    fai_callback_end(outer);
     if (status != FA_OK) {
         give(pool, place);
         fai_typed_lock(pool);

@@ -22,5 +22,5 @@ status=0
 check "$static" 'fai?_[a-z0-9_]+' \
     "$(nm -g --defined-only "$static" | awk 'NF == 3 {print $3}')" || status=1
 check "$shared" "fa_[a-z0-9_]+|$inline" \
-    "$(nm -D --defined-only "$shared" | awk 'NF == 3 {print $3}')" || status=1
+    "$(nm -D -g --defined-only "$shared" | awk 'NF == 3 {print $3}')" || status=1
 exit $status

@@ -2,6 +2,7 @@
 #ifndef FAI_THREAD_H
 #define FAI_THREAD_H
 
+#include "fa/internal/callback.h"
 #include "fa/internal/meter.h"
 #include "fa/internal/phase.h"
 #include "fa/internal/queue.h"
@@ -153,6 +154,9 @@ struct fai_thread {
     uint64_t deferred_processed; /* amount; read by anybody, as are the next two */
     uint64_t deferred_processed_count;
     size_t deferred_peak; /* objects in the queue at once */
+    /* Of captures: the level of each. Here, where there was a hole: so nothing else moves, and no
+     * two fields that are used together come to stand 4 KiB apart. */
+    uint8_t capture_level[FA_TASK_CAPTURE_DEPTH_MAX];
     /* Objects that other threads freed; closed when the thread is gone. On a line of its own: other
      * threads write it. */
     fai_queue deferred __attribute__((aligned(64)));
@@ -162,6 +166,18 @@ struct fai_thread {
     bool deferred_warned;         /* that much waits, since some was processed */
     char padding[64 - sizeof(fai_queue) - 3 * sizeof(uint64_t) - sizeof(bool)];
 };
+
+/* Whether a task captures what the thread allocates now. */
+static inline bool fai_thread_captures(const fai_thread *thread) {
+    size_t count = thread->captures.count;
+    return FA_UNLIKELY(count != 0) && thread->capture_level[count - 1] == fai_callback_now.level;
+}
+
+/* A state of the calling thread whose newest capture was begun on this level or a higher one. */
+fai_thread *fai_thread_capturing(uint32_t level);
+
+/* capture.c: the captures of a state of the calling thread end unnoticed, as it is given up. */
+void fai_captures_forget(fai_thread *thread);
 
 /* Where cursor and limit of a thread without an open frame point. */
 extern char fai_frame_closed[FA_ALIGN_MIN];
@@ -208,11 +224,15 @@ static inline fai_tally *fai_tally_of(fai_thread *thread, uint32_t tag) {
                     : &thread->tallies.block[tag / FAI_TAG_BLOCK]->tally[tag % FAI_TAG_BLOCK];
 }
 
-/* From now on the exit of the calling thread is seen, attached or not. False without memory. */
-bool fai_thread_watch_exit(void);
+/* From now on the exit of the calling thread is seen, attached or not. FA_ERROR_NO_MEMORY, or
+ * FA_ERROR_UNSUPPORTED: it is past that already. */
+fa_status fai_thread_watch_exit(void);
 
-/* barrier.c: takes the calling thread, which exits, away from a barrier of the allocator that it is
- * still a member of. Returns that barrier, or NULL: none. Under the registry's lock. */
+/* barrier.c: whether the calling thread may be a member of a barrier; that it is of none. */
+bool fai_barrier_is_joined(void);
+void fai_barrier_forget(void);
+/* The thread, which exits, is taken away from a barrier of the allocator that it is still a member
+ * of. Returns that barrier, or NULL: none. Under the registry's lock. O(what the allocator owns) */
 const void *fai_barrier_abandon(fa_allocator *allocator);
 
 /* The calling thread's state: when it was used last, at once; else after a search, or attached.
