@@ -85,14 +85,12 @@ static uint64_t check_of(const fai_task_block *at, const fai_task_record *owner)
 
 /* Puts a block on its task's list; false when that has ended. */
 static bool attach(fa_task task, fai_task_block *at, bool is_new) {
-    fai_task_record *record = (fai_task_record *)(void *)task.head;
+    fai_task_record *record = fai_task_record_of(task);
     fai_task_lock(record);
     bool is_open = fa_task_is_open(task);
     if (is_open) {
-        at->owner = record;
         at->check = check_of(at, record) & FAI_TASK_CHECK_MASK;
-        fai_task_link(record, at);
-        record->alloc_count += is_new;
+        fai_task_link(record, at, is_new);
     }
     fai_task_unlock(record);
     return is_open;
@@ -118,7 +116,7 @@ void *fai_capture_alloc(fai_thread *thread, size_t size, size_t align) {
     if (attach(task, at, true))
         return at + 1;
     fai_capture_free(allocator, at);
-    fai_task_report_ended((fai_task_record *)(void *)task.head, size);
+    fai_task_report_ended(fai_task_record_of(task), size);
     return NULL;
 }
 

@@ -115,7 +115,7 @@ fa_status fa_group_stats_get(fa_group group, fa_group_stats *stats) {
 }
 
 size_t fa_group_count(const fa_allocator *allocator) {
-    return allocator ? FAI_LOAD_RELAXED(&allocator->groups.count) : 0;
+    return fai_roster_count(allocator ? &allocator->groups : NULL);
 }
 
 size_t fa_group_visit(fa_allocator *allocator,

@@ -138,7 +138,7 @@ fa_status(fa_own_arena_free)(fa_own_arena arena) {
     fai_named *named = &record_of(arena)->named;
     pthread_mutex_lock(&roster->lock);
     pass_number(roster, arena);
-    fai_roster_close(roster, named, arena.serial);
+    fai_roster_close(named, arena.serial);
     pthread_mutex_unlock(&roster->lock);
     fai_bump_release(bump);
     fai_roster_give(roster, named);
@@ -178,7 +178,7 @@ fa_status fa_own_arena_stats_get(fa_own_arena arena, fa_own_arena_stats *stats) 
 }
 
 size_t fa_own_arena_count(const fa_allocator *allocator) {
-    return allocator ? FAI_LOAD_RELAXED(&allocator->own_arenas.count) : 0;
+    return fai_roster_count(allocator ? &allocator->own_arenas : NULL);
 }
 
 size_t fa_own_arena_visit(fa_allocator *allocator,

@@ -4,6 +4,7 @@
 #include "fa/heap.h"
 #include "fa/internal/deferred.h"
 #include "fa/internal/forms.h"
+#include "fa/internal/free.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/task.h"
 #include "fa/internal/watch.h"
@@ -379,36 +380,9 @@ void fai_pool_free_by(fa_allocator *allocator, fai_thread *thread, void *block) 
     report_refused(allocator, free_block(allocator, thread, block, SIZE_MAX, false), block);
 }
 
-#define NO_SEGMENT ((uintptr_t)1) /* no address of one, not even of NULL's */
-
-/* As the inline path of fa_pool_free_sized, with the segment looked up instead of the size known.
- * segment_seen: one that is known already, so that a row of frees looks it up once. */
-static inline bool free_ready(fa_allocator *allocator, void *block, uintptr_t *segment_seen) {
-    if (FAI_LOAD_RELAXED(&fai_slot.owner) != allocator)
-        return false;
-    const fai_thread_head *head = fai_slot.head;
-    const fai_pool_view *view = &((const fai_thread *)head)->pool.view;
-    uintptr_t address = (uintptr_t)block, segment = address & view->segment_mask;
-    if (segment != *segment_seen) {
-        if (segment == 0 || !fai_segment_known(allocator, segment))
-            return false;
-        *segment_seen = segment;
-    }
-    /* The records in front of the first slab have no thread for an owner. */
-    const fai_slab_head *slab = FAI_SLAB_HEAD_OF(view, address);
-    if (FAI_LOAD_RELAXED(&slab->owner) != head)
-        return false;
-    fai_magazine *magazine = FAI_LOAD_RELAXED(&slab->magazine); /* of whichever tag */
-    if (magazine == NULL || fai_ready(magazine) == magazine->capacity)
-        return false;
-    FAI_MAGAZINE_SLOTS(magazine)[fai_ready(magazine)] = block;
-    FAI_BUMP(&magazine->state, 1);
-    return true;
-}
-
 void(fa_pool_free)(fa_allocator *allocator, void *block) {
-    uintptr_t none = NO_SEGMENT;
-    if (!free_ready(allocator, block, &none))
+    uintptr_t none = FAI_NO_SEGMENT;
+    if (!fai_free_ready(allocator, block, &none))
         fai_pool_free_slow(allocator, block, SIZE_MAX);
 }
 
@@ -417,13 +391,10 @@ void(fa_pool_free_batch)(fa_allocator *allocator, void *const *blocks, size_t co
         fai_fail(FA_ERROR_INVALID, 0);
         return;
     }
-    uintptr_t segment_seen = NO_SEGMENT;
-    for (size_t i = 0; i < count; i++) {
-        if (blocks[i] == NULL || free_ready(allocator, blocks[i], &segment_seen))
-            continue;
-        fai_pool_free_slow(allocator, blocks[i], SIZE_MAX);
-        segment_seen = NO_SEGMENT; /* a segment may have been given back */
-    }
+    uintptr_t segment_seen = FAI_NO_SEGMENT;
+    for (size_t i = 0; i < count; i++)
+        if (blocks[i] != NULL)
+            fai_free_next(allocator, blocks[i], &segment_seen);
 }
 
 /* ---- questions ---- */

@@ -42,14 +42,11 @@ static const void *validate(fa_allocator *allocator, fai_owned *owned) {
     (void)allocator;
     const fai_roster *roster = (const fai_roster *)owned;
     const void *wrong = NULL;
-    size_t live = 0;
     fai_roster_walk walk = {NULL, 0};
-    for (const fai_named *at; !wrong && (at = fai_roster_next(roster, &walk)) != NULL;) {
-        live += at->bump.head.serial != 0;
-        if (at->bump.head.serial != 0 && fai_named_is_whole(at))
+    for (const fai_named *at; !wrong && (at = fai_roster_next(roster, &walk)) != NULL;)
+        if (FAI_LOAD_ACQUIRE(&at->bump.head.serial) != 0 && fai_named_is_whole(at))
             wrong = fai_bump_validate(&at->bump);
-    }
-    return wrong == NULL && live != roster->count ? roster : wrong;
+    return wrong;
 }
 
 static void lock(fai_owned *owned) { pthread_mutex_lock(&((fai_roster *)owned)->lock); }
@@ -132,16 +129,19 @@ void fai_roster_give(fai_roster *roster, fai_named *named) {
     pthread_mutex_unlock(&roster->lock);
 }
 
-uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name) {
+void fai_named_call(fai_named *named, const char *name) {
     size_t length = name ? strnlen(name, FA_NAME_BYTES - 1) : 0;
     if (length != 0)
         memcpy(named->name, name, length);
     named->name[length] = '\0';
+}
+
+uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name) {
+    fai_named_call(named, name);
     uint64_t step = roster->serial_step, serial = roster->serial + step;
     if ((serial & FAI_SERIAL_FREE_BIT) != 0) /* what was made so long ago is made again */
         serial = step + (serial & (step - 1));
     roster->serial = serial;
-    FAI_ADD_RELAXED(&roster->count, 1);
     FAI_STORE_RELEASE(&named->bump.head.serial, serial);
     return serial;
 }
@@ -153,18 +153,17 @@ uint64_t fai_roster_add(fai_roster *roster, fai_named *named, const char *name) 
     return serial;
 }
 
-bool fai_roster_close(fai_roster *roster, fai_named *named, uint64_t serial) {
+bool fai_roster_close(fai_named *named, uint64_t serial) {
     uint64_t seen = serial;
     while (!FAI_CAS_RELAXED(&named->bump.head.serial, &seen, 0))
         if (seen != serial)
             return false;
-    FAI_SUB_RELAXED(&roster->count, 1);
     return true;
 }
 
 bool fai_roster_remove(fai_roster *roster, fai_named *named, uint64_t serial) {
     pthread_mutex_lock(&roster->lock);
-    bool removed = fai_roster_close(roster, named, serial);
+    bool removed = fai_roster_close(named, serial);
     pthread_mutex_unlock(&roster->lock);
     return removed;
 }
@@ -180,6 +179,14 @@ fai_named *fai_roster_next(const fai_roster *roster, fai_roster_walk *walk) {
     if (walk->block != block)
         *walk = (fai_roster_walk){block, 0};
     return record_of(roster, block, walk->index++);
+}
+
+size_t fai_roster_count(const fai_roster *roster) {
+    size_t count = 0;
+    fai_roster_walk walk = {NULL, 0};
+    for (const fai_named *at; roster != NULL && (at = fai_roster_next(roster, &walk)) != NULL;)
+        count += FAI_LOAD_RELAXED(&at->bump.head.serial) != 0;
+    return count;
 }
 
 fai_named *fai_roster_find(const fai_roster *roster, const char *name) {

@@ -160,7 +160,7 @@ fa_status fa_scratch_pool_stats_get(fa_scratch_pool pool, fa_scratch_pool_stats 
 }
 
 size_t fa_scratch_pool_count(const fa_allocator *allocator) {
-    return allocator ? FAI_LOAD_RELAXED(&allocator->scratch_pools.count) : 0;
+    return fai_roster_count(allocator ? &allocator->scratch_pools : NULL);
 }
 
 size_t fa_scratch_pool_visit(fa_allocator *allocator,

@@ -282,7 +282,7 @@ fa_status(fa_shared_arena_free)(fa_shared_arena arena) {
     fai_owned_remove(allocator, &record->owned);
     fai_roster *roster = &allocator->shared_arenas;
     pthread_mutex_lock(&roster->lock); /* whoever reads its numbers has it */
-    fai_roster_close(roster, &record->named, arena.serial);
+    fai_roster_close(&record->named, arena.serial);
     pthread_mutex_unlock(&roster->lock);
     release(allocator, record);
     return FA_OK;
@@ -399,7 +399,7 @@ fa_status fa_shared_arena_stats_get(fa_shared_arena arena, fa_shared_arena_stats
 }
 
 size_t fa_shared_arena_count(const fa_allocator *allocator) {
-    return allocator ? FAI_LOAD_RELAXED(&allocator->shared_arenas.count) : 0;
+    return fai_roster_count(allocator ? &allocator->shared_arenas : NULL);
 }
 
 size_t fa_shared_arena_visit(fa_allocator *allocator,

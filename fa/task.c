@@ -2,52 +2,23 @@
 #include "fa/internal/task.h"
 
 #include "fa/internal/callback.h"
+#include "fa/internal/free.h"
 #include "fa/internal/heap.h"
 #include "fa/internal/pool.h"
-#include "fa/pool.h"
 
 #include <sched.h>
 #include <string.h>
 
 #define FREED_AT_ONCE 64 /* blocks that are taken off a list in one go */
 
-/* What a handle names; NULL with the reason reported. */
-static inline const fai_bump *check(fa_task task, size_t size) {
-    if (FA_LIKELY(fai_named_is_open(task.head, task.serial)))
-        return (const fai_bump *)(const void *)task.head;
-    return fai_named_check(task.head, task.serial, size);
-}
-
-static fai_task_record *record_of(fa_task task) { return (fai_task_record *)(void *)task.head; }
-
-static fa_allocator *allocator_of(const fai_task_record *record) {
-    return record->named.bump.allocator;
-}
-
 fa_status fai_task_report_ended(const fai_task_record *record, size_t size) {
-    return fai_report(allocator_of(record), FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, record);
+    return fai_report(fai_task_allocator(record), FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, record);
 }
 
 /* ---- the list of a task; under its latch ---- */
 
-static fai_task_finish *finish_of(const fai_task_block *at) {
-    return at->is_long ? (fai_task_finish *)(uintptr_t)at - 1 : NULL;
-}
-
-static bool has_destructor(const fai_task_block *at) {
-    return at->is_long && finish_of(at)->function != NULL;
-}
-
 static fai_task_block **list_of(fai_task_record *record, const fai_task_block *at) {
-    return has_destructor(at) ? &record->newest_with : &record->newest;
-}
-
-static void push(fai_task_block **list, fai_task_block *at) {
-    at->newer = NULL;
-    at->older = *list;
-    if (at->older != NULL)
-        at->older->newer = at;
-    *list = at;
+    return fai_task_has_destructor(at) ? &record->newest_with : &record->newest;
 }
 
 static void cut(fai_task_block **list, const fai_task_block *at) {
@@ -59,29 +30,73 @@ static void cut(fai_task_block **list, const fai_task_block *at) {
         at->older->newer = at->newer;
 }
 
-void fai_task_link(fai_task_record *record, fai_task_block *at) {
-    push(list_of(record, at), at);
-    record->bytes += at->size;
-    if (record->bytes > record->bytes_peak)
-        record->bytes_peak = record->bytes;
-    record->live_count++;
+void fai_task_link(fai_task_record *record, fai_task_block *at, bool is_new) {
+    at->owner = record;
+    fai_task_push(list_of(record, at), at);
+    fai_task_count_new(record, at->size);
+    if (!is_new) {
+        record->alloc_count--;
+        record->gone_count--;
+    }
     record->captured_count += at->is_captured;
-    record->destructor_count += has_destructor(at);
+    record->destructor_count += fai_task_has_destructor(at);
 }
 
 void fai_task_unlink(fai_task_block *at) {
     fai_task_record *record = at->owner;
     cut(list_of(record, at), at);
     record->bytes -= at->size;
-    record->live_count--;
+    record->gone_count++;
     record->captured_count -= at->is_captured;
-    record->destructor_count -= has_destructor(at);
+    record->destructor_count -= fai_task_has_destructor(at);
     at->owner = NULL;
+}
+
+/* ---- records ---- */
+
+#define SPARE_COUNT_MAX 32
+
+/* The calling thread's state, where it used this allocator last. */
+static fai_thread *thread_of(const fa_allocator *allocator) {
+    bool is_last = FAI_LOAD_RELAXED(&fai_slot.owner) == allocator;
+    return is_last ? (fai_thread *)fai_slot.head : NULL;
+}
+
+static void clear_record(fai_task_record *record) {
+    memset(record->named.name, 0, offsetof(fai_task_record, latch) - offsetof(fai_named, name));
+}
+
+/* A record that nobody else has: of a task that ended on this thread, without a lock, or of the
+ * roster; all zero from its name on. */
+static fai_task_record *take_record(fa_allocator *allocator) {
+    fai_thread *thread = thread_of(allocator);
+    fai_task_record *record = thread != NULL ? thread->tasks : NULL;
+    if (record != NULL) {
+        thread->tasks = (fai_task_record *)(void *)record->named.next;
+        clear_record(record);
+        return record;
+    }
+    record = (fai_task_record *)(void *)fai_roster_take(allocator, &allocator->tasks);
+    if (record != NULL && !fai_named_is_whole(&record->named))
+        fai_bump_create(&record->named.bump, allocator, 0, 0, false);
+    return record;
+}
+
+static void give_record(fa_allocator *allocator, fai_task_record *record) {
+    fai_thread *thread = thread_of(allocator);
+    fai_task_record *below = thread != NULL ? thread->tasks : NULL;
+    if (thread == NULL || (below != NULL && below->spare_count == SPARE_COUNT_MAX)) {
+        fai_roster_give(&allocator->tasks, &record->named);
+        return;
+    }
+    record->spare_count = (uint16_t)(below != NULL ? below->spare_count + 1 : 1);
+    record->named.next = (fai_named *)(void *)below;
+    thread->tasks = record;
 }
 
 /* ---- beginning and ending ---- */
 
-static void call(fai_task_finish what) {
+void fai_task_call(fai_task_finish what) {
     fai_callback outer = fai_callback_begin();
     what.function(what.object);
     fai_callback_end(outer);
@@ -96,41 +111,26 @@ static bool run_destructors(fai_task_record *record) {
         fai_task_finish what = {NULL, NULL};
         if (at != NULL) {
             cut(&record->newest_with, at);
-            fai_task_finish *finish = finish_of(at);
+            fai_task_finish *finish = fai_task_finish_of(at);
             what = *finish;
             finish->function = NULL;
-            push(&record->newest, at);
+            fai_task_push(&record->newest, at);
             record->destructor_count--;
         }
         fai_task_unlock(record);
         if (at == NULL)
             return any;
-        call(what);
+        fai_task_call(what);
     }
-}
-
-/* What the pool served for a block that no task captured. */
-static void *start_of(fai_task_block *at) {
-    return at->is_long ? (void *)finish_of(at) : (void *)at;
-}
-
-static void free_block(fa_allocator *allocator, fai_task_block *at) {
-    if (at->is_captured)
-        fai_capture_free(allocator, at);
-    else
-        (fa_pool_free)(allocator, start_of(at));
 }
 
 /* Of a task without destructors and captured blocks, whose list nobody else looks at. */
 static void free_plain(fa_allocator *allocator, fai_task_record *record) {
-    void *plain[FREED_AT_ONCE];
-    for (fai_task_block *at = record->newest; at != NULL;) {
-        size_t count = 0;
-        for (; at != NULL && count < FREED_AT_ONCE; at = at->older) {
-            at->owner = NULL;
-            plain[count++] = start_of(at);
-        }
-        (fa_pool_free_batch)(allocator, plain, count);
+    uintptr_t segment_seen = FAI_NO_SEGMENT;
+    for (fai_task_block *at = record->newest, *older; at != NULL; at = older) {
+        older = at->older;
+        at->owner = NULL;
+        fai_free_next(allocator, fai_task_start_of(at), &segment_seen);
     }
     record->newest = NULL;
 }
@@ -152,7 +152,7 @@ static void free_all(fa_allocator *allocator, fai_task_record *record) {
             if (taken[i]->is_captured)
                 fai_capture_free(allocator, taken[i]);
             else
-                plain[plain_count++] = start_of(taken[i]);
+                plain[plain_count++] = fai_task_start_of(taken[i]);
         }
         (fa_pool_free_batch)(allocator, plain, plain_count);
     }
@@ -167,7 +167,8 @@ static void bury(fa_allocator *allocator, fai_task_record *record, bool is_share
         free_all(allocator, record);
     else
         free_plain(allocator, record);
-    fai_roster_give(&allocator->tasks, &record->named);
+    FAI_STORE_RELAXED(&record->joined, FAI_TASK_APART);
+    give_record(allocator, record);
 }
 
 static fai_task_record *record_owned(fai_owned *owned) {
@@ -177,7 +178,9 @@ static fai_task_record *record_owned(fai_owned *owned) {
 /* True for one caller: from then on nobody puts a block on the list. */
 static bool close_record(fai_task_record *record, uint64_t serial, bool *is_shared) {
     fai_task_lock(record);
-    bool is_mine = fai_roster_close(&allocator_of(record)->tasks, &record->named, serial);
+    bool is_mine = FAI_LOAD_RELAXED(&record->named.bump.head.serial) == serial;
+    if (is_mine)
+        FAI_STORE_RELAXED(&record->named.bump.head.serial, 0);
     *is_shared = record->captured_count != 0;
     fai_task_unlock(record);
     return is_mine;
@@ -208,7 +211,7 @@ static const void *validate_list(const fai_task_record *record, const fai_task_b
                                  size_t *bytes, size_t *count) {
     const fai_task_block *newer = NULL;
     for (const fai_task_block *at = newest; at != NULL; newer = at, at = at->older) {
-        if (at->owner != record || at->newer != newer || *count == record->live_count)
+        if (at->owner != record || at->newer != newer || *count == fai_task_live_count(record))
             return at;
         *bytes += at->size;
         ++*count;
@@ -221,11 +224,12 @@ static const void *validate(fai_task_record *record) {
     size_t bytes = 0, count = 0;
     const void *wrong = NULL;
     fai_task_lock(record);
-    if (FAI_LOAD_RELAXED(&record->named.bump.head.serial) != 0) {
+    /* Acquire: what the task began with, which needs no latch. */
+    if (FAI_LOAD_ACQUIRE(&record->named.bump.head.serial) != 0) {
         wrong = validate_list(record, record->newest, &bytes, &count);
         if (wrong == NULL)
             wrong = validate_list(record, record->newest_with, &bytes, &count);
-        if (wrong == NULL && (bytes != record->bytes || count != record->live_count))
+        if (wrong == NULL && (bytes != record->bytes || count != fai_task_live_count(record)))
             wrong = record;
     }
     fai_task_unlock(record);
@@ -234,9 +238,9 @@ static const void *validate(fai_task_record *record) {
 
 static const fai_owned_kind k_tasks = {.destroy = destroy, .clear = clear};
 
-/* A task that gets its first destructor joins what the allocator owns. It may end meanwhile. */
-static void join(fa_task task) {
-    fai_task_record *record = record_of(task);
+/* It may end meanwhile. */
+void fai_task_join(fa_task task) {
+    fai_task_record *record = fai_task_record_of(task);
     if (FAI_LOAD_RELAXED(&record->joined) != FAI_TASK_APART)
         return;
     fai_task_lock(record);
@@ -246,18 +250,16 @@ static void join(fa_task task) {
     fai_task_unlock(record);
     if (!is_first)
         return;
-    fai_owned_add(allocator_of(record), &record->owned, &k_tasks);
+    fai_owned_add(fai_task_allocator(record), &record->owned, &k_tasks);
     /* Release: whoever ends the task takes off the list what was put there. */
     FAI_STORE_RELEASE(&record->joined, FAI_TASK_JOINED);
 }
 
 /* Of a task that was just closed: nobody begins to join any more. */
-static void part(fai_task_record *record) {
-    uint8_t joined;
-    while ((joined = FAI_LOAD_ACQUIRE(&record->joined)) == FAI_TASK_JOINING)
+FA_COLD static void part(fai_task_record *record) {
+    while (FAI_LOAD_ACQUIRE(&record->joined) == FAI_TASK_JOINING)
         sched_yield(); /* on another thread, which comes late */
-    if (joined == FAI_TASK_JOINED)
-        fai_owned_remove(allocator_of(record), &record->owned);
+    fai_owned_remove(fai_task_allocator(record), &record->owned);
 }
 
 /* ---- all tasks ---- */
@@ -339,240 +341,37 @@ fa_task(fa_task_begin)(fa_allocator *allocator, const char *name) {
         fai_fail(FA_ERROR_INVALID, 0);
         return task;
     }
-    fai_roster *roster = &allocator->tasks;
-    fai_task_record *record = (fai_task_record *)(void *)fai_roster_take(allocator, roster);
+    fai_task_record *record = take_record(allocator);
     if (record == NULL)
         return task;
-    fai_bump_create(&record->named.bump, allocator, 0, 0, false);
-    task.serial = fai_roster_add(roster, &record->named, name);
+    fai_named_call(&record->named, name);
+    task.serial = ++record->serial_last;
     task.head = &record->named.bump.head;
+    /* Release: whoever finds the record, and that it has a serial, sees what it begins with. */
+    FAI_STORE_RELEASE(&task.head->serial, task.serial);
     return task;
 }
 
 fa_status(fa_task_end)(fa_task task) {
-    const fai_bump *bump = fai_named_check(task.head, task.serial, 0);
+    const fai_bump *bump = fai_task_named(task, 0);
     if (bump == NULL)
         return fa_last_error().status;
-    fa_allocator *allocator = bump->allocator;
-    fai_task_record *record = record_of(task);
+    fai_task_record *record = fai_task_record_of(task);
     bool is_shared;
     if (!close_record(record, task.serial, &is_shared))
         return fai_task_report_ended(record, 0);
-    part(record);
-    bury(allocator, record, is_shared);
+    if (FA_UNLIKELY(FAI_LOAD_ACQUIRE(&record->joined) != FAI_TASK_APART))
+        part(record);
+    bury(bump->allocator, record, is_shared);
     return FA_OK;
 }
 
 bool fa_task_is_open(fa_task task) { return fai_named_is_open(task.head, task.serial); }
 
-/* ---- blocks ---- */
-
-static void *take(fa_allocator *allocator, size_t size) {
-    void *block = fai_pool_take_ready(allocator, size);
-    return block != NULL ? block : fai_pool_alloc_unsized(allocator, size, FA_ALIGN_MIN);
-}
-
-/* Puts a block on the list of the task, with all that is in it: from then on another thread may
- * free it, by ending the task. False when that has ended. */
-static bool enter(fa_task task, fai_task_block *made, bool is_new) {
-    fai_task_record *record = record_of(task);
-    fai_task_lock(record);
-    bool is_open = fa_task_is_open(task);
-    if (is_open) {
-        made->owner = record;
-        fai_task_link(record, made);
-        record->alloc_count += is_new;
-    }
-    fai_task_unlock(record);
-    return is_open;
-}
-
-/* The same for a new one, which goes when the task has ended. */
-static void *add(fa_task task, fai_task_block *made) {
-    if (made == NULL || enter(task, made, true))
-        return made != NULL ? made + 1 : NULL;
-    fai_task_record *record = record_of(task);
-    size_t size = made->size;
-    free_block(allocator_of(record), made);
-    fai_task_report_ended(record, size);
-    return NULL;
-}
-
-/* A block that is on no list yet; NULL with the reason reported. */
-static fai_task_block *make(fa_task task, size_t size) {
-    const fai_bump *bump = check(task, size);
-    if (bump == NULL)
-        return NULL;
-    if (size - 1 >= FA_SIZE_MAX - FAI_TASK_HEADER) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    fai_task_block *made = (fai_task_block *)take(bump->allocator, FAI_TASK_HEADER + size);
-    if (made != NULL)
-        *made = (fai_task_block){.size = size & FAI_TASK_SIZE_MASK};
-    return made;
-}
-
-/* The same for one that something is called for when it goes; size may be 0. Its destructor gets
- * the block, or argument where is_block says no. */
-static fai_task_block *make_long(fa_task task, size_t size, fa_destructor_fn *function,
-                                 bool is_block, void *argument) {
-    const fai_bump *bump = check(task, size);
-    if (bump == NULL)
-        return NULL;
-    if (size > FA_SIZE_MAX - FAI_TASK_LONG_HEADER) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    join(task);
-    fai_task_finish *finish = (fai_task_finish *)take(bump->allocator, FAI_TASK_LONG_HEADER + size);
-    if (finish == NULL)
-        return NULL;
-    fai_task_block *made = (fai_task_block *)(void *)(finish + 1);
-    *finish = (fai_task_finish){function, is_block ? (void *)(made + 1) : argument};
-    *made = (fai_task_block){.size = size & FAI_TASK_SIZE_MASK, .is_long = 1};
-    return made;
-}
-
-void *(fa_task_alloc)(fa_task task, size_t size) { return add(task, make(task, size)); }
-
-void *(fa_task_alloc_with)(fa_task task, size_t size, fa_destructor_fn *destructor) {
-    if (destructor == NULL || size == 0) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    return add(task, make_long(task, size, destructor, true, NULL));
-}
-
-fa_status(fa_task_defer)(fa_task task, fa_destructor_fn *destructor, void *argument) {
-    if (destructor == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    void *made = add(task, make_long(task, 0, destructor, false, argument));
-    return made != NULL ? FA_OK : fa_last_error().status;
-}
-
-/* Whether there is memory where a block's header would be, and where somebody watches, a live
- * block: anything may be passed to a free. */
-static bool is_there(fa_allocator *allocator, fai_task_block *at) {
-    fai_slab *slab = fai_slab_lookup(allocator, at);
-    if (slab != NULL && !allocator->watched)
-        return true;
-    const void *starts[] = {at, (fai_task_finish *)(void *)at - 1,
-                            fai_capture_start(allocator, slab, at + 1)};
-    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
-        if (starts[i] != NULL && (slab != NULL ? fai_pool_usable(allocator, slab, starts[i]) != 0
-                                               : fai_heap_size(allocator, starts[i]) != 0))
-            return true;
-    return false;
-}
-
-/* The header of a live block of the task, unlinked if it goes; NULL with the reason reported. */
-static fai_task_block *find(fa_task task, void *address, bool goes) {
-    const fai_bump *bump = check(task, 0);
-    if (bump == NULL)
-        return NULL;
-    fai_task_record *record = record_of(task);
-    fai_task_block *at = (fai_task_block *)address - 1;
-    bool may_be = is_there(bump->allocator, at);
-    fai_task_lock(record);
-    bool is_open = fa_task_is_open(task), is_own = is_open && may_be && at->owner == record;
-    if (is_own && goes)
-        fai_task_unlink(at);
-    fai_task_unlock(record);
-    if (is_own)
-        return at;
-    if (is_open)
-        fai_report(bump->allocator, FA_DIAG_FA601, FA_ERROR_FOREIGN, 0, 0, address);
-    else
-        fai_task_report_ended(record, 0);
-    return NULL;
-}
-
-static void call_destructor(const fai_task_block *at) {
-    if (has_destructor(at))
-        call(*finish_of(at));
-}
-
-fa_status(fa_task_free)(fa_task task, void *address) {
-    if (task.head == NULL)
-        return fai_fail(FA_ERROR_INVALID, 0);
-    if (address == NULL)
-        return FA_OK;
-    fa_allocator *allocator = allocator_of(record_of(task));
-    fai_task_block *gone = find(task, address, true);
-    if (gone == NULL)
-        return fa_last_error().status;
-    call_destructor(gone);
-    free_block(allocator, gone);
-    return FA_OK;
-}
-
-/* A block that was taken off the list comes back; it goes when the task was ended meanwhile. */
-static void put_back(fa_task task, fai_task_block *at) {
-    if (enter(task, at, false))
-        return;
-    fai_task_record *record = record_of(task);
-    call_destructor(at);
-    free_block(allocator_of(record), at);
-    fai_task_report_ended(record, 0);
-}
-
-void *(fa_task_realloc)(fa_task task, void *address, size_t size) {
-    if (address == NULL || task.head == NULL)
-        return (fa_task_alloc)(task, size);
-    if (size == 0) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    fai_task_block *old = find(task, address, true); /* so that no end of the task frees it */
-    if (old == NULL)
-        return NULL;
-    fa_destructor_fn *function = has_destructor(old) ? finish_of(old)->function : NULL;
-    fai_task_block *moved =
-        old->is_long ? make_long(task, size, function, true, NULL) : make(task, size);
-    if (moved == NULL) {
-        fa_error error = fa_last_error();
-        put_back(task, old);
-        fai_error_restore(error);
-        return NULL;
-    }
-    memcpy(moved + 1, address, old->size < size ? old->size : size);
-    free_block(allocator_of(record_of(task)), old);
-    if (enter(task, moved, true))
-        return moved + 1;
-    put_back(task, moved);
-    return NULL;
-}
-
-void *(fa_task_alloc_zeroed)(fa_task task, size_t count, size_t size) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes))
-        bytes = SIZE_MAX;
-    fai_task_block *made = make(task, bytes);
-    if (made != NULL)
-        memset(made + 1, 0, bytes);
-    return add(task, made);
-}
-
-void *(fa_task_copy)(fa_task task, const void *source, size_t size) {
-    if (source == NULL) {
-        fai_fail(FA_ERROR_INVALID, size);
-        return NULL;
-    }
-    fai_task_block *made = make(task, size);
-    if (made != NULL)
-        memcpy(made + 1, source, size);
-    return add(task, made);
-}
-
-char *(fa_task_copy_string)(fa_task task, const char *string) {
-    return (char *)(fa_task_copy)(task, string, string ? strlen(string) + 1 : 0);
-}
-
 /* ---- what goes to a later callback ---- */
 
 fa_status(fa_task_check)(fa_task task, const void *pointer) {
-    const fai_bump *bump = check(task, 0);
+    const fai_bump *bump = fai_task_named(task, 0);
     if (bump == NULL)
         return fa_last_error().status;
     if (pointer == NULL || !fai_frame_has(bump->allocator, pointer))

@@ -3,11 +3,9 @@
 
 #include <string.h>
 
-static fai_task_record *record_of(fa_task task) { return (fai_task_record *)(void *)task.head; }
-
 /* False, and all zero, when the task has ended. */
 static bool fill(fa_task task, fa_task_stats *stats) {
-    fai_task_record *record = record_of(task);
+    fai_task_record *record = fai_task_record_of(task);
     memset(stats, 0, sizeof *stats);
     fai_task_lock(record);
     bool same = fa_task_is_open(task);
@@ -15,7 +13,7 @@ static bool fill(fa_task task, fa_task_stats *stats) {
         memcpy(stats->name, record->named.name, sizeof stats->name);
         stats->bytes = record->bytes;
         stats->bytes_peak = record->bytes_peak;
-        stats->live_count = record->live_count;
+        stats->live_count = fai_task_live_count(record);
         stats->captured_count = record->captured_count;
         stats->destructor_count = record->destructor_count;
         stats->alloc_count = record->alloc_count;
@@ -30,11 +28,11 @@ fa_status fa_task_stats_get(fa_task task, fa_task_stats *stats) {
     memset(stats, 0, sizeof *stats);
     if (fai_named_check(task.head, task.serial, 0) == NULL)
         return fa_last_error().status;
-    return fill(task, stats) ? FA_OK : fai_task_report_ended(record_of(task), 0);
+    return fill(task, stats) ? FA_OK : fai_task_report_ended(fai_task_record_of(task), 0);
 }
 
 size_t fa_task_count(const fa_allocator *allocator) {
-    return allocator ? FAI_LOAD_RELAXED(&allocator->tasks.count) : 0;
+    return fai_roster_count(allocator ? &allocator->tasks : NULL);
 }
 
 size_t fa_task_visit(fa_allocator *allocator,

@@ -137,6 +137,18 @@ FA_EXTERN_C_END
 #define FAI_CAS_STRONG_ACQUIRE(pointer, expected, desired)                                         \
     FAI_AROUND(__atomic_compare_exchange_n((pointer), (expected), (desired), false,                \
                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+/* Whether the process has no other thread, as far as the C library tells; that changes only in
+ * calls that make one, or fork. */
+#if defined(__has_include) && !defined(FA_YIELD)
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define FAI_HAS_ONE_THREAD (__libc_single_threaded != 0)
+#endif
+#endif
+#ifndef FAI_HAS_ONE_THREAD
+#define FAI_HAS_ONE_THREAD false
+#endif
+
 /* One writer: add without a locked instruction, readable by others. */
 #define FAI_BUMP(pointer, value) FAI_STORE_RELAXED((pointer), *(pointer) + (value))
 

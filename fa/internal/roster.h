@@ -26,7 +26,6 @@ typedef struct fai_roster {
     fai_named *free;
     uint64_t serial;      /* the last one given; guarded by the lock */
     uint64_t serial_step; /* between two; a power of two, what is below it stays */
-    size_t count;         /* records with a serial; atomic */
 } fai_roster;
 
 /* No serial has this bit: it is for who makes handles of two kinds. */
@@ -45,14 +44,17 @@ fai_named *fai_roster_take(fa_allocator *allocator, fai_roster *roster);
 /* Puts it back; its memory has been released. */
 void fai_roster_give(fai_roster *roster, fai_named *named);
 
-/* Makes it one that handles with the serial that is returned may use. name: cut when it is too
- * long; NULL: "". Open: under the lock; add takes it. */
+/* name: cut when it is too long; NULL: "". */
+void fai_named_call(fai_named *named, const char *name);
+
+/* Makes it one that handles with the serial that is returned may use. Open: under the lock; add
+ * takes it. */
 uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name);
 uint64_t fai_roster_add(fai_roster *roster, fai_named *named, const char *name);
 
 /* Makes all handles with this serial old ones. True for one caller alone. Under the lock, so that
  * whoever finds a record under it has its serial, never 0; remove takes the lock. */
-bool fai_roster_close(fai_roster *roster, fai_named *named, uint64_t serial);
+bool fai_roster_close(fai_named *named, uint64_t serial);
 bool fai_roster_remove(fai_roster *roster, fai_named *named, uint64_t serial);
 
 /* The live one with this name, or NULL. Under the lock. */
@@ -66,6 +68,9 @@ typedef struct fai_roster_walk {
 
 /* The next record, NULL at the end; those that come meanwhile may be left out. O(1). */
 fai_named *fai_roster_next(const fai_roster *roster, fai_roster_walk *walk);
+
+/* Records that have a serial; 0 for NULL. Any thread; O(records). */
+size_t fai_roster_count(const fai_roster *roster);
 
 /* ---- numbers ---- */
 

@@ -35,17 +35,26 @@ typedef struct fai_task_finish {
  * order of that list. */
 typedef enum fai_task_joined { FAI_TASK_APART, FAI_TASK_JOINING, FAI_TASK_JOINED } fai_task_joined;
 
-/* What is not of the roster is guarded by the latch. */
+/* What is neither of the roster nor behind the latch is guarded by it while the task is open, and
+ * belongs to whoever ends it then. */
 struct fai_task_record {
     fai_named named; /* must be first; its memory stays empty */
     fai_owned owned;
-    uint8_t joined;         /* fai_task_joined; atomic */
     fai_task_block *newest; /* of blocks without a destructor, or whose destructor was called... */
     fai_task_block *newest_with; /* ...and of those with one */
-    size_t bytes, bytes_peak, live_count, captured_count, destructor_count;
+    size_t bytes, bytes_peak, captured_count, destructor_count;
     uint64_t alloc_count;
-    fai_latch latch; /* must be last; stays when the task ends, for whoever comes late */
+    uint64_t gone_count;  /* of these, freed by themselves */
+    fai_latch latch;      /* this and what follows stays when the task ends, for who comes late */
+    uint8_t joined;       /* fai_task_joined; atomic */
+    uint16_t spare_count; /* while a thread keeps it (fai_thread): it and those below it */
+    uint64_t serial_last; /* that the record had; of whoever has it while no task does */
 };
+
+/* Blocks that are alive; under the latch. */
+static inline size_t fai_task_live_count(const fai_task_record *record) {
+    return (size_t)(record->alloc_count - record->gone_count);
+}
 
 /* The registry of tasks; false without memory for a lock. */
 bool fai_tasks_create(fa_allocator *allocator);
@@ -53,11 +62,67 @@ bool fai_tasks_create(fa_allocator *allocator);
 static inline void fai_task_lock(fai_task_record *record) { fai_latch_lock(&record->latch); }
 static inline void fai_task_unlock(fai_task_record *record) { fai_latch_unlock(&record->latch); }
 
-/* Puts a block on the task's list, and takes it off; under the latch. */
-void fai_task_link(fai_task_record *record, fai_task_block *at);
+/* What a handle names; NULL with the reason reported. */
+static inline const fai_bump *fai_task_named(fa_task task, size_t size) {
+    if (FA_LIKELY(fai_named_is_open(task.head, task.serial)))
+        return (const fai_bump *)(const void *)task.head;
+    return fai_named_check(task.head, task.serial, size);
+}
+
+static inline fai_task_record *fai_task_record_of(fa_task task) {
+    return (fai_task_record *)(void *)task.head;
+}
+
+static inline fa_allocator *fai_task_allocator(const fai_task_record *record) {
+    return record->named.bump.allocator;
+}
+
+static inline fai_task_finish *fai_task_finish_of(const fai_task_block *at) {
+    return at->is_long ? (fai_task_finish *)(uintptr_t)at - 1 : NULL;
+}
+
+static inline bool fai_task_has_destructor(const fai_task_block *at) {
+    return at->is_long && fai_task_finish_of(at)->function != NULL;
+}
+
+static inline void fai_task_push(fai_task_block **list, fai_task_block *at) {
+    at->newer = NULL;
+    at->older = *list;
+    if (at->older != NULL)
+        at->older->newer = at;
+    *list = at;
+}
+
+/* A new block of that size, which only stands in the list so far. */
+static inline void fai_task_count_new(fai_task_record *record, size_t size) {
+    record->bytes += size;
+    if (record->bytes > record->bytes_peak)
+        record->bytes_peak = record->bytes;
+    record->alloc_count++;
+}
+
+/* What the pool served for a block that no task captured. */
+static inline void *fai_task_start_of(fai_task_block *at) {
+    return at->is_long ? (void *)fai_task_finish_of(at) : (void *)at;
+}
+
+/* Puts a block on the task's list, as a new one or one that was taken off, and takes it off; under
+ * the latch. */
+void fai_task_link(fai_task_record *record, fai_task_block *at, bool is_new);
 void fai_task_unlink(fai_task_block *at);
 
+/* A task that gets its first destructor joins what the allocator owns. */
+void fai_task_join(fa_task task);
+
+/* Calls a destructor. No lock may be held. */
+void fai_task_call(fai_task_finish what);
+
 fa_status fai_task_report_ended(const fai_task_record *record, size_t size);
+
+/* ---- task_block.c ---- */
+
+/* Frees a block that is on no list any more. No lock may be held. */
+void fai_task_free_block(fa_allocator *allocator, fai_task_block *at);
 
 /* ---- capture.c ---- */
 

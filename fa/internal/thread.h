@@ -153,7 +153,9 @@ struct fai_thread {
     void *deferred_taken;        /* nodes from the queue that were not looked at yet */
     uint64_t deferred_processed; /* amount; read by anybody, as are the next two */
     uint64_t deferred_processed_count;
-    size_t deferred_peak; /* objects in the queue at once */
+    size_t deferred_peak;          /* objects in the queue at once */
+    struct fai_task_record *tasks; /* none of them any more: for those that begin here. Of the
+                                    * state, whoever uses it */
     /* Of captures: the level of each. Here, where there was a hole: so nothing else moves, and no
      * two fields that are used together come to stand 4 KiB apart. */
     uint8_t capture_level[FA_TASK_CAPTURE_DEPTH_MAX];

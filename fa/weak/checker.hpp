@@ -273,6 +273,8 @@ typedef bool fai_deadline; // whether there is one
     (pointer)->compare_exchange_weak(*(expected), (desired), WEAK_ORDER(name, kUpdate, order),     \
                                      RL_INFO, rl::mo_relaxed, RL_INFO)
 
+#define FAI_HAS_ONE_THREAD false
+
 #define FAI_LOAD_RELAXED(pointer) (pointer)->load(rl::mo_relaxed, RL_INFO)
 #define FAI_LOAD_ACQUIRE(pointer)                                                                  \
     (pointer)->load(WEAK_ORDER("LOAD_ACQUIRE", kLoad, mo_acquire), RL_INFO)
