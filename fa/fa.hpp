@@ -8,6 +8,7 @@
  *   cpp/handle       handles, handle, pinned: objects that can be moved together
  *   cpp/typed_pool   typed_pool: objects of one type, gone through by address
  *   cpp/group        group: objects that are destroyed and freed together
+ *   cpp/task         task: memory of work that goes on over many callbacks, on any thread
  *   cpp/stream       streams, stream_load, stream_pin: what is loaded, within a budget
  *   cpp/retain       retained: an object of a frame that is kept
  *   cpp/allocator    fa::allocator<T> for containers, std::pmr::memory_resource
@@ -27,6 +28,7 @@
 #include "fa/cpp/scope.hpp"
 #include "fa/cpp/shared.hpp"
 #include "fa/cpp/stream.hpp"
+#include "fa/cpp/task.hpp"
 #include "fa/cpp/typed_pool.hpp"
 #include "fa/fa.h"
 

@@ -56,7 +56,7 @@ typedef struct fa_task {
 /* Begins a task. name: for reports and visitors, need not be the only one of its kind; copied, cut
  * to FA_NAME_BYTES - 1 bytes; NULL: "".
  * Returns none: FA_ERROR_INVALID (allocator NULL), or why there is no memory for the record. Any
- * thread; O(1), locks. */
+ * thread; O(1), without a lock where the thread has ended tasks before. */
 FA_API fa_task fa_task_begin(fa_allocator *allocator, const char *name);
 
 /* Ends the task: calls its destructors, those that came last first, and frees all of its blocks.
@@ -160,7 +160,7 @@ typedef struct fa_task_stats {
  * FA_ERROR_FOREIGN (FA610). Any thread at any time. */
 FA_API fa_status fa_task_stats_get(fa_task task, fa_task_stats *stats);
 
-/* Tasks that have not ended; 0 for NULL. Any thread. */
+/* Tasks that have not ended; 0 for NULL. Any thread; O(most there ever were). */
 FA_API size_t fa_task_count(const fa_allocator *allocator);
 
 /* Calls visit for each task, in no order, with no lock held: the visitor may do what it likes. Any

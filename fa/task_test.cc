@@ -194,6 +194,36 @@ TEST_P(Task, CountsVisitsAndDiesWithTheAllocator) {
     allocator_ = nullptr;
 }
 
+// Wherever tasks begin and end, what they are written down in serves those that follow.
+TEST_P(Task, RecordsAreUsedAgain) {
+    const auto begin = [&](std::vector<fa_task> *tasks) {
+        for (size_t i = 0; i < 100; i++) {
+            tasks->push_back(Begin());
+            ASSERT_NE(fa_task_alloc(tasks->back(), 16), nullptr);
+        }
+        EXPECT_EQ(fa_task_count(allocator_), tasks->size());
+    };
+    const auto end = [&](std::vector<fa_task> *tasks) {
+        for (fa_task task : *tasks)
+            EXPECT_EQ(fa_task_end(task), FA_OK);
+        for (fa_task task : *tasks)
+            EXPECT_FALSE(fa_task_is_open(task));
+        EXPECT_EQ(fa_task_count(allocator_), 0u);
+        tasks->clear();
+    };
+    std::vector<fa_task> tasks;
+    size_t live = 0;
+    for (int round = 0; round < 6; round++) {
+        const bool here = round % 2 == 0;
+        here ? begin(&tasks) : OnThread([&] { begin(&tasks); });
+        ExpectValid(allocator_);
+        round % 3 == 0 ? end(&tasks) : OnThread([&] { end(&tasks); });
+        if (round == 1) // by now two threads keep some of them
+            live = Stats(allocator_).heap_live_bytes;
+    }
+    EXPECT_EQ(Stats(allocator_).heap_live_bytes, live);
+}
+
 TEST_P(Task, FreedMemoryMustNotBeTouched) {
     if (!kAsan)
         GTEST_SKIP();
