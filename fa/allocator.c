@@ -220,6 +220,7 @@ static size_t destroy(fa_allocator *allocator) {
     fai_registry_remove(allocator);
     free_threads(allocator, allocator->threads);
     free_threads(allocator, allocator->idle);
+    free_threads(allocator, allocator->trimmed);
     free_threads(allocator, allocator->frozen);
     fai_slab_destroy(allocator);
     fai_tags_destroy(allocator);

@@ -28,9 +28,12 @@ bool fai_chunks_free(fa_allocator *allocator, fai_chunk *chunk) {
     fai_unpoison_defined(span.address, span.size);
     take_off(allocator, chunk);
     bool done = fai_span_free(&allocator->spans, &span);
-    if (!done)
-        fai_chunks_add(allocator, chunk);
-    return done;
+    if (done)
+        return true;
+    fai_chunks_add(allocator, chunk);
+    if (allocator->watched) /* nothing in it is alive */
+        fai_poison(fai_chunk_start(chunk), (size_t)(chunk->end - fai_chunk_start(chunk)));
+    return false;
 }
 
 bool fai_chunks_hold(fa_allocator *allocator, const void *pointer) {

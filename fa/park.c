@@ -41,6 +41,17 @@ static bool grow(fai_thread *thread) {
     return true;
 }
 
+/* Of two points of one timeline the later one says it all. */
+static void add_point(fai_parked *parked, const fa_timeline_point *point) {
+    for (size_t i = 0; i < parked->point_count; i++)
+        if (parked->point[i].timeline == point->timeline) {
+            if (parked->point[i].value < point->value)
+                parked->point[i].value = point->value;
+            return;
+        }
+    parked->point[parked->point_count++] = *point;
+}
+
 fai_parked *fai_park_prepare(fai_thread *thread, const fa_timeline_point *point, size_t count) {
     while (thread->parking == NULL || thread->parking->spare == NULL) {
         fai_hold hold = fai_frame_hold(thread);
@@ -51,15 +62,15 @@ fai_parked *fai_park_prepare(fai_thread *thread, const fa_timeline_point *point,
     }
     fai_parked *parked = thread->parking->spare;
     thread->parking->spare = parked->next;
-    parked->point_count = count;
-    for (size_t i = 0; i < count; i++) {
-        parked->point[i] = point[i];
-        fai_timeline_await(&point[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        add_point(parked, &point[i]);
+    for (size_t i = 0; i < parked->point_count; i++)
+        fai_timeline_await(&parked->point[i]);
     return parked;
 }
 
 static void put_spare(fai_parking *parking, fai_parked *parked) {
+    parking->in_hand = NULL;
     parked->next = parking->spare;
     parking->spare = parked;
 }
@@ -111,6 +122,8 @@ void fai_park_commit(fai_thread *thread, fai_parked *parked, size_t used, size_t
         put_spare(parking, parked);
         return;
     }
+    for (size_t i = 0; i < parked->point_count; i++)
+        fai_timeline_keep(&parked->point[i]);
     exchange_arena(&parked->arena, thread->arena);
     parked->next = NULL;
     parked->bytes = used;
@@ -137,7 +150,8 @@ static bool is_due(const fai_thread *thread, const fai_parked *parked) {
     return true;
 }
 
-/* Takes the oldest one that is due off the list; NULL where none is. O(those that are not) */
+/* Takes the oldest one that is due off the list, into the hand; NULL where none is. O(those that
+ * are not) */
 static fai_parked *take_due(fai_thread *thread) {
     fai_parking *parking = thread->parking;
     fai_parked *before = NULL, *parked = parking->oldest;
@@ -150,6 +164,7 @@ static fai_parked *take_due(fai_thread *thread) {
     *(before != NULL ? &before->next : &parking->oldest) = parked->next;
     if (parking->newest == parked)
         parking->newest = before;
+    parking->in_hand = parked;
     set_amounts(parking, parking->count - 1, parking->bytes - parked->bytes);
     return parked;
 }
@@ -245,6 +260,7 @@ static size_t release_due(fai_thread *thread, size_t count, bool by_owner) {
         if (parked->arena.first != NULL) { /* sealed: it stays, as the newest */
             bytes -= chunk_bytes(&parked->arena);
             fai_arena_reset(&parked->arena);
+            parking->in_hand = NULL;
             parked->next = NULL;
             *(parking->oldest != NULL ? &parking->newest->next : &parking->oldest) = parked;
             parking->newest = parked;
@@ -278,8 +294,9 @@ size_t fai_park_trim(fai_thread *thread) {
     return bytes;
 }
 
-/* Takes the idle states with parked frames off their list: while they are looked at, nobody may
- * begin to use them. */
+/* Moves the idle states with parked frames to another list: while they are looked at, nobody may
+ * begin to use them. The child of a fork finds those that other threads were at there, and leaves
+ * them alone until the allocator goes. */
 static fai_thread *take_idle(fa_allocator *allocator) {
     fai_thread *taken = NULL;
     fai_lock(allocator);
@@ -289,25 +306,45 @@ static fai_thread *take_idle(fa_allocator *allocator) {
             continue;
         }
         *link = thread->next;
-        thread->next = taken;
+        thread->next = allocator->trimmed;
+        allocator->trimmed = thread;
+        thread->parking->trim_next = taken;
         taken = thread;
     }
     fai_unlock(allocator);
     return taken;
 }
 
+static void put_back(fa_allocator *allocator, fai_thread *thread) {
+    fai_lock(allocator);
+    fai_thread **link = &allocator->trimmed;
+    while (*link != thread)
+        link = &(*link)->next;
+    *link = thread->next;
+    thread->next = allocator->idle;
+    allocator->idle = thread;
+    fai_unlock(allocator);
+}
+
 size_t fai_park_trim_idle(fa_allocator *allocator) {
     size_t bytes = 0;
     if (FAI_LOAD_RELAXED(&allocator->spans.sealed))
         return 0;
-    for (fai_thread *thread = take_idle(allocator), *next; thread; thread = next) {
-        next = thread->next;
+    fai_thread *thread = take_idle(allocator);
+    if (thread == NULL)
+        return 0;
+    /* Counters of timelines are asked, in the middle of what the caller does with its own state. */
+    fai_thread *own = fai_thread_find(allocator);
+    fai_hold hold = {0};
+    if (own != NULL)
+        hold = fai_frame_hold(own);
+    for (fai_thread *next; thread; thread = next) {
+        next = thread->parking->trim_next;
         bytes += release_due(thread, SIZE_MAX, false);
-        fai_lock(allocator);
-        thread->next = allocator->idle;
-        allocator->idle = thread;
-        fai_unlock(allocator);
+        put_back(allocator, thread);
     }
+    if (own != NULL)
+        fai_frame_unhold(own, hold);
     return bytes;
 }
 
@@ -386,6 +423,11 @@ const void *fai_park_validate(const fai_thread *thread, size_t *bytes) {
         newest = parked;
         count++;
         used += parked->bytes;
+    }
+    if (parking->in_hand != NULL) { /* a hook looks */
+        const void *wrong = fai_arena_validate(&parking->in_hand->arena, bytes);
+        if (wrong != NULL)
+            return wrong;
     }
     for (const fai_parked *parked = parking->spare; parked; parked = parked->next)
         if (parked->arena.first != NULL || parked->point_count != 0)

@@ -31,8 +31,9 @@ static void add_pools_and_frames(fa_allocator *allocator, fa_stats *stats) {
         add_thread(thread, stats);
     for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
         add_thread(thread, stats);
-    const fai_thread *const lists[] = {allocator->threads, allocator->idle, allocator->frozen};
-    for (size_t i = 0; i < 3; i++)
+    const fai_thread *const lists[] = {allocator->threads, allocator->idle, allocator->trimmed,
+                                       allocator->frozen};
+    for (size_t i = 0; i < 4; i++)
         for (const fai_thread *thread = lists[i]; thread; thread = thread->next)
             add_kept(thread, stats);
     stats->pool_remote_count = fai_tag_count_pools(allocator, 0, &counts);

@@ -267,8 +267,9 @@ void fai_registry_bury(fa_allocator *allocator) {
     bool hushed = fai_hush(true);
     for (fai_thread *thread = allocator->threads; thread; thread = thread->next)
         fai_meter_bury_all(thread);
-    fai_thread *const lists[] = {allocator->threads, allocator->idle, allocator->frozen};
-    for (size_t i = 0; i < 3; i++)
+    fai_thread *const lists[] = {allocator->threads, allocator->idle, allocator->trimmed,
+                                 allocator->frozen};
+    for (size_t i = 0; i < 4; i++)
         for (fai_thread *thread = lists[i]; thread; thread = thread->next)
             fai_park_bury(thread);
     fai_hush(hushed);

@@ -17,12 +17,13 @@ struct fa_timeline {
     /* The counter, or the highest value that was read of the one elsewhere. On a line of its own,
      * with what else is written all the time. */
     fai_timeline_word counter __attribute__((aligned(64)));
-    fai_timeline_word awaited;    /* the highest value of a point */
+    fai_timeline_word awaited;    /* the highest value of a point... */
+    fai_timeline_word kept;       /* ...and of one that memory was kept for */
     fai_timeline_word references; /* how it is kept, see internal/timeline.h */
     fai_timeline_word gate;       /* to the counter elsewhere */
     uint64_t late_count;          /* atomic */
     bool fell;                    /* the counter elsewhere went back, and that was said; atomic */
-    char padding[64 - 5 * sizeof(uint64_t) - sizeof(bool)];
+    char padding[64 - 6 * sizeof(uint64_t) - sizeof(bool)];
 };
 
 static bool is_elsewhere(const fa_timeline *timeline) {
@@ -35,7 +36,44 @@ FA_COLD static fa_status report(fa_timeline *timeline, fa_diag diag, fa_status s
                             timeline->name);
 }
 
+/* ---- what is under way on this thread ---- */
+
+/* A function that this thread is inside of; lies on its stack. */
+typedef struct reading {
+    struct reading *outer;
+    const fa_timeline *timeline;
+} reading;
+
+static __thread reading *t_reading;
+
+/* How often this thread is inside of a timeline's function. */
+static uint64_t reads_here(const fa_timeline *timeline) {
+    uint64_t count = 0;
+    for (const reading *at = t_reading; at != NULL; at = at->outer)
+        count += at->timeline == timeline;
+    return count;
+}
+
 /* ---- the counter ---- */
+
+/* Goes out of the gate, too. */
+static uint64_t call_read(fa_timeline *timeline) {
+    /* What it does itself must not change what the call answers, nor the place that it blames. */
+    fa_error error = fa_last_error();
+    const fa_site *site = fai_slot.site;
+    bool quiet = fai_quiet(false);
+    fai_callback outer = fai_callback_begin();
+    reading here = {t_reading, timeline};
+    t_reading = &here;
+    uint64_t value = timeline->config.read(timeline->config.user);
+    t_reading = here.outer;
+    fai_timeline_leave(&timeline->gate);
+    fai_callback_end(outer); /* it may call a hook, which may destroy the timeline */
+    fai_quiet(quiet);
+    fai_slot.site = site;
+    fai_error_restore(error);
+    return value;
+}
 
 /* What a counter elsewhere says; false once the timeline is destroyed. May call a hook. */
 static bool read_elsewhere(fa_timeline *timeline, uint64_t *value) {
@@ -43,11 +81,12 @@ static bool read_elsewhere(fa_timeline *timeline, uint64_t *value) {
         return false;
     /* Whoever read this value did so before: so what is read now can't be a lower one. */
     uint64_t before = fai_timeline_read(&timeline->counter);
-    fai_callback outer = fai_callback_begin();
-    *value = timeline->config.read != NULL ? timeline->config.read(timeline->config.user)
-                                           : FAI_LOAD_ACQUIRE(timeline->config.word);
-    fai_timeline_leave(&timeline->gate);
-    fai_callback_end(outer); /* it may call a hook, which may destroy the timeline */
+    if (timeline->config.read != NULL) {
+        *value = call_read(timeline);
+    } else {
+        *value = FAI_LOAD_ACQUIRE(timeline->config.word);
+        fai_timeline_leave(&timeline->gate);
+    }
     bool fell = FAI_LOAD_RELAXED(&timeline->fell);
     if (*value >= before) {
         (void)fai_timeline_raise(&timeline->counter, *value);
@@ -97,6 +136,10 @@ static void free_timeline(fa_timeline *timeline) {
 void fai_timeline_await(const fa_timeline_point *point) {
     fai_timeline_hold(&point->timeline->references);
     (void)fai_timeline_raise(&point->timeline->awaited, point->value);
+}
+
+void fai_timeline_keep(const fa_timeline_point *point) {
+    (void)fai_timeline_raise(&point->timeline->kept, point->value);
 }
 
 void fai_timeline_forget(const fa_timeline_point *point) {
@@ -158,7 +201,7 @@ size_t(fa_frame_end_all_on)(fa_allocator *allocator, fa_timeline *timeline, uint
 /* Whether no frame waits any more. */
 static bool is_through(fa_timeline *timeline) {
     bool is_awaited = fai_timeline_references(FAI_LOAD_RELAXED(&timeline->references)) > 1;
-    return !is_awaited || fa_timeline_value(timeline) >= FAI_LOAD_RELAXED(&timeline->awaited);
+    return !is_awaited || fa_timeline_value(timeline) >= FAI_LOAD_RELAXED(&timeline->kept);
 }
 
 /* Reads that are under way are let go on; then the reference of whoever made it goes. */
@@ -178,9 +221,10 @@ static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {
     dispose(timeline);
 }
 
-/* Nobody is inside of a read any more. */
+/* Nobody is inside of a read any more but this thread, if it is one that forks. */
 static void fork_child_owned(fai_owned *owned) {
-    FAI_STORE_RELAXED(&((fa_timeline *)owned)->gate, 0);
+    fa_timeline *timeline = (fa_timeline *)owned;
+    FAI_STORE_RELAXED(&timeline->gate, reads_here(timeline));
 }
 
 static const fai_owned_kind k_timelines = {.destroy = destroy_owned,
@@ -189,6 +233,8 @@ static const fai_owned_kind k_timelines = {.destroy = destroy_owned,
 fa_status fa_timeline_destroy(fa_timeline *timeline) {
     if (timeline == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
+    if (reads_here(timeline) != 0) /* it would wait for itself */
+        return fai_fail(FA_ERROR_STATE, 0);
     if (!is_through(timeline))
         return report(timeline, FA_DIAG_FA015, FA_ERROR_STATE, 0, 0);
     fai_owned_remove(timeline->allocator, &timeline->owned);

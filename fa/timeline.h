@@ -42,8 +42,10 @@ typedef struct fa_timeline fa_timeline;
  * by begins of frames, by ends that keep one, trims, fa_timeline_value, fa_timeline_stats_get,
  * fa_timeline_destroy, fa_allocator_destroy, and allocations when memory runs out, on their
  * threads, several at once; the library holds no lock then. What was done before the counter got
- * the value that it returns must be seen by its caller. It must neither destroy the
- * timeline nor fork. */
+ * the value that it returns must be seen by its caller. It may allocate, free, query and fork: the
+ * child goes on where it was. The timeline can't be destroyed there (FA_ERROR_STATE); inside of a
+ * call that works on frames, none of its thread can be begun, ended or rewound, and it can't be
+ * detached (FA009). */
 typedef uint64_t fa_timeline_fn(void *user);
 
 /* Zero for what has no meaning. */
@@ -76,9 +78,10 @@ FA_API fa_status fa_timeline_create(fa_allocator *allocator, const fa_timeline_c
 
 /* Destroys a timeline; no other call may use it any more. Frames that are due and were not taken
  * again yet stay so. A counter elsewhere is not read after the return.
- * Returns FA_OK, FA_ERROR_INVALID for NULL, or FA_ERROR_STATE (FA015) while a frame is kept that is
- * not due: then nothing changes. When the allocator is destroyed with such frames, FA015 is
- * reported and their memory goes with the rest. Any thread; locks. */
+ * Returns FA_OK, FA_ERROR_INVALID for NULL, or FA_ERROR_STATE: while a frame is kept that is not
+ * due (FA015), and inside of its own function; then nothing changes. When the allocator is
+ * destroyed with such frames, FA015 is reported and their memory goes with the rest. Any thread;
+ * locks. */
 FA_API fa_status fa_timeline_destroy(fa_timeline *timeline);
 
 /* Says that value was reached. What the caller did before, reading frames included, comes before
@@ -114,7 +117,8 @@ typedef struct fa_timeline_point {
 FA_API fa_status fa_frame_end_on(fa_allocator *allocator, fa_timeline *timeline, uint64_t value);
 FA_API fa_status fa_frame_end_on_in(fa_frame *frame, fa_timeline *timeline, uint64_t value);
 
-/* The same for several points, all of which must be reached.
+/* The same for several points, all of which must be reached. Of several of one timeline the highest
+ * counts, and the frame is one of it.
  * point: count of them, from 1 to FA_TIMELINE_POINT_COUNT_MAX, else FA_ERROR_INVALID. */
 FA_API fa_status fa_frame_end_on_each(fa_allocator *allocator, const fa_timeline_point *point,
                                       size_t count);

@@ -71,6 +71,16 @@ const Mistake kMistakes[] = {
          Read(block, 50);
          fa_frame_begin(g_allocator);
      }},
+    {"sealed-frame", // what a thread leaves can't go back, and stays dead
+     [] {
+         char *block = nullptr;
+         std::thread([&] {
+             fa_frame_begin(g_allocator);
+             block = Written(Frame(100), 100);
+             fa_backend_seal(g_allocator);
+         }).join();
+         Read(block, 50);
+     }},
     {"unwritten",
      [] {
          if (*Pool(100) == 0) // a jump that depends on what nobody wrote

@@ -32,4 +32,4 @@ TEST_P(Valgrind, Finds) { EXPECT_EQ(RunUnderValgrind(GetParam()), kFound); }
 
 INSTANTIATE_TEST_SUITE_P(Mistakes, Valgrind,
                          testing::Values("past-pool", "past-heap", "past-frame", "freed-pool",
-                                         "freed-heap", "ended-frame", "unwritten"));
+                                         "freed-heap", "ended-frame", "sealed-frame", "unwritten"));

@@ -112,6 +112,7 @@ struct fa_allocator {
     size_t frame_bytes_peak, frame_overflow_size;
     uint64_t frame_overflow_count, frame_full_count, frame_spill_count;
     fa_site frame_overflow_site;
+    fai_thread *trimmed; /* idle states that a thread is giving memory of back; guarded by lock */
     fa_allocator *next, *prev; /* all live allocators, guarded by the registry's lock */
 };
 

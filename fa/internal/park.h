@@ -17,7 +17,7 @@ typedef struct fai_parked {
     uint64_t frame_index; /* counts from 1 */
     uint64_t ready_at;    /* frame_count from which on it may be due */
     uint64_t late_at;     /* frame_count from which on it is late */
-    size_t point_count;   /* 0: it is due */
+    size_t point_count;   /* of different timelines; 0: it is due */
     fa_timeline_point point[FA_TIMELINE_POINT_COUNT_MAX];
 } fai_parked;
 
@@ -27,8 +27,10 @@ typedef struct fai_parking {
     size_t surplus;      /* that stayed due, and were not needed, in each begin of this window */
     size_t bytes_plan;   /* for the first chunk of a new arena */
     uint64_t late_at;    /* the first of all */
-    bool is_busy;        /* somebody below on the stack is at work on it */
+    bool is_busy;        /* somebody below on the stack is at work on it... */
+    fai_parked *in_hand; /* ...and has taken this one off the list; NULL: none */
     struct fai_parking_block *blocks; /* records; this stands in the first */
+    fai_thread *trim_next;            /* the next idle state that one call is trimming */
 } fai_parking;
 
 /* Whether the thread's frames have to come by here. */
@@ -75,8 +77,10 @@ void fai_park_free(fai_thread *thread);
 /* NULL, or what is wrong. *bytes gets those of chunks added. */
 const void *fai_park_validate(const fai_thread *thread, size_t *bytes);
 
-/* timeline.c: one more frame is kept for a point; whether that was reached; one less. */
+/* timeline.c: one more frame ends on a point; its memory is kept for that; whether the point was
+ * reached; one frame less. */
 void fai_timeline_await(const fa_timeline_point *point);
+void fai_timeline_keep(const fa_timeline_point *point);
 bool fai_timeline_is_due(const fa_timeline_point *point);
 void fai_timeline_forget(const fa_timeline_point *point);
 
