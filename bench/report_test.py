@@ -201,6 +201,13 @@ class Bars(unittest.TestCase):
         self.assertEqual((bar.verdict, round(bar.value, 3)), ("missed", 1.1))
         self.assertIn("(tcmalloc)", bar.detail)
 
+    def test_a_part_that_is_timed_by_itself_is_what_counts(self):
+        names = {"begin_end": 1, "cross_free/64/real_time": 2, "end_all/4/manual_time": 3,
+                 "end_all/16/iterations:2000/manual_time": 4}
+        found = figures.by_round([micro_run("framealloc mmap", 0, names)])["micro"]
+        self.assertEqual({name: rows["framealloc mmap"][0] for name, rows in found.items()},
+                         {"begin_end": 1, "cross_free/64": 4, "end_all/4": 6, "end_all/16": 8})
+
     def test_nothing_measured_is_nothing_met(self):
         found = self.verdicts([])
         self.assertEqual({bar.verdict for bar in found.values()}, {"not measured"})
