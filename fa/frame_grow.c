@@ -41,8 +41,7 @@ bool fai_frame_holds(const fai_thread *thread, const void *block, size_t size) {
 }
 
 static bool is_live_block(fai_thread *thread, char *block, size_t size_old) {
-    const void *last = (const void *)((uintptr_t)block + (size_old ? size_old - 1 : 0));
-    if (!fai_frame_owns(thread, block) || !fai_frame_owns(thread, last) ||
+    if (!is_used(thread, block, size_old != 0 ? size_old : 1) ||
         ((uintptr_t)block & (FA_ALIGN_MIN - 1)) != 0)
         return false;
     return !thread->allocator->watched || fai_note_matches(thread, block, size_old);
