@@ -48,6 +48,7 @@ void fai_frame_attach(fai_thread *thread) {
     fai_phase_attach(thread);
     fai_park_attach(thread);
     thread->is_end_due = false;
+    thread->growth = (fai_frame_growth){0, 0, false}; /* of a frame that another thread had */
     fai_arena_rest(thread, thread->arena);
     close_frame(thread);
 }
