@@ -40,7 +40,8 @@ size_t fai_frame_end_all(fa_allocator *allocator, const struct fa_timeline_point
         bool is_there = FAI_LOAD_RELAXED(&thread->slot) != NULL && fai_frame_is_open(thread);
         thread->was_ended = is_there && fai_frame_end_quiet(thread, point, count) == FA_OK;
         ended_count += thread->was_ended;
-        if (!is_there)
+        /* In the child of a fork that a clean-up made, the others are gone, and this is 0. */
+        if (!is_there && FAI_LOAD_RELAXED(&allocator->ending_all) != 0)
             (void)refuse(allocator, FA_DIAG_FA016, FA_ERROR_STATE, thread->frame);
     }
     for (const fai_thread *thread = first; thread; thread = thread->end_next)

@@ -7,6 +7,9 @@
 #include <mutex>
 #include <set>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 using namespace fa_testing;
 
 namespace {
@@ -342,6 +345,49 @@ TEST_F(FrameAll, ThreadsInsideOfACleanUpAreLeftAlone) {
     other.join();
 }
 
+// In the child of a fork that comes out of a clean-up of another thread's frame there is no such
+// thread any more: its frame is ended as far as that goes, and the others are left alone.
+TEST_F(FrameAll, ACleanUpOfAnotherThreadsFrameMayFork) {
+    if (kTsan)
+        GTEST_SKIP() << "it does not follow a fork of a program with threads";
+    for (uint32_t checks : {0u, uint32_t{FA_CHECK_ALL}}) {
+        if (memory)
+            TearDown();
+        memory.reset();
+        Create(Config(checks));
+        static pid_t child;
+        child = -1;
+        OnEach([&](size_t i) {
+            ASSERT_NE(fa_frame_begin(a), nullptr);
+            auto *block = static_cast<char *>(fa_frame_alloc(a, 3000));
+            ASSERT_NE(block, nullptr);
+            memset(block, 1, 3000);
+            auto fork_once = [](void *) { child = fork(); };
+            if (i == 1) {
+                ASSERT_EQ(fa_frame_defer(a, fork_once, nullptr), FA_OK);
+            }
+        });
+        const size_t ended = fa_frame_end_all(a);
+        if (child == 0) {
+            alarm(60);
+            const fa_stats stats = Stats(a);
+            bool fine = ended >= 1 && ended <= kWorkers && stats.frame_bytes_peak < 10000 &&
+                        stats.frame_bytes < 10000 * kWorkers;
+            fine = fine && fa_validate(a, nullptr) == FA_OK;
+            fine = fine && events.Count(FA_DIAG_FA016) == 0;
+            fine = fine && fa_frame_begin(a) != nullptr && fa_frame_alloc(a, 100) != nullptr;
+            fine = fine && fa_frame_end_all(a) == 1;
+            (void)fa_allocator_destroy(a);
+            _exit(!fine);
+        }
+        EXPECT_EQ(ended, kWorkers);
+        int status = 0;
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+        EXPECT_EQ(WEXITSTATUS(status), 0);
+    }
+}
+
 TEST_F(FrameAll, AtABarrier) {
     Create();
     fa_barrier *barrier = nullptr;
@@ -434,6 +480,41 @@ TEST_F(FrameAll, AFrameThatGrowsWhileOthersEndTheirsIsReportedOnce) {
     });
     EXPECT_EQ(events.Count(FA_DIAG_FA017), 2u);
     EXPECT_EQ(events.Last(FA_DIAG_FA017).thread_index, index);
+}
+
+// What a thread's frame has met is nothing that the next user of its state has met.
+TEST_F(FrameAll, AThreadThatTakesAnothersStateBeginsAnew) {
+    fa_alloc_config config = Config();
+    config.frame_open_after = 10;
+    config.frame_chunk_bytes_first = 4096;
+    config.frame_chunk_bytes_max = 4096;
+    Create(config);
+    auto frames = [&](int count) {
+        for (int i = 0; i < count; i++) {
+            ASSERT_NE(fa_frame_begin(a), nullptr);
+            ASSERT_EQ(fa_frame_end(a), FA_OK);
+        }
+    };
+    auto first_frame = [&](int others) {
+        OnThread([&] { // the first of a thread, in a state that is there already
+            ASSERT_NE(fa_frame_begin(a), nullptr);
+            for (int part = 0; part < 2; part++) {
+                for (int i = 0; i < 4; i++)
+                    ASSERT_NE(fa_frame_alloc(a, 2000), nullptr);
+                if (part == 0)
+                    workers[0].Do([&] { frames(others); });
+            }
+            ASSERT_EQ(fa_frame_end(a), FA_OK);
+        });
+    };
+    first_frame(0); // grows while others have ended none
+    workers[0].Do([&] { frames(1000); });
+    first_frame(9);
+    EXPECT_EQ(events.Count(FA_DIAG_FA017), 0u) << "it was not open meanwhile";
+    first_frame(10);
+    EXPECT_EQ(events.Count(FA_DIAG_FA017), 1u);
+    first_frame(10);
+    EXPECT_EQ(events.Count(FA_DIAG_FA017), 2u) << "another thread's frame";
 }
 
 TEST_F(FrameAll, ALongFrameIsNotReportedWhereNothingElseGoesOn) {

@@ -184,7 +184,11 @@ static void fork_child(void) {
             unlink_state(&allocator->threads, thread);
             link_state(&allocator->frozen, thread);
             thread->slot = NULL;
-            thread->frame = &thread->frame_beside; /* that thread's memory may be used again */
+            /* That thread's memory may be used again. What it was at matters where the fork comes
+             * out of the end of its frame (fa_frame_end_all). */
+            if (thread->frame != &thread->frame_beside)
+                thread->frame_beside = *thread->frame;
+            thread->frame = &thread->frame_beside;
         }
     }
     fork_release();
