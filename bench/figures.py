@@ -90,9 +90,8 @@ def by_round(runs):
         for bench in run["benchmarks"]:
             if run["kind"] == "micro":
                 name = plain(bench["name"])
-                # By the wall clock where several threads work, or where a benchmark times only a part
-                # of what it does; else by the processor's time, which leaves out what other programs
-                # take.
+                # By the wall clock where several threads work, or where only a part of what is done
+                # is timed; else by the processor's time, which leaves out what other programs take.
                 timed = any(word in bench["name"] for word in ("real_time", "manual_time"))
                 time = bench["real_time" if timed else "cpu_time"]
                 for kind, value in (("micro", time / bench["operations"]),

@@ -206,14 +206,14 @@ static void look_for_late(fai_thread *thread) {
     parking->late_at = next;
 }
 
-/* How many more are due than were needed: of all begins since the last trim, the least. */
+/* How many more are due than were needed: of all begins since the last trim, the least. Those that
+ * wait for another timeline may be older. */
 static void count_surplus(fai_thread *thread) {
     fai_parking *parking = thread->parking;
     size_t count = 0;
-    for (const fai_parked *parked = parking->oldest;
-         parked != NULL && count < parking->surplus && is_due(thread, parked);
+    for (const fai_parked *parked = parking->oldest; parked != NULL && count < parking->surplus;
          parked = parked->next)
-        count++;
+        count += is_due(thread, parked);
     parking->surplus = count;
 }
 
