@@ -225,10 +225,6 @@ TEST_P(ArenaRegression, ASealedArenaFindsItsLargeChunkAgain) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, ArenaRegression,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS_ALL(ArenaRegression);
 
 } // namespace

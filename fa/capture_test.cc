@@ -1,59 +1,18 @@
 // What tasks call and capture: destructors, pool allocations of others.
-#include "fa/testing_threads.hpp"
-
 #include "fa/fa.hpp"
+#include "fa/testing_forks.hpp"
+#include "fa/testing_tasks.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 using namespace fa_testing;
 
 namespace {
 
-fa_task_stats TaskStats(fa_task task) {
-    fa_task_stats stats;
-    EXPECT_EQ(fa_task_stats_get(task, &stats), FA_OK);
-    return stats;
-}
-
-class Capture : public testing::TestWithParam<uint32_t> {
-  protected:
-    void SetUp() override { Create(Plain()); }
-    void TearDown() override {
-        if (allocator_ != nullptr) {
-            ExpectValid(allocator_);
-            EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
-        }
-        EXPECT_EQ(source_.BytesLive(), 0u);
-    }
-    void Create(fa_alloc_config config) {
-        if (allocator_ != nullptr)
-            fa_allocator_destroy(allocator_);
-        config.checks = GetParam();
-        events_.Watch(&config);
-        config.backends[0] = source_.backend;
-        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
-    }
-    fa_task Begin(const char *name = "task") { return fa_task_begin(allocator_, name); }
-    void Refused(fa_diag diag, bool failed) {
-        EXPECT_TRUE(failed);
-        EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
-        EXPECT_EQ(fa_last_error().diag, diag);
-        EXPECT_EQ(events_.Count(diag), ++refused_[diag]);
-        fa_last_error_clear();
-    }
-    size_t PoolLive() { return Stats(allocator_).pool_live_count; }
-
-    Source source_;
-    Events events_;
-    fa_allocator *allocator_ = nullptr;
-    size_t refused_[FA_DIAG_COUNT] = {};
-};
+class Capture : public Tasks {};
 
 // ---- destructors ----
 
@@ -437,10 +396,9 @@ TEST_P(Capture, BudgetsAndSeals) {
 }
 
 TEST_P(Capture, ARefusedFreeLeavesItCaptured) {
-    fa_alloc_config config = Plain();
-    config.deferred.count_max = 1;
-    config.deferred.full = FA_DEFERRED_FULL_FAIL;
-    Create(config);
+    config_.deferred.count_max = 1;
+    config_.deferred.full = FA_DEFERRED_FULL_FAIL;
+    Create();
     if (GetParam() != 0 || kAsan)
         return; // then nothing waits
     const fa_task task = Begin();
@@ -497,19 +455,13 @@ TEST_P(Capture, ChildrenOfAForkGoOn) {
         EXPECT_EQ(fa_task_end(own), FA_OK);
     });
     for (int i = 0; i < 20; i++) {
-        const pid_t child = fork();
-        ASSERT_GE(child, 0);
-        if (child == 0) {
-            alarm(60);
-            void *more = fa_pool_alloc(allocator_, 64);
+        InChild([&]() -> int {
+            CHILD_EXPECT(fa_pool_alloc(allocator_, 64) != nullptr);
             fa_pool_free(allocator_, block);
-            const bool fine = more != nullptr && fa_task_capture_end(task) == FA_OK &&
-                              fa_task_end(task) == FA_OK && fa_task_count(allocator_) <= 1;
-            _exit(!fine);
-        }
-        int status = 0;
-        ASSERT_EQ(waitpid(child, &status, 0), child);
-        EXPECT_EQ(status, 0);
+            CHILD_EXPECT(fa_task_capture_end(task) == FA_OK);
+            CHILD_EXPECT(fa_task_end(task) == FA_OK && fa_task_count(allocator_) <= 1);
+            return 0;
+        });
     }
     stop = true;
     busy.join();
@@ -553,11 +505,6 @@ TEST_P(Capture, ManyThreads) {
     EXPECT_EQ(PoolLive(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, Capture,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_GUARD),
-                                         static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS(Capture);
 
 } // namespace

@@ -1,6 +1,6 @@
 // Owners of C++ for tasks: fa::task and fa::task_resource.
 #include "fa/fa.hpp"
-#include "fa/testing_checked.hpp"
+#include "fa/testing_tasks.hpp"
 
 #include <map>
 #include <memory_resource>
@@ -53,21 +53,15 @@ static_assert(std::is_nothrow_move_constructible_v<fa::task>);
 static_assert(std::is_nothrow_move_assignable_v<fa::task>);
 static_assert(!std::is_convertible_v<fa_task, fa::task>, "it would be ended by accident");
 
-fa_task_stats TaskStats(fa_task task) {
-    fa_task_stats stats;
-    EXPECT_EQ(fa_task_stats_get(task, &stats), FA_OK);
-    return stats;
-}
-
-class CppTask : public Checked {
+class CppTask : public Tasks {
   protected:
     void SetUp() override {
         Counted::alive = 0;
         Counted::gone.clear();
-        Checked::SetUp();
+        Tasks::SetUp();
     }
     void TearDown() override {
-        Checked::TearDown();
+        Tasks::TearDown();
         EXPECT_EQ(Counted::alive, 0);
     }
 };
@@ -106,7 +100,7 @@ TEST_P(CppTask, EndsWithItsObjectsNewestFirst) {
     EXPECT_EQ(task.end(), FA_OK) << "there is none";
     EXPECT_EQ(task.make<int>(3), nullptr);
     EXPECT_EQ(task.make<Counted>(3), nullptr);
-    EXPECT_EQ(Stats(allocator_).pool_live_count, 0u);
+    EXPECT_EQ(PoolLive(), 0u);
 }
 
 TEST_P(CppTask, DestroysOneByOne) {
@@ -217,11 +211,6 @@ TEST_P(CppTask, NothingIsLostToFaults) {
     });
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, CppTask,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_GUARD),
-                                         static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS(CppTask);
 
 } // namespace

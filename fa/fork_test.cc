@@ -1,44 +1,14 @@
 // Fork: the child goes on with what it has, whatever the other threads were doing.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_forks.hpp"
 
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 using namespace fa_testing;
 
 namespace {
-
-// In the child nothing of the test framework is used: it may wait for a lock that is held for ever.
-#define CHILD_EXPECT(condition)                                                                    \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return __LINE__;                                                                       \
-    } while (false)
-
-// Runs body in a child and expects it to return 0, within a minute.
-template <class Body> void InChild(const Body &body) {
-    pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        alarm(60);
-        int line = body();
-        if (line != 0) {
-            char text[64];
-            int length = snprintf(text, sizeof text, "child failed at line %d\n", line);
-            (void)!write(2, text, static_cast<size_t>(length));
-        }
-        _exit(line != 0);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-    EXPECT_EQ(WEXITSTATUS(status), 0);
-}
 
 // What a program does, from a thread that may be new to the allocator.
 int Live(fa_allocator *allocator) {

@@ -381,11 +381,6 @@ TEST_P(OwnArena, HandOversAreOrdered) {
         EXPECT_EQ(fa_own_arena_free({slot.head, slot.serial}), FA_OK);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, OwnArena,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_GUARD),
-                                         static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS(OwnArena);
 
 } // namespace

@@ -1,39 +1,14 @@
 // What the child of a fork finds of what allocators own, whatever other threads were at: handles,
 // streams, arenas.
+#include "fa/testing_checked.hpp"
+#include "fa/testing_forks.hpp"
 #include "fa/testing_handles.hpp"
 
 #include <atomic>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 using namespace fa_testing;
 
 namespace {
-
-// In the child nothing of the test framework is used: it may wait for a lock that is held for ever.
-#define CHILD_EXPECT(condition)                                                                    \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return __LINE__;                                                                       \
-    } while (false)
-
-// Runs body in a child and expects it to return 0, within a minute.
-template <class Body> void InChild(const Body &body) {
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        alarm(60);
-        const int line = body();
-        if (line != 0)
-            (void)!fprintf(stderr, "child failed at line %d\n", line);
-        _exit(line != 0);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-    EXPECT_EQ(WEXITSTATUS(status), 0);
-}
 
 // Where a thread waits, in the middle of something, until it is let go.
 struct Gate {
@@ -438,15 +413,13 @@ TEST_P(OwnedFork, TasksGoOn) {
 // A task that another thread gives its first destructor at that moment.
 TEST_P(OwnedFork, TasksWithDestructorsEnd) {
     std::atomic<uint64_t> serial{0};
+    std::atomic<fai_bump_head *> head{nullptr};
     std::atomic<bool> stop{false};
-    fai_bump_head *head = nullptr;
-    const fa_task first = fa_task_begin(allocator_, "first");
-    head = first.head;
-    EXPECT_EQ(fa_task_end(first), FA_OK);
     std::thread other([&] {
         while (!stop) {
             const fa_task own = fa_task_begin(allocator_, "other");
-            serial = own.head == head ? own.serial : 0;
+            head = own.head; // the same one each time, but for the first
+            serial = own.serial;
             EXPECT_EQ(fa_task_defer(
                           own, [](void *) {}, nullptr),
                       FA_OK);
@@ -466,11 +439,8 @@ TEST_P(OwnedFork, TasksWithDestructorsEnd) {
     other.join();
 }
 
-#define EACH(suite)                                                                                \
-    INSTANTIATE_TEST_SUITE_P(Checks, suite,                                                        \
-                             testing::Values(0u, static_cast<uint32_t>(FA_CHECK_ALL)))
-EACH(OwnedFork);
-EACH(HandlesFork);
-EACH(StreamsFork);
+FA_TESTING_CHECKS_ALL(OwnedFork);
+FA_TESTING_CHECKS_ALL(HandlesFork);
+FA_TESTING_CHECKS_ALL(StreamsFork);
 
 } // namespace

@@ -317,11 +317,6 @@ TEST_P(SharedArena, FaultsLeaveItWhole) {
     });
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, SharedArena,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_GUARD),
-                                         static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS(SharedArena);
 
 } // namespace

@@ -1,6 +1,6 @@
 // Shared arenas on many threads: no two blocks overlap, nothing is lost, and whoever resets sees
 // that all are out.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -176,10 +176,6 @@ TEST_P(SharedArenaThreads, OldHandlesAreRefusedAtAnyMoment) {
     allocator.Check();
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, SharedArenaThreads,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS_ALL(SharedArenaThreads);
 
 } // namespace

@@ -1,5 +1,5 @@
 // Frame memory that is on its way to a later callback of a task.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_tasks.hpp"
 
 #include <atomic>
 #include <string>
@@ -9,31 +9,7 @@ using namespace fa_testing;
 
 namespace {
 
-class Carry : public testing::TestWithParam<uint32_t> {
-  protected:
-    void SetUp() override {
-        fa_alloc_config config = Plain();
-        config.checks = GetParam();
-        events_.Watch(&config);
-        ASSERT_EQ(fa_allocator_create(&config, &allocator_), FA_OK);
-    }
-    void TearDown() override {
-        ExpectValid(allocator_);
-        EXPECT_EQ(fa_allocator_destroy(allocator_), 0u);
-    }
-    fa_task Begin() { return fa_task_begin(allocator_, "task"); }
-    void Refused(fa_diag diag, bool failed) {
-        EXPECT_TRUE(failed);
-        EXPECT_EQ(fa_last_error().status, FA_ERROR_FOREIGN);
-        EXPECT_EQ(fa_last_error().diag, diag);
-        EXPECT_EQ(events_.Count(diag), ++refused_[diag]);
-        fa_last_error_clear();
-    }
-
-    Events events_;
-    fa_allocator *allocator_ = nullptr;
-    size_t refused_[FA_DIAG_COUNT] = {};
-};
+class Carry : public Tasks {};
 
 TEST_P(Carry, FrameMemoryIsNotCarried) {
     const fa_task task = Begin();
@@ -100,11 +76,6 @@ TEST_P(Carry, CarryIsForAnyThread) {
     EXPECT_EQ(fa_task_end(task), FA_OK);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, Carry,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_GUARD),
-                                         static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS(Carry);
 
 } // namespace

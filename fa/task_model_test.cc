@@ -1,6 +1,6 @@
 // Tasks against a naive model: plain, captured and destroyed blocks, with every call of the backend
 // failing once.
-#include "fa/testing_threads.hpp"
+#include "fa/testing_checked.hpp"
 
 #include <string>
 
@@ -160,11 +160,6 @@ TEST_P(TaskModel, WithFaults) {
         Model(GetParam(), &random).Run(at, 800);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, TaskModel,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_GUARD),
-                                         static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS(TaskModel);
 
 } // namespace

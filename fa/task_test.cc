@@ -1,5 +1,5 @@
 // Tasks: every promise and every error of task.h.
-#include "fa/testing_checked.hpp"
+#include "fa/testing_tasks.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -10,16 +10,7 @@ using namespace fa_testing;
 
 namespace {
 
-fa_task_stats TaskStats(fa_task task) {
-    fa_task_stats stats;
-    EXPECT_EQ(fa_task_stats_get(task, &stats), FA_OK);
-    return stats;
-}
-
-class Task : public Checked {
-  protected:
-    fa_task Begin(const char *name = "task") { return fa_task_begin(allocator_, name); }
-};
+class Task : public Tasks {};
 
 TEST_P(Task, WhatIsLeftGoesWithIt) {
     const fa_task task = Begin();
@@ -51,7 +42,7 @@ TEST_P(Task, WhatIsLeftGoesWithIt) {
     EXPECT_EQ(fa_task_end(task), FA_OK);
     EXPECT_FALSE(fa_task_is_open(task));
     EXPECT_EQ(Stats(allocator_).heap_live_count, 1u); // the records
-    EXPECT_EQ(Stats(allocator_).pool_live_count, 0u);
+    EXPECT_EQ(PoolLive(), 0u);
 }
 
 TEST_P(Task, CopiesZeroesAndGrows) {
@@ -371,11 +362,6 @@ TEST_P(Task, EndsUnderCallsThatFillBlocks) {
     EXPECT_EQ(allocator.Live(), live);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, Task,
-                         testing::Values(0u, static_cast<uint32_t>(FA_CHECK_GUARD),
-                                         static_cast<uint32_t>(FA_CHECK_ALL)),
-                         [](const testing::TestParamInfo<uint32_t> &one) {
-                             return "Checks" + std::to_string(one.param);
-                         });
+FA_TESTING_CHECKS(Task);
 
 } // namespace

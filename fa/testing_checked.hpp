@@ -5,11 +5,30 @@
 
 #include "fa/testing_threads.hpp"
 
+#include <string>
+
 namespace fa_testing {
+
+inline std::string NameOfChecks(const testing::TestParamInfo<uint32_t> &one) {
+    return "Checks" + std::to_string(one.param);
+}
+
+// Each test of a suite runs without checks, with guards, and with all; or without and with all.
+#define FA_TESTING_CHECKS(suite)                                                                   \
+    INSTANTIATE_TEST_SUITE_P(                                                                      \
+        Checks, suite, testing::Values(0u, uint32_t{FA_CHECK_GUARD}, uint32_t{FA_CHECK_ALL}),      \
+        NameOfChecks)
+#define FA_TESTING_CHECKS_ALL(suite)                                                               \
+    INSTANTIATE_TEST_SUITE_P(Checks, suite, testing::Values(0u, uint32_t{FA_CHECK_ALL}),           \
+                             NameOfChecks)
 
 class Checked : public testing::TestWithParam<uint32_t> {
   protected:
-    void SetUp() override {
+    void SetUp() override { Create(); }
+    // Once more, in place of the one that is there: for who changes config_.
+    void Create() {
+        if (allocator_ != nullptr)
+            fa_allocator_destroy(allocator_);
         config_.checks = GetParam();
         events_.Watch(&config_);
         config_.backends[0] = source_.backend;

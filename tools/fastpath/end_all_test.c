@@ -79,11 +79,8 @@ static void play(size_t threads) {
 }
 
 static int child_main(void) {
-    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
-        printf("skipped: no right to trace: %s\n", strerror(errno));
+    if (!be_stepped())
         return 0;
-    }
-    raise(SIGTRAP);
     for (size_t threads = 1; threads <= THREADS_MAX; threads++)
         play(threads);
     return 0;
@@ -111,14 +108,7 @@ static long count(pid_t child) {
 }
 
 int main(void) {
-    pid_t child = fork();
-    if (child == 0)
-        return child_main();
-    int status;
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        die("fork");
-    if (!WIFSTOPPED(status)) /* it has said why */
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    pid_t child = start(child_main);
     long counts[THREADS_MAX] = {0};
     for (size_t threads = 0; threads < THREADS_MAX; threads++)
         for (size_t i = 0; i < SIZES; i++) {

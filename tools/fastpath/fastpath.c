@@ -123,11 +123,8 @@ static int child_main(void) {
         die("create failed");
     for (int i = 0; i < ROUND_COUNT; i++) /* takes the chunk, fills the magazine */
         call_probes(allocator);
-    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
-        printf("skipped: no right to trace: %s\n", strerror(errno));
+    if (!be_stepped())
         return 0;
-    }
-    raise(SIGSTOP);
     for (int i = 0; i < ROUND_COUNT; i++)
         call_probes(allocator);
     call_budget_probes(allocator);
@@ -147,14 +144,7 @@ static void count(struct probe *probe, pid_t child, struct user_regs_struct *reg
 }
 
 int main(void) {
-    pid_t child = fork();
-    if (child == 0)
-        return child_main();
-    int status;
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        die("fork");
-    if (!WIFSTOPPED(status)) /* it has said why */
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    pid_t child = start(child_main);
     struct user_regs_struct registers;
     while (step(child, &registers))
         for (int i = 0; i < PROBE_COUNT; i++)

@@ -18,6 +18,30 @@ static inline _Noreturn void die(const char *what) {
     exit(1);
 }
 
+/* In the child: stops, and lets the parent decide how it goes on. False, with the reason printed:
+ * it must not. */
+static inline bool be_stepped(void) {
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
+        printf("skipped: no right to trace: %s\n", strerror(errno));
+        return false;
+    }
+    raise(SIGSTOP);
+    return true;
+}
+
+/* Runs a child until it is stepped; exits with it when it never is, it has said why. */
+static inline pid_t start(int (*child_main)(void)) {
+    pid_t child = fork();
+    if (child == 0)
+        exit(child_main());
+    int status;
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        die("fork");
+    if (!WIFSTOPPED(status))
+        exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    return child;
+}
+
 /* One instruction. Returns false when the child has exited. */
 static inline bool step(pid_t child, struct user_regs_struct *registers) {
     int status;
