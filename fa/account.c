@@ -348,19 +348,29 @@ static fa_budget_answer ask(const attempt *request, const terms *said, size_t us
 }
 
 static bool is_asked(const fa_allocator *allocator, const fai_asking *old) {
-    for (const fai_asking *at = allocator->budgets.asking; at != NULL; at = at->next)
-        if (at->rule == old->rule && at->function == old->function && at->user == old->user)
+    for (fai_asking *at = allocator->budgets.asking; at != NULL; at = at->next)
+        if (at->rule == old->rule && at->function == old->function && at->user == old->user &&
+            FAI_LOAD_SEQ(&at->waiting) == 0)
             return true;
     return false;
 }
 
+void fai_budget_waits(uint32_t change) {
+    for (fai_asking *at = t_asking; at != NULL; at = at->outer)
+        FAI_ADD_SEQ(&at->waiting, change);
+}
+
+bool fai_budget_is_asking(const fa_allocator *allocator) { return asking_in(allocator) != NULL; }
+
 void fai_budget_await(fa_allocator *allocator, const fai_asking *old) {
     /* Two callbacks that replace each other would wait for ever. */
+    fai_callback_waits(1);
     while (t_asking == NULL && is_asked(allocator, old)) {
         fai_unlock(allocator);
         sched_yield();
         fai_lock(allocator);
     }
+    fai_callback_waits((uint32_t)-1);
 }
 
 void fai_budget_fork_child(fa_allocator *allocator) {
@@ -393,7 +403,8 @@ static bool decide(attempt *request, fai_charge *charge) {
     terms said = terms_of(rule);
     size_t used = FAI_LOAD_RELAXED(&ledger->used);
     bool is_full = said.limit != 0 && (used > said.limit || request->bytes > said.limit - used);
-    fai_asking here = {allocator->budgets.asking, t_asking, allocator, rule, said.ask, said.user};
+    fai_asking here = {
+        allocator->budgets.asking, t_asking, allocator, rule, said.ask, said.user, 0};
     bool asks = is_full && may_ask && said.policy == FA_BUDGET_ASK;
     if (asks)
         allocator->budgets.asking = &here;

@@ -2,6 +2,7 @@
 // the allocator of the capture and in another one.
 #include "fa/testing_threads.hpp"
 
+#include <memory>
 #include <string>
 
 using namespace fa_testing;
@@ -334,9 +335,7 @@ TEST_P(Callback, WhatItLeavesOpenEndsWithIt) {
 }
 
 TEST_P(Callback, MayDetachItsThread) {
-    if (GetParam().provoke == Listener || GetParam().provoke == CleanUp)
-        return; // the frame is held, it is refused
-    fa_allocator *allocator = both_[1];
+    fa_allocator *allocator = both_[1]; // from another allocator, where no call is under way
     std::vector<void *> own;
     ASSERT_EQ(fa_task_capture_begin(task_), FA_OK);
     g_body = [&] {
@@ -355,6 +354,20 @@ TEST_P(Callback, MayDetachItsThread) {
     for (void *block : own)
         fa_pool_free(allocator_, block);
     Provoke(allocator, [] {});
+}
+
+TEST_P(Callback, MayDetachFromItsOwnWhereNoCallIsAtWork) {
+    const auto provoke = GetParam().provoke;
+    const bool at_work = provoke == Listener || provoke == CleanUp || provoke == Hook ||
+                         provoke == Reclaimer || provoke == Budget;
+    fa_thread_attach(allocator_);
+    g_body = [&] {
+        fa_status status = fa_thread_detach(allocator_);
+        EXPECT_EQ(status, at_work ? FA_ERROR_FRAME_OPEN : FA_OK);
+        EXPECT_EQ(fa_thread_attach(allocator_), FA_OK);
+    };
+    provoke(allocator_);
+    EXPECT_EQ(Stats(allocator_).diag_count[FA_DIAG_FA009], at_work ? g_calls : 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Callback, testing::ValuesIn(k_kinds),

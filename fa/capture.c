@@ -19,9 +19,11 @@ static const fa_task *newest_of(const fai_thread *thread) {
     return &thread->captures.task[thread->captures.count - 1];
 }
 
-static void drop_newest(fai_thread *thread) {
+fa_task fai_capture_drop(fai_thread *thread) {
+    fa_task task = *newest_of(thread);
     if (--thread->captures.count == 0)
         fai_pool_capture(thread, false);
+    return task;
 }
 
 fa_status(fa_task_capture_begin)(fa_task task) {
@@ -47,7 +49,7 @@ fa_status(fa_task_capture_end)(fa_task task) {
     fai_thread *thread = fai_thread_find(allocator);
     if (thread == NULL || !fai_thread_captures(thread) || !is_same(*newest_of(thread), task))
         return fai_report(allocator, FA_DIAG_FA615, FA_ERROR_FOREIGN, 0, 0, task.head);
-    drop_newest(thread);
+    (void)fai_capture_drop(thread);
     fai_callback_now.captures--;
     return FA_OK;
 }
@@ -57,23 +59,6 @@ void fai_captures_forget(fai_thread *thread) {
         if (thread->capture_level[i] == fai_callback_now.level)
             fai_callback_now.captures--;
     thread->captures.count = 0;
-}
-
-/* ---- callbacks ---- */
-
-__thread fai_callback fai_callback_now;
-
-void fai_callback_end_slow(fai_callback outer) {
-    bool left_open = fai_callback_now.captures != 0;
-    uint32_t level = outer.level + (outer.captures != 0);
-    /* Hooks that are called here see none of those that are still open. */
-    fai_callback_now = (fai_callback){fai_callback_now.level + 1, 0};
-    for (fai_thread *thread; left_open && (thread = fai_thread_capturing(level)) != NULL;) {
-        fa_task task = *newest_of(thread);
-        drop_newest(thread);
-        fai_report(thread->allocator, FA_DIAG_FA615, FA_ERROR_FOREIGN, 0, 0, task.head);
-    }
-    fai_callback_now = outer;
 }
 
 /* ---- blocks ---- */

@@ -12,7 +12,7 @@ static const fa_diag_info k_diags[FA_DIAG_COUNT] = {{"", "no diagnostic", "", FA
 };
 
 static __thread fa_error t_last_error;
-static __thread bool t_in_hook;
+static __thread const fa_allocator *t_in_hook; /* whose; NULL: in none */
 
 fa_diag_info fa_diag_describe(fa_diag diag) {
     return k_diags[(unsigned)diag < FA_DIAG_COUNT ? diag : FA_DIAG_NONE];
@@ -45,6 +45,8 @@ fa_status fai_fail(fa_status status, size_t size) {
     t_last_error = (fa_error){status, FA_DIAG_NONE, size};
     return status;
 }
+
+bool fai_diag_is_telling(const fa_allocator *allocator) { return t_in_hook == allocator; }
 
 static const char *severity_name(fa_severity severity) {
     static const char *const names[] = {"note", "warning", "error", "fatal"};
@@ -112,16 +114,16 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
         event.thread_index = thread->index;
         event.frame_index = thread->frame_count + fai_frame_is_open(thread);
     }
-    bool told = allocator->config.on_event != NULL && !t_in_hook && !t_hushed;
+    bool told = allocator->config.on_event != NULL && t_in_hook == NULL && !t_hushed;
     if (told) {
         /* What the hook does itself must not change what the failed call answers. */
         fa_error error = t_last_error;
         bool quiet = fai_quiet(false);
-        t_in_hook = true;
+        t_in_hook = allocator;
         fai_callback outer = fai_callback_begin();
         allocator->config.on_event(allocator->config.on_event_user, &event);
         fai_callback_end(outer);
-        t_in_hook = false;
+        t_in_hook = NULL;
         t_quiet = quiet;
         t_last_error = error;
     }

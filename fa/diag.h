@@ -183,9 +183,9 @@ typedef struct fa_event {
 
 /* An event hook. Called on the thread that met the condition, with no lock held: it may allocate,
  * free and query, also from the same allocator. Events met inside the hook are counted but not
- * delivered. It must not destroy the allocator. When a call that works on the thread's frame led to
- * it, it can't begin, end or detach that frame, and rewind it only to marks that it set itself:
- * those calls fail (FA009). */
+ * delivered. It must not destroy the allocator, and can't detach the thread. When a call that works
+ * on the thread's frame led to it, it can't begin or end that frame, and rewind it only to marks
+ * that it set itself: those calls fail (FA009). */
 typedef void fa_event_fn(void *user, const fa_event *event);
 
 /* An event hook that prints one line to stderr:

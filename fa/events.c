@@ -40,8 +40,7 @@ static bool is_inside(const fai_listener *listener) {
     return at != NULL;
 }
 
-/* This thread begins to wait for a listener: 1; it goes on: -1. */
-static void mark_waiting(uint32_t change) {
+void fai_events_waits(uint32_t change) {
     for (const call *at = t_call; at != NULL; at = at->outer)
         FAI_ADD_SEQ(&at->listener->waiting, change);
 }
@@ -308,10 +307,10 @@ fa_status fa_events_unsubscribe(fa_allocator *allocator, fa_events_id id) {
     if (!closed)
         return fai_fail(FA_ERROR_FOREIGN, 0);
     /* Two that end each other from inside of their callbacks would wait for ever. */
-    mark_waiting(1);
+    fai_callback_waits(1);
     while (must_wait(listener, generation))
         sched_yield();
-    mark_waiting((uint32_t)-1);
+    fai_callback_waits((uint32_t)-1);
     return FA_OK;
 }
 

@@ -19,7 +19,7 @@ typedef struct running {
 
 static __thread running *t_running;
 
-static bool is_reclaiming(const fa_allocator *allocator) {
+bool fai_reserve_is_asking(const fa_allocator *allocator) {
     for (const running *at = t_running; at != NULL; at = at->outer)
         if (at->allocator == allocator)
             return true;
@@ -33,8 +33,7 @@ static bool is_inside(const fai_reclaimer *reclaimer) {
     return false;
 }
 
-/* This thread begins to wait for a reclaimer: 1; it goes on: -1. */
-static void mark_waiting(uint32_t change) {
+void fai_reserve_waits(uint32_t change) {
     for (const running *at = t_running; at != NULL; at = at->outer)
         FAI_ADD_SEQ(&at->reclaimer->waiting, change);
 }
@@ -87,7 +86,7 @@ fa_status fa_reclaimer_remove(fa_allocator *allocator, fa_reclaimer_fn *function
     uint64_t sequence = reclaimer->sequence;
     reclaimer->removed = true;
     forget(reclaimer);
-    mark_waiting(1);
+    fai_callback_waits(1);
     /* One that removes itself would wait for ever, and so would two that remove each other. */
     while (reclaimer->sequence == sequence && !is_inside(reclaimer) &&
            FAI_LOAD_SEQ(&reclaimer->waiting) == 0) {
@@ -95,7 +94,7 @@ fa_status fa_reclaimer_remove(fa_allocator *allocator, fa_reclaimer_fn *function
         sched_yield();
         fai_lock(allocator);
     }
-    mark_waiting((uint32_t)-1);
+    fai_callback_waits((uint32_t)-1);
     fai_unlock(allocator);
     return FA_OK;
 }
@@ -313,7 +312,7 @@ bool fai_relieve_slow(fa_allocator *allocator, fai_relief *relief, fa_status sta
         /* fall through */
     case STEP_OWN_CACHES:
         /* Inside of a reclaimer that is all: the request that it is to help goes first. */
-        relief->step = is_reclaiming(allocator) ? STEP_NONE : STEP_RECLAIMERS;
+        relief->step = fai_reserve_is_asking(allocator) ? STEP_NONE : STEP_RECLAIMERS;
         fai_lock(allocator);
         relief->order = INT_MIN;
         relief->sequence = 0;

@@ -470,7 +470,8 @@ fa_status fa_thread_detach(fa_allocator *allocator) {
     fai_thread *thread = allocator ? fai_thread_find(allocator) : NULL;
     if (thread == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
-    if (thread->hold.is_held) /* called by one of its clean-ups, or a hook */
+    /* Called by one of its clean-ups, or while another call is at work on its state. */
+    if (thread->hold.is_held || fai_callback_is_amid(allocator))
         return fai_report(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, 0, 0, thread->frame);
     if (fai_frame_is_open(thread))
         (void)(fa_frame_end_in)(thread->frame);

@@ -15,7 +15,8 @@ FA_API fa_status fa_thread_attach(fa_allocator *allocator);
 /* Gives up the calling thread's state, as thread exit would: its frames end, those in flight too;
  * ready objects go back, slabs with live objects are left for other threads to adopt. The thread
  * may attach again. Returns FA_ERROR_INVALID when it was not attached, FA_ERROR_FRAME_OPEN inside
- * of a clean-up, or of a hook that a call for the frame led to (FA009). Locks. */
+ * of a clean-up, a listener, a hook, a reclaimer or the question of a budget, for a call on the
+ * allocator is under way then (FA009). Locks. */
 FA_API fa_status fa_thread_detach(fa_allocator *allocator);
 
 /* Threads attached at this moment. Any thread. */

@@ -152,6 +152,7 @@ typedef struct fai_asking {
     const fai_rule *rule;
     fa_budget_ask_fn *function;
     void *user;
+    uint32_t waiting; /* its thread waits for another callback; atomic */
 } fai_asking;
 
 /* What an allocator knows of its budgets. Guarded by its lock but where it says so. */

@@ -12,13 +12,14 @@
  * (visitors, attempts, batches), is the program itself, and does not stand between these.
  *
  * Each capture knows the level that it was begun on, and counts on that level alone. Where none is
- * open there is nothing to hide: the callback stays on its caller's level. */
+ * open there is nothing to hide: the callback stays on its caller's level.
+ *
+ * What ends a callback for good (unsubscribe, remove, another budget) waits for calls of it that
+ * are under way on other threads. See fai_callback_waits. */
 #ifndef FAI_CALLBACK_H
 #define FAI_CALLBACK_H
 
-#include "fa/base.h"
-
-#include <stdint.h>
+#include "fa/allocator.h"
 
 typedef struct fai_callback {
     uint32_t level;    /* callbacks that the thread is inside of with captures open outside */
@@ -35,13 +36,32 @@ static inline fai_callback fai_callback_begin(void) {
     return outer;
 }
 
-/* capture.c: the rest of the end. Captures that the callback has left open end, and are reported
- * (FA615). */
+/* The rest of the end. Captures that the callback has left open end, and are reported (FA615). */
 FA_COLD void fai_callback_end_slow(fai_callback outer);
 
 static inline void fai_callback_end(fai_callback outer) {
     if (FA_UNLIKELY((outer.captures | fai_callback_now.captures) != 0))
         fai_callback_end_slow(outer);
 }
+
+/* The calling thread begins to wait until a callback is over: 1; it goes on: -1. All callbacks that
+ * it is inside of itself, of whatever kind, can't end meanwhile: nobody waits for them then, or two
+ * threads that end each other's would wait for ever. */
+void fai_callback_waits(uint32_t change);
+
+/* The parts of that: events.c, reserve.c, account.c. */
+void fai_events_waits(uint32_t change);
+void fai_reserve_waits(uint32_t change);
+void fai_budget_waits(uint32_t change);
+
+/* Whether the calling thread is inside of a function that was called in the middle of a call on the
+ * allocator, which goes on with the thread's state when it returns: a hook, a reclaimer, the
+ * question of a budget. (Listeners and clean-ups hold the frame.) */
+bool fai_callback_is_amid(const fa_allocator *allocator);
+
+/* The parts of that: diag.c, reserve.c, account.c. */
+bool fai_diag_is_telling(const fa_allocator *allocator);
+bool fai_reserve_is_asking(const fa_allocator *allocator);
+bool fai_budget_is_asking(const fa_allocator *allocator);
 
 #endif

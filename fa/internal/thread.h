@@ -178,7 +178,9 @@ static inline bool fai_thread_captures(const fai_thread *thread) {
 /* A state of the calling thread whose newest capture was begun on this level or a higher one. */
 fai_thread *fai_thread_capturing(uint32_t level);
 
-/* capture.c: the captures of a state of the calling thread end unnoticed, as it is given up. */
+/* capture.c: the newest capture ends; returns its task. */
+fa_task fai_capture_drop(fai_thread *thread);
+/* The captures of a state of the calling thread end unnoticed, as it is given up. */
 void fai_captures_forget(fai_thread *thread);
 
 /* Where cursor and limit of a thread without an open frame point. */
