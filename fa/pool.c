@@ -381,8 +381,9 @@ void fai_pool_free_by(fa_allocator *allocator, fai_thread *thread, void *block) 
 }
 
 void(fa_pool_free)(fa_allocator *allocator, void *block) {
-    uintptr_t none = FAI_NO_SEGMENT;
-    if (!fai_free_ready(allocator, block, &none))
+    fai_free_row row = FAI_FREE_ROW;
+    fai_magazine *magazine = fai_free_magazine(allocator, block, &row.segment);
+    if (magazine == NULL || !fai_free_into(magazine, block))
         fai_pool_free_slow(allocator, block, SIZE_MAX);
 }
 
@@ -391,10 +392,10 @@ void(fa_pool_free_batch)(fa_allocator *allocator, void *const *blocks, size_t co
         fai_fail(FA_ERROR_INVALID, 0);
         return;
     }
-    uintptr_t segment_seen = FAI_NO_SEGMENT;
+    fai_free_row row = FAI_FREE_ROW;
     for (size_t i = 0; i < count; i++)
         if (blocks[i] != NULL)
-            fai_free_next(allocator, blocks[i], &segment_seen);
+            fai_free_next(allocator, blocks[i], &row);
 }
 
 /* ---- questions ---- */

@@ -126,11 +126,11 @@ static bool run_destructors(fai_task_record *record) {
 
 /* Of a task without destructors and captured blocks, whose list nobody else looks at. */
 static void free_plain(fa_allocator *allocator, fai_task_record *record) {
-    uintptr_t segment_seen = FAI_NO_SEGMENT;
+    fai_free_row row = FAI_FREE_ROW;
     for (fai_task_block *at = record->newest, *older; at != NULL; at = older) {
         older = at->older;
         at->owner = NULL;
-        fai_free_next(allocator, fai_task_start_of(at), &segment_seen);
+        fai_free_next(allocator, fai_task_start_of(at), &row);
     }
     record->newest = NULL;
 }
