@@ -3,6 +3,7 @@
 #include "fa/testing_timelines.hpp"
 
 #include <algorithm>
+#include <memory>
 
 using namespace fa_testing;
 
@@ -25,6 +26,16 @@ struct Device {
 
 class TimelineCallback : public Timeline {
   protected:
+    // They are asked until the allocator goes.
+    Device *NewDevice() {
+        devices_.push_back(std::make_unique<Device>());
+        return devices_.back().get();
+    }
+    void TearDown() override {
+        for (auto &device : devices_)
+            device->act = nullptr;
+        Timeline::TearDown();
+    }
     fa_timeline *Open(Device *device) {
         fa_timeline_config of = {};
         of.name = "device";
@@ -50,11 +61,14 @@ class TimelineCallback : public Timeline {
         }
         EXPECT_EQ(fa_frame_end_all(allocator), 0u);
     }
+
+  private:
+    std::vector<std::unique_ptr<Device>> devices_;
 };
 
 TEST_F(TimelineCallback, TheThreadThatTrimsWhatOthersLeftStaysAsItIs) {
     Create();
-    Device device;
+    Device &device = *NewDevice();
     fa_timeline *timeline = Open(&device);
     ASSERT_EQ(fa_thread_attach(allocator), FA_OK);
     OnThread([&] { Keep(timeline, 1); });
@@ -82,7 +96,7 @@ TEST_F(TimelineCallback, TheThreadThatTrimsWhatOthersLeftStaysAsItIs) {
 TEST_F(TimelineCallback, SoDoesOneThatNeedsMemory) {
     config.bytes_max = 4 << 20;
     Create();
-    Device device;
+    Device &device = *NewDevice();
     fa_timeline *timeline = Open(&device);
     ASSERT_EQ(fa_thread_attach(allocator), FA_OK);
     OnThread([&] { Keep(timeline, 1); });
@@ -104,7 +118,7 @@ TEST_F(TimelineCallback, SoDoesOneThatNeedsMemory) {
 
 TEST_F(TimelineCallback, AThreadThatIsNotAttachedMayDoAnything) {
     Create();
-    Device device;
+    Device &device = *NewDevice();
     fa_timeline *timeline = Open(&device);
     OnThread([&] { Keep(timeline, 1); });
     EXPECT_EQ(fa_thread_count(allocator), 0u);
@@ -125,7 +139,7 @@ TEST_F(TimelineCallback, AThreadThatIsNotAttachedMayDoAnything) {
 
 TEST_F(TimelineCallback, ATrimInsideOfATrimLeavesWhatTheOuterOneIsAt) {
     Create();
-    Device device;
+    Device &device = *NewDevice();
     fa_timeline *timeline = Open(&device);
     OnThread([&] { Keep(timeline, 1); });
     size_t inner = 0;
@@ -143,7 +157,7 @@ TEST_F(TimelineCallback, ATrimInsideOfATrimLeavesWhatTheOuterOneIsAt) {
 
 TEST_F(TimelineCallback, WhatItMeetsItselfIsNotWhatTheCallAnswers) {
     Create();
-    Device device;
+    Device &device = *NewDevice();
     fa_timeline *timeline = Open(&device);
     Keep(timeline, 1);
     device.act = [&] { EXPECT_EQ(fa_heap_alloc(allocator, 0), nullptr); };
@@ -160,7 +174,7 @@ TEST_F(TimelineCallback, WhatItMeetsItselfIsNotWhatTheCallAnswers) {
 
 TEST_F(TimelineCallback, ATimelineIsNotDestroyedByItsOwnFunction) {
     Create();
-    Device device, other;
+    Device &device = *NewDevice(), &other = *NewDevice();
     fa_timeline *timeline = Open(&device), *second = Open(&other);
     fa_status status = FA_OK;
     device.act = [&] { status = fa_timeline_destroy(timeline); };

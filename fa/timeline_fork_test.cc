@@ -3,6 +3,7 @@
 #include "fa/testing_timelines.hpp"
 
 #include <atomic>
+#include <memory>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,7 +50,10 @@ class TimelineFork : public Timeline {
         if (kTsan)
             GTEST_SKIP() << "it does not follow a fork of a program with threads";
     }
-    void Open(Counter *counter, const char *name) {
+    // It is asked until the allocator goes.
+    Counter &Open(const char *name) {
+        counters_.push_back(std::make_unique<Counter>());
+        Counter *counter = counters_.back().get();
         fa_timeline_config of = {};
         of.name = name;
         of.late_after = UINT32_MAX;
@@ -62,7 +66,8 @@ class TimelineFork : public Timeline {
             }
             return at->value.load();
         };
-        ASSERT_EQ(fa_timeline_create(allocator, &of, &counter->timeline), FA_OK);
+        EXPECT_EQ(fa_timeline_create(allocator, &of, &counter->timeline), FA_OK);
+        return *counter;
     }
     // A frame of some bytes that ends on a value of it.
     char *Keep(const Counter &counter, uint64_t value) {
@@ -94,12 +99,14 @@ class TimelineFork : public Timeline {
         CHILD_EXPECT(source.BytesLive() == 0);
         return 0;
     }
+
+  private:
+    std::vector<std::unique_ptr<Counter>> counters_;
 };
 
 TEST_F(TimelineFork, FromInsideAFunctionThatABeginAsks) {
     Create();
-    Counter counter;
-    Open(&counter, "device");
+    Counter &counter = Open("device");
     char *block = Keep(counter, 1);
     ASSERT_NE(block, nullptr);
     bool forked = false;
@@ -132,9 +139,7 @@ TEST_F(TimelineFork, FromInsideAFunctionThatABeginAsks) {
 // does not survive, is inside of both, too.
 TEST_F(TimelineFork, FromInsideFunctionsThatAskEachOther) {
     Create();
-    Counter one, two;
-    Open(&one, "one");
-    Open(&two, "two");
+    Counter &one = Open("one"), &two = Open("two");
     char *block = Keep(one, 1);
     std::atomic<bool> go{false};
     std::atomic<int> inside{0};
@@ -200,8 +205,7 @@ TEST_F(TimelineFork, FromInsideFunctionsThatAskEachOther) {
 // A state that its thread has left, which another thread is giving memory of back.
 TEST_F(TimelineFork, WhileAnotherThreadTrimsWhatThreadsLeft) {
     Create();
-    Counter counter;
-    Open(&counter, "device");
+    Counter &counter = Open("device");
     char *block = nullptr;
     OnThread([&] { block = Keep(counter, 1); });
     ASSERT_NE(block, nullptr);
@@ -245,8 +249,7 @@ TEST_F(TimelineFork, WhileAnotherThreadTrimsWhatThreadsLeft) {
 // The same thread: it goes on in the child with what it was at.
 TEST_F(TimelineFork, FromInsideOfATrimOfWhatThreadsLeft) {
     Create();
-    Counter counter;
-    Open(&counter, "device");
+    Counter &counter = Open("device");
     constexpr size_t kStates = 3;
     std::atomic<size_t> begun{0};
     OnThreads(kStates, [&](size_t i) {
@@ -289,9 +292,9 @@ TEST_F(TimelineFork, FromInsideOfATrimOfWhatThreadsLeft) {
 // Threads come, keep frames, trim what others left, and go; the program forks all the time.
 TEST_F(TimelineFork, UnderLoad) {
     Random random;
-    Create("gpu", UINT32_MAX);
-    Counter counter;
-    Open(&counter, "device");
+    config.backend_spec = "mmap"; // in the child nobody may be left inside of the backend
+    ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+    Counter &counter = Open("device");
     std::atomic<bool> stop{false};
     std::vector<std::thread> threads;
     for (uint64_t i = 0; i < 3; i++)
