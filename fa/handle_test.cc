@@ -1,11 +1,10 @@
 // Handles: what they resolve to, and what they never resolve to; pins; sizes and alignments;
 // tables.
+#include "fa/testing_forks.hpp"
 #include "fa/testing_handles.hpp"
 
 #include <atomic>
 #include <set>
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace fa_testing;
 
@@ -402,17 +401,13 @@ TEST(HandlesFork, TheChildFindsItInOrder) {
             fa_handle_free(handles, fa_handle_alloc(handles, 100));
     });
     for (int i = 0; i < (kTsan ? 0 : 20); i++) {
-        const pid_t child = fork();
-        if (child == 0) {
+        InChild([&] {
             const bool works = fa_handle_pin(handles, handle) != nullptr &&
                                fa_handle_unpin(handles, handle) == FA_OK &&
                                fa_handle_free(handles, handle) == FA_OK &&
                                !fa_handle_is_none(fa_handle_alloc(handles, 100));
-            _exit(works ? 0 : 1);
-        }
-        int status = 0;
-        ASSERT_EQ(waitpid(child, &status, 0), child);
-        EXPECT_EQ(status, 0);
+            return works ? 0 : __LINE__;
+        });
     }
     over = true;
     other.join();

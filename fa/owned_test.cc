@@ -1,12 +1,10 @@
 // What an allocator owns: on its list until it is destroyed, newest first.
 #include "fa/testing.hpp"
+#include "fa/testing_forks.hpp"
 
 extern "C" {
 #include "fa/internal/owned.h"
 }
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace fa_testing;
 
@@ -113,15 +111,11 @@ TEST_F(Owned, EachIsLockedAroundAFork) {
     Add(things[0]);
     Add(things[1]);
     g_lock_count = 0;
-    pid_t child = fork();
-    if (child == 0) {
+    InChild([&] {
         const bool fine = things[0].locks == 0 && things[1].locks == 0 && things[0].forks == 1 &&
                           things[1].forks == 1;
-        _exit(fine ? 0 : 1);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+        return fine ? 0 : __LINE__;
+    });
     EXPECT_EQ(g_lock_count, 2); // each once, in the parent
     EXPECT_EQ(things[0].locks, 0);
     EXPECT_EQ(things[0].forks, 0);

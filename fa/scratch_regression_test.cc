@@ -1,14 +1,12 @@
 // Mistakes that scratch scopes and pools once made.
 #include "fa/testing_budgets.hpp"
+#include "fa/testing_forks.hpp"
 #include "fa/testing_threads.hpp"
 
 #include "fa/fa.hpp"
 
 #include <atomic>
 #include <thread>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace fa_testing;
 
@@ -356,15 +354,11 @@ TEST(ScratchForkRegression, TheChildMayUseAPoolThatAnotherThreadWasInsideOf) {
     });
     while (!waiting.inside)
         std::this_thread::yield();
-    const pid_t child = fork();
-    if (child == 0) {
+    InChild([&] {
         const bool fine =
             fa_scratch_pool_reset(pool) == FA_OK && fa_scratch_pool_remove(pool) == FA_OK;
-        _exit(fine ? 0 : 1);
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+        return fine ? 0 : __LINE__;
+    });
     waiting.go = true;
     other.join();
     EXPECT_EQ(fa_allocator_destroy(allocator), 0u);

@@ -1,12 +1,10 @@
 // Scratch scopes: every promise and every error of scratch.h.
 #include "fa/testing_checked.hpp"
+#include "fa/testing_forks.hpp"
 
 #include <atomic>
 #include <string>
 #include <thread>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace fa_testing;
 
@@ -428,21 +426,15 @@ TEST(ScratchFork, TheChildGoesOn) {
     auto *block = static_cast<char *>(fa_scratch_alloc(scratch, 100));
     memset(block, 7, 100);
     for (int round = 0; round < 20; round++) {
-        const pid_t child = fork();
-        ASSERT_GE(child, 0);
-        if (child == 0) {
-            alarm(60);
+        InChild([&] {
             bool good = IsFilled(block, 7, 100) && fa_scratch_alloc(scratch, 1 << 20) != nullptr;
             good = good && fa_scratch_end(scratch) == FA_OK;
             good = good && fa_scratch_pool_find(allocator, "pool").head == pool.head;
             good = good && fa_scratch_pool_alloc(pool, 100000) != nullptr;
             good = good && fa_scratch_pool_reset(pool) == FA_OK;
             (void)fa_allocator_destroy(allocator);
-            _exit(good ? 0 : 1);
-        }
-        int status = 0;
-        ASSERT_EQ(waitpid(child, &status, 0), child);
-        EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+            return good ? 0 : __LINE__;
+        });
     }
     stop.store(true);
     for (std::thread &thread : threads)

@@ -1,11 +1,10 @@
 // Streams as a whole: configuration, the allocator's limits, their end.
+#include "fa/testing_forks.hpp"
 #include "fa/testing_streams.hpp"
 
 #include <atomic>
 #include <map>
 #include <set>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic" // it is C
@@ -255,19 +254,15 @@ TEST_P(Streams, TheChildOfAForkGoesOn) {
             EXPECT_NE(fa_stream_access(streams_, stream), nullptr);
     });
     for (int i = 0; i < 20; i++) {
-        const pid_t child = fork();
-        if (child == 0) {
+        InChild([&] {
             const fa_stream more = fa_stream_reserve(streams_, 1000, 16, FA_STREAM_LOW, nullptr);
             const bool fine = fa_stream_begin(streams_, more) != nullptr &&
                               fa_stream_finish(streams_, more) == FA_OK &&
                               fa_stream_access(streams_, stream) != nullptr &&
                               fa_validate(allocator_, nullptr) == FA_OK &&
                               fa_streams_destroy(streams_) == 0;
-            _exit(fine ? 0 : 1);
-        }
-        int status = -1;
-        ASSERT_EQ(waitpid(child, &status, 0), child);
-        EXPECT_EQ(status, 0);
+            return fine ? 0 : __LINE__;
+        });
     }
     stop = true;
     other.join();

@@ -1,12 +1,10 @@
 // Transfers: received exactly once, dropped with their clean-ups, named when nobody received them.
+#include "fa/testing_forks.hpp"
 #include "fa/testing_threads.hpp"
 
 #include <atomic>
 #include <map>
 #include <memory>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace fa_testing;
 
@@ -441,20 +439,14 @@ TEST_F(Transfer, ABudgetOrASealCanBeInTheWay) {
 
 TEST_F(Transfer, TheChildOfAForkHasThemToo) {
     fa_transfer transfer = Make(9);
-    pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        alarm(60);
+    InChild([&] {
         Command *got = fa_transfer_receive_as(*allocator, Command, transfer);
         bool fine = got != nullptr && got->number == 9;
         fa_pool_free(*allocator, got);
         fine = fine && fa_transfer_drop(*allocator, Make(1)) == FA_OK;
         fine = fine && fa_validate(*allocator, nullptr) == FA_OK;
-        _exit(fine ? 0 : 1);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+        return fine ? 0 : __LINE__;
+    });
     EXPECT_EQ(fa_transfer_drop(*allocator, transfer), FA_OK);
 }
 

@@ -1,10 +1,8 @@
 // Typed pools that threads share, and what forks and reclaimers meet of them.
+#include "fa/testing_forks.hpp"
 #include "fa/testing_threads.hpp"
 
 #include <atomic>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 using namespace fa_testing;
 
@@ -120,20 +118,14 @@ TEST_P(TypedThreads, AChildGoesOnWithSharedPools) {
             EXPECT_EQ(jobs_release(pool, jobs_acquire(pool)), FA_OK);
     });
     for (int i = 0; i < (kTsan ? 3 : 20); i++) {
-        const pid_t child = fork();
-        ASSERT_GE(child, 0);
-        if (child == 0) {
-            alarm(60);
+        InChild([&] {
             Job *job = jobs_acquire(pool);
             const bool right = job != nullptr && jobs_release(pool, job) == FA_OK &&
                                jobs_release(pool, mine) == FA_OK &&
                                fa_validate(allocator_, nullptr) == FA_OK &&
                                fa_allocator_destroy(allocator_) == 0;
-            _exit(right ? 0 : 1);
-        }
-        int status = 0;
-        ASSERT_EQ(waitpid(child, &status, 0), child);
-        EXPECT_EQ(status, 0);
+            return right ? 0 : __LINE__;
+        });
     }
     leave = true;
     busy.join();
