@@ -191,6 +191,23 @@ TEST_F(Barrier, ThreadLocalObjectsMayLeave) {
     EXPECT_EQ(Numbers().member_count, 0u);
 }
 
+TEST_F(Barrier, CleanUpsOfTheFrameMayLeave) {
+    Create(0);
+    OnThread([&] {
+        EXPECT_EQ(fa_barrier_join(barrier), FA_OK);
+        fa_frame_begin(allocator);
+        EXPECT_EQ(fa_frame_defer(
+                      allocator,
+                      [](void *argument) {
+                          EXPECT_EQ(fa_barrier_leave(static_cast<fa_barrier *>(argument)), FA_OK);
+                      },
+                      barrier),
+                  FA_OK);
+    });
+    EXPECT_EQ(events.all.size(), 0u);
+    EXPECT_EQ(Numbers().member_count, 0u);
+}
+
 // The report comes while the thread is still attached: the hook may allocate.
 TEST_F(Barrier, OneThatNeverLeavesIsReportedAsTheThreadThatItWas) {
     Create(0);

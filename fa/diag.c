@@ -109,15 +109,17 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
                       .name = t_subject ? t_subject : "",
                       .site = site};
     t_subject = NULL;
-    if (FAI_LOAD_RELAXED(&fai_slot.owner) == allocator) {
-        const fai_thread *thread = (const fai_thread *)fai_slot.head;
+    bool told = allocator->config.on_event != NULL && t_in_hook == NULL && !t_hushed;
+    const fai_thread *thread = told ? fai_thread_find(allocator) : NULL;
+    if (thread != NULL) {
         event.thread_index = thread->index;
         event.frame_index = thread->frame_count + fai_frame_is_open(thread);
     }
-    bool told = allocator->config.on_event != NULL && t_in_hook == NULL && !t_hushed;
     if (told) {
-        /* What the hook does itself must not change what the failed call answers. */
+        /* What the hook does itself must not change what the failed call answers, nor the place
+         * that is blamed for what comes next. */
         fa_error error = t_last_error;
+        const fa_site *place = fai_slot.site;
         bool quiet = fai_quiet(false);
         t_in_hook = allocator;
         fai_callback outer = fai_callback_begin();
@@ -125,6 +127,7 @@ fa_status fai_report_at(fa_allocator *allocator, fa_diag diag, fa_status status,
         fai_callback_end(outer);
         t_in_hook = NULL;
         t_quiet = quiet;
+        fai_slot.site = place;
         t_last_error = error;
     }
     bool fatal = info->severity == FA_SEVERITY_FATAL;

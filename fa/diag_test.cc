@@ -264,6 +264,48 @@ TEST_F(DiagTest, TheHookMayAllocateFromTheSameAllocator) {
     ExpectIdentities(allocator);
 }
 
+// A call that reports more than once, with a hook that makes calls of its own in between.
+TEST_F(DiagTest, TheHookDoesNotChangeThePlace) {
+    static fa_allocator *used;
+    config.bytes_max = 8 << 20;
+    config.reserve_bytes = 4 << 20;
+    config.on_event = [](void *user, const fa_event *event) {
+        Events::Hook(user, event);
+        fa_heap_free(used, fa_heap_alloc(used, 10));
+    };
+    Allocator allocator(config, source);
+    used = allocator;
+    EXPECT_EQ(fa_heap_alloc(allocator, 20 << 20), nullptr);
+    const int line = kCounted ? __LINE__ - 1 : 0;
+    EXPECT_EQ(events.Last(FA_DIAG_FA704).site.line, line);
+    EXPECT_EQ(events.Last(FA_DIAG_FA301).site.line, line);
+    events.all.clear();
+}
+
+// Also where the thread has used another allocator since.
+TEST_F(DiagTest, TheEventSaysWhichThreadAndFrame) {
+    Allocator allocator(config, source), other(Plain());
+    ASSERT_EQ(fa_thread_attach(allocator), FA_OK);
+    ASSERT_NE(fa_frame_begin(allocator), nullptr);
+    fa_thread_stats stats;
+    ASSERT_EQ(fa_thread_stats_here(allocator, &stats), FA_OK);
+    const fa_task task = fa_task_begin(allocator, "task");
+    ASSERT_EQ(fa_task_end(task), FA_OK);
+    for (const bool elsewhere : {false, true}) {
+        if (elsewhere)
+            fa_pool_free(other, fa_pool_alloc(other, 64));
+        EXPECT_EQ(fa_task_end(task), FA_ERROR_FOREIGN);
+        EXPECT_EQ(events.Last(FA_DIAG_FA610).thread_index, stats.index);
+        EXPECT_EQ(events.Last(FA_DIAG_FA610).frame_index, 1u);
+    }
+    std::thread([&] {
+        EXPECT_EQ(fa_task_end(task), FA_ERROR_FOREIGN);
+        EXPECT_EQ(events.Last(FA_DIAG_FA610).thread_index, 0u) << "it is not attached";
+    }).join();
+    fa_frame_end(allocator);
+    events.all.clear();
+}
+
 TEST_F(DiagTest, TheLastErrorIsOfTheThreadAndStays) {
     Allocator allocator(config, source);
     EXPECT_EQ(fa_heap_alloc(allocator, 0), nullptr);

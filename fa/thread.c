@@ -115,10 +115,10 @@ static void thread_exit(void *value) {
      * and the thread stays as it is until then. */
     if (again && fai_barrier_is_joined())
         return;
+    clean_up(); /* which may leave a barrier, too */
     leave_barriers();
-    clean_up();
     tell_exit();
-    clean_up(); /* what listeners have registered */
+    clean_up(); /* what hooks and listeners have registered */
     pthread_mutex_lock(&k_lock);
     while (t_states != NULL)
         detach_locked(t_states);
