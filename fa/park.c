@@ -41,6 +41,10 @@ static bool grow(fai_thread *thread) {
     return true;
 }
 
+static bool has_memory(const fai_arena *arena) {
+    return arena->first != NULL || arena->promoted.count != 0;
+}
+
 /* Of two points of one timeline the later one says it all. */
 static void add_point(fai_parked *parked, const fa_timeline_point *point) {
     for (size_t i = 0; i < parked->point_count; i++)
@@ -64,8 +68,9 @@ fai_parked *fai_park_prepare(fai_thread *thread, const fa_timeline_point *point,
     thread->parking->spare = parked->next;
     for (size_t i = 0; i < count; i++)
         add_point(parked, &point[i]);
+    parked->is_named = has_memory(thread->arena);
     for (size_t i = 0; i < parked->point_count; i++)
-        fai_timeline_await(&parked->point[i]);
+        fai_timeline_await(&parked->point[i], parked->is_named);
     return parked;
 }
 
@@ -117,13 +122,13 @@ static uint64_t late_at(const fai_parked *parked) {
 
 void fai_park_commit(fai_thread *thread, fai_parked *parked, size_t used, size_t peak) {
     fai_parking *parking = thread->parking;
-    if (thread->arena->first == NULL && thread->arena->promoted.count == 0) { /* nothing to keep */
+    if (!has_memory(thread->arena)) { /* nothing to keep */
         forget_points(parked);
         put_spare(parking, parked);
         return;
     }
-    for (size_t i = 0; i < parked->point_count; i++)
-        fai_timeline_keep(&parked->point[i]);
+    for (size_t i = 0; !parked->is_named && i < parked->point_count; i++) /* of a clean-up */
+        fai_timeline_name_value(&parked->point[i], true);
     exchange_arena(&parked->arena, thread->arena);
     parked->next = NULL;
     parked->bytes = used;
@@ -223,7 +228,7 @@ void fai_park_begin(fai_thread *thread, fai_arena *arena) {
         return;
     parking->is_busy = true;
     fai_parked *parked = NULL;
-    if (arena->first == NULL && arena->promoted.count == 0)
+    if (!has_memory(arena))
         parked = take_due(thread);
     if (parked != NULL) {
         bury(thread, parked, true);

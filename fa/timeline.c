@@ -17,8 +17,8 @@ struct fa_timeline {
     /* The counter, or the highest value that was read of the one elsewhere. On a line of its own,
      * with what else is written all the time. */
     fai_timeline_word counter __attribute__((aligned(64)));
-    fai_timeline_word awaited;    /* the highest value of a point... */
-    fai_timeline_word kept;       /* ...and of one that memory was kept for */
+    fai_timeline_word awaited;    /* the highest value that memory was kept for... */
+    fai_timeline_word named;      /* ...and of frames that had none */
     fai_timeline_word references; /* how it is kept, see internal/timeline.h */
     fai_timeline_word gate;       /* to the counter elsewhere */
     uint64_t late_count;          /* atomic */
@@ -133,13 +133,14 @@ static void free_timeline(fa_timeline *timeline) {
     fai_pool_free_by(timeline->allocator, NULL, timeline); /* also under locks */
 }
 
-void fai_timeline_await(const fa_timeline_point *point) {
-    fai_timeline_hold(&point->timeline->references);
-    (void)fai_timeline_raise(&point->timeline->awaited, point->value);
+void fai_timeline_name_value(const fa_timeline_point *point, bool is_kept) {
+    fa_timeline *timeline = point->timeline;
+    (void)fai_timeline_raise(is_kept ? &timeline->awaited : &timeline->named, point->value);
 }
 
-void fai_timeline_keep(const fa_timeline_point *point) {
-    (void)fai_timeline_raise(&point->timeline->kept, point->value);
+void fai_timeline_await(const fa_timeline_point *point, bool is_kept) {
+    fai_timeline_hold(&point->timeline->references);
+    fai_timeline_name_value(point, is_kept);
 }
 
 void fai_timeline_forget(const fa_timeline_point *point) {
@@ -201,7 +202,7 @@ size_t(fa_frame_end_all_on)(fa_allocator *allocator, fa_timeline *timeline, uint
 /* Whether no frame waits any more. */
 static bool is_through(fa_timeline *timeline) {
     bool is_awaited = fai_timeline_references(FAI_LOAD_RELAXED(&timeline->references)) > 1;
-    return !is_awaited || fa_timeline_value(timeline) >= FAI_LOAD_RELAXED(&timeline->kept);
+    return !is_awaited || fa_timeline_value(timeline) >= FAI_LOAD_RELAXED(&timeline->awaited);
 }
 
 /* Reads that are under way are let go on; then the reference of whoever made it goes. */
@@ -277,8 +278,10 @@ fa_status fa_timeline_stats_get(fa_timeline *timeline, fa_timeline_stats *stats)
     if (timeline == NULL || stats == NULL)
         return fai_fail(FA_ERROR_INVALID, 0);
     uint64_t references = FAI_LOAD_RELAXED(&timeline->references);
+    uint64_t awaited = FAI_LOAD_RELAXED(&timeline->awaited);
+    uint64_t named = FAI_LOAD_RELAXED(&timeline->named);
     *stats = (fa_timeline_stats){.value = fa_timeline_value(timeline),
-                                 .value_awaited = FAI_LOAD_RELAXED(&timeline->awaited),
+                                 .value_awaited = awaited > named ? awaited : named,
                                  .kept_count = fai_timeline_references(references) - 1,
                                  .frame_count = references >> 32,
                                  .late_count = FAI_LOAD_RELAXED(&timeline->late_count)};

@@ -191,6 +191,55 @@ TEST_F(TimelineCallback, ATimelineIsNotDestroyedByItsOwnFunction) {
     EXPECT_EQ(Stats(allocator).heap_live_count, 1u) << "the one of the fixture";
 }
 
+// The frame that ends waits for it already.
+TEST_F(TimelineCallback, ACleanUpDoesNotDestroyWhatItsFrameEndsOn) {
+    Create();
+    struct Clean {
+        fa_timeline *timeline;
+        fa_status status;
+    } clean = {Make("short"), FA_OK};
+    ASSERT_NE(fa_frame_begin(allocator), nullptr);
+    ASSERT_NE(fa_frame_alloc(allocator, 100), nullptr);
+    auto destroy = [](void *user) {
+        auto *at = static_cast<Clean *>(user);
+        at->status = fa_timeline_destroy(at->timeline);
+    };
+    ASSERT_EQ(fa_frame_defer(allocator, destroy, &clean), FA_OK);
+    EXPECT_EQ(fa_frame_end_on(allocator, clean.timeline, 1), FA_OK);
+    EXPECT_EQ(clean.status, FA_ERROR_STATE);
+    EXPECT_EQ(events.Count(FA_DIAG_FA015), 1u);
+    EXPECT_EQ(Numbers(clean.timeline).kept_count, 1u);
+    EXPECT_EQ(fa_timeline_advance(clean.timeline, 1), FA_OK);
+    EXPECT_EQ(fa_timeline_destroy(clean.timeline), FA_OK);
+}
+
+// A frame without memory until a hook, in the middle of its end, takes some.
+TEST_F(TimelineCallback, MemoryThatComesWhileTheFrameEndsIsKeptToo) {
+    struct Late {
+        fa_allocator *allocator = nullptr;
+        char *block = nullptr;
+        static void Tell(void *user, const fa_event *event) {
+            auto *at = static_cast<Late *>(user);
+            if (event->diag == FA_DIAG_FA011) // a phase was left open
+                at->block = static_cast<char *>(fa_frame_alloc(at->allocator, 500));
+        }
+    } late;
+    config.on_event = Late::Tell;
+    config.on_event_user = &late;
+    config.backends[0] = source.backend;
+    ASSERT_EQ(fa_allocator_create(&config, &allocator), FA_OK);
+    late.allocator = allocator;
+    gpu = Make("gpu");
+    ASSERT_NE(fa_frame_begin(allocator), nullptr);
+    ASSERT_EQ(fa_phase_begin(allocator, "open"), FA_OK);
+    ASSERT_EQ(fa_frame_end_on(allocator, gpu, 4), FA_OK);
+    ASSERT_NE(late.block, nullptr);
+    EXPECT_EQ(Kept(), 1u);
+    EXPECT_EQ(Numbers(gpu).value_awaited, 4u);
+    EXPECT_EQ(fa_timeline_destroy(gpu), FA_ERROR_STATE);
+    EXPECT_EQ(fa_timeline_advance(gpu, 4), FA_OK);
+}
+
 // ---- what a timeline says of itself ----
 
 TEST_F(TimelineCallback, AFrameCountsOnceHoweverManyPointsItHas) {

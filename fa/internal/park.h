@@ -17,6 +17,7 @@ typedef struct fai_parked {
     uint64_t frame_index; /* counts from 1 */
     uint64_t ready_at;    /* frame_count from which on it may be due */
     uint64_t late_at;     /* frame_count from which on it is late */
+    bool is_named;        /* there was memory to keep when its end began */
     size_t point_count;   /* of different timelines; 0: it is due */
     fa_timeline_point point[FA_TIMELINE_POINT_COUNT_MAX];
 } fai_parked;
@@ -77,10 +78,10 @@ void fai_park_free(fai_thread *thread);
 /* NULL, or what is wrong. *bytes gets those of chunks added. */
 const void *fai_park_validate(const fai_thread *thread, size_t *bytes);
 
-/* timeline.c: one more frame ends on a point; its memory is kept for that; whether the point was
- * reached; one frame less. */
-void fai_timeline_await(const fa_timeline_point *point);
-void fai_timeline_keep(const fa_timeline_point *point);
+/* timeline.c: one more frame ends on a point, which is to be awaited where there is memory to keep;
+ * only the latter; whether the point was reached; one frame less. */
+void fai_timeline_await(const fa_timeline_point *point, bool is_kept);
+void fai_timeline_name_value(const fa_timeline_point *point, bool is_kept);
 bool fai_timeline_is_due(const fa_timeline_point *point);
 void fai_timeline_forget(const fa_timeline_point *point);
 
