@@ -159,6 +159,17 @@ TEST_P(CppTask, MovesAndGoesToACallback) {
     EXPECT_FALSE(none);
 }
 
+TEST_P(CppTask, ATaskThatWasEndedByItsHandleIsEndedOnce) {
+    fa::task task(allocator_);
+    (void)task.make<Counted>(1);
+    EXPECT_EQ(fa_task_end(task), FA_OK);
+    EXPECT_EQ(Counted::gone, std::vector<int>({1}));
+    EXPECT_FALSE(task);
+    Refused(FA_DIAG_FA610, task.make<Counted>(2) == nullptr);
+    Refused(FA_DIAG_FA610, task.end() == FA_ERROR_FOREIGN);
+    EXPECT_EQ(task.end(), FA_OK) << "there is none any more";
+}
+
 TEST_P(CppTask, Captures) {
     const fa::task task(allocator_);
     {
