@@ -159,7 +159,7 @@ void register_timelines(const std::string &backend) {
                 ((allocations == 10 ? "end_all" : "end_all_full") + size).c_str(), end_all_loop,
                 allocator, threads, allocations)
                 ->UseManualTime()
-                ->Iterations(2000);
+                ->Iterations(1000);
     }
 }
 
