@@ -108,8 +108,8 @@ QUICK = ("frame/64", "frame_written/64", "frame_allocator/64", "batch/1000", "be
          "phase_clock", "pmr_alloc/64", "handle_chase/array", "handle_chase/table",
          "typed_each/array", "typed_each/pool", "typed_each/components", "pair/64",
          "many_1000/64", "many_10000/64")
-# Begins like this: it needs two processors, one for each thread.
-THREADED = ("threads_", "crew_", "cross_free", "transfer", "barrier", "end_all")
+# Begins like this: it needs two processors, one for each thread; or a process that has threads.
+THREADED = ("threads_", "crew_", "cross_free", "transfer", "barrier", "end_all", "task")
 # How cost grows, for plots: measured in some of the rounds only.
 _GROWTH = ("frame_of", "crew_frame", "crew_pool")
 _COLLECTIONS = ("vector", "map", "text", "ring")
