@@ -1,6 +1,5 @@
 /* Accounts: charging up the tree, all or none; and what happens at a limit. */
-#include "fa/internal/account.h"
-
+#include "fa/internal/ledger.h"
 #include "fa/internal/thread.h"
 
 #include <sched.h>
@@ -14,26 +13,9 @@ static __thread fai_pending *t_pending; /* the innermost request that takes memo
 
 /* ---- one ledger ---- */
 
+/* Acquire: with what it was before it was put in force. What is changed in it later is looked at
+ * under the lock where it has to fit together. */
 static fai_rule *rule_of(const fai_ledger *ledger) { return FAI_LOAD_ACQUIRE(&ledger->rule); }
-
-static size_t limit_of(const fai_ledger *ledger) {
-    const fai_rule *rule = FAI_LOAD_SEQ(&ledger->rule);
-    return rule != NULL ? FAI_LOAD_SEQ(&rule->limit) : 0;
-}
-
-/* Adds, unless that limit forbids it. */
-static bool add_below(fai_ledger *ledger, size_t bytes, size_t limit) {
-    if (limit == 0) {
-        FAI_ADD_SEQ(&ledger->used, bytes);
-        return true;
-    }
-    size_t used = FAI_LOAD_RELAXED(&ledger->used);
-    do {
-        if (bytes > limit || used > limit - bytes)
-            return false;
-    } while (!FAI_CAS_SEQ(&ledger->used, &used, used + bytes));
-    return true;
-}
 
 /* What of that is not pending. */
 static size_t had_of(const fai_ledger *ledger, size_t used) {
@@ -47,7 +29,7 @@ static void raise_peak(fai_ledger *ledger, size_t used) {
 
 /* Returns what it was before. */
 static size_t sub(fai_ledger *ledger, size_t bytes) {
-    size_t before = FAI_SUB_RELAXED(&ledger->used, bytes);
+    size_t before = fai_ledger_sub(ledger, bytes);
     FA_ASSERT(before >= bytes);
     fai_rule *rule = rule_of(ledger);
     if (FA_LIKELY(rule == NULL))
@@ -62,22 +44,17 @@ static size_t sub(fai_ledger *ledger, size_t bytes) {
     return before;
 }
 
-/* Adds, unless the limit forbids it: the one that is set once it was added, so that whoever has set
- * a limit and then looks sees all that got past it. */
+/* Adds, unless the limit forbids it: the one that is set once it was added. */
 static bool add(fai_ledger *ledger, size_t bytes) {
-    for (;;) {
-        size_t limit = limit_of(ledger);
-        if (!add_below(ledger, bytes, limit))
-            return false;
-        if (FA_LIKELY(limit_of(ledger) == limit))
-            return true;
+    fai_ledger_tried tried;
+    while ((tried = fai_ledger_try(ledger, bytes)) == FAI_LEDGER_CHANGED)
         sub(ledger, bytes);
-    }
+    return tried == FAI_LEDGER_ADDED;
 }
 
 /* What a ledger leaves below its limit; SIZE_MAX without one. */
 static size_t room_of(const fai_ledger *ledger) {
-    size_t limit = limit_of(ledger), used = FAI_LOAD_RELAXED(&ledger->used);
+    size_t limit = fai_ledger_limit(ledger), used = FAI_LOAD_RELAXED(&ledger->used);
     if (limit == 0)
         return SIZE_MAX;
     return limit > used ? limit - used : 0;
@@ -176,7 +153,7 @@ static bool try_all(attempt *request) {
     if (!has_room(request))
         return false;
     for (step at = first(request->payer, request->intent); at.account; advance(&at)) {
-        if (is_allowed(request, &at)) {
+        if (is_allowed(request, &at)) { /* whatever the limit is by now */
             FAI_ADD_RELAXED(&current(&at)->used, request->bytes);
             continue;
         }
@@ -193,9 +170,9 @@ static bool try_all(attempt *request) {
 
 /* ---- after a charge ---- */
 
-/* True for whoever sets it. */
+/* True for whoever sets it, and there is nothing behind it but that. */
 static bool raise_flag(bool *flag) {
-    return !FAI_LOAD_RELAXED(flag) && !FAI_EXCHANGE_ACQ_REL(flag, true);
+    return !FAI_LOAD_RELAXED(flag) && !FAI_EXCHANGE_RELAXED(flag, true);
 }
 
 static void report_note(fa_allocator *allocator, fa_diag diag, size_t size, size_t limit) {
@@ -440,13 +417,13 @@ static bool decide(attempt *request, fai_charge *charge) {
 
 /* No budget was ever set. */
 static bool is_free(const fa_allocator *allocator) {
-    return !FAI_LOAD_SEQ(&allocator->budgets.any);
+    return fai_ledger_is_free(&allocator->budgets.any);
 }
 
 static void add_up(fai_account *account, fa_intent intent, size_t bytes) {
     for (; account != NULL; account = account->parent) {
-        FAI_ADD_SEQ(&account->ledger[intent].used, bytes);
-        FAI_ADD_SEQ(&account->ledger[FA_INTENT_NONE].used, bytes);
+        fai_ledger_count(&account->ledger[intent], bytes);
+        fai_ledger_count(&account->ledger[FA_INTENT_NONE], bytes);
     }
 }
 

@@ -213,7 +213,7 @@ static size_t destroy(fa_allocator *allocator) {
     fai_registry_silence(allocator);
     clean_frames(allocator);
     /* Giving everything back, and naming it, is the one thing that a seal does not forbid. */
-    FAI_STORE_SEQ(&allocator->spans.sealed, false);
+    FAI_STORE_RELAXED(&allocator->spans.sealed, false); /* nobody else is there */
     fai_owned_destroy(allocator);
     fai_registry_bury(allocator); /* what frames hold is no leak */
     size_t alive = report_leaks(allocator);
@@ -231,6 +231,8 @@ static size_t destroy(fa_allocator *allocator) {
 size_t fa_allocator_destroy(fa_allocator *allocator) {
     if (allocator == NULL)
         return 0;
+    /* Acquire, here and when the last one releases: what others did who had a reference comes
+     * before the end. Who adds one has one: that needs no order. */
     uint32_t alone = 1;
     if (!FAI_CAS_STRONG_ACQUIRE(&allocator->references, &alone, 0)) {
         fai_fail(FA_ERROR_INVALID, 0);

@@ -1,6 +1,7 @@
 /* Budgets: setting them and reading them. What they do stands in account.c and meter.c. */
 #include "fa/budget.h"
 
+#include "fa/internal/ledger.h"
 #include "fa/internal/thread.h"
 
 #include <string.h>
@@ -45,7 +46,7 @@ static void fill(fa_allocator *allocator, fai_rule *rule, fa_tag tag, fa_intent 
     FAI_STORE_RELAXED(&rule->policy, (uint32_t)budget->policy);
     FAI_STORE_RELAXED(&rule->soft_bytes, budget->soft_bytes);
     FAI_STORE_RELAXED(&rule->hard_bytes, budget->hard_bytes);
-    FAI_STORE_SEQ(&rule->limit, served ? 0 : budget->hard_bytes);
+    fai_rule_set_limit(rule, served ? 0 : budget->hard_bytes);
     FAI_STORE_RELAXED(&rule->peaks, budget->report_peaks);
     FAI_STORE_RELAXED(&rule->above_soft, false);
     FAI_STORE_RELAXED(&rule->above_hard, false);
@@ -53,8 +54,7 @@ static void fill(fa_allocator *allocator, fai_rule *rule, fa_tag tag, fa_intent 
 
 /* Under the lock. */
 static void put_in_force(fa_allocator *allocator, fai_ledger *ledger, fai_rule *rule) {
-    FAI_STORE_SEQ(&ledger->rule, rule);
-    FAI_STORE_SEQ(&allocator->budgets.any, true);
+    fai_ledger_put_in_force(ledger, rule, &allocator->budgets.any);
     if (!rule->meters)
         return;
     /* Frames that have not begun yet take the slow path. Whoever opens the fast one looks at
@@ -196,7 +196,7 @@ void fai_budgets_destroy(fa_allocator *allocator) {
 
 static fa_status read_ledger(const fai_ledger *ledger, fa_budget_usage *usage) {
     const fai_rule *rule = FAI_LOAD_ACQUIRE(&ledger->rule);
-    usage->used = FAI_LOAD_RELAXED(&ledger->used);
+    usage->used = fai_ledger_look(ledger);
     usage->peak = FAI_LOAD_RELAXED(&ledger->peak);
     usage->remaining = SIZE_MAX;
     if (rule == NULL)

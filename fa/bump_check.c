@@ -2,6 +2,8 @@
 #include "fa/internal/allocator.h"
 #include "fa/internal/bump.h"
 
+/* The cursor that a move wrote comes with base 0 (bump.c): so where base was the same before and
+ * after, the cursor is of that time, or of the next with the same base. */
 size_t fai_bump_used(const fai_bump *bump) {
     for (int i = 0; i < 1000; i++) {
         uintptr_t base = FAI_LOAD_ACQUIRE(&bump->base);
@@ -26,6 +28,7 @@ static size_t size_of(const fai_bump_chunk *chunk) {
 bool fai_bump_enter(fai_bump *bump, bool *entered) {
     const void *seen = NULL;
     *entered = false;
+    /* Orders nothing: who uses it in turns sees to that. It is there to find out who does not. */
     while (!FAI_CAS_RELAXED(&bump->user, &seen, (const void *)&fai_slot)) {
         if (seen == &fai_slot)
             return true;

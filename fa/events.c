@@ -40,6 +40,8 @@ static bool is_inside(const fai_listener *listener) {
     return at != NULL;
 }
 
+/* Sequentially consistent, as is the look at it: of two who wait for each other at least one sees
+ * that the other does. */
 void fai_events_waits(uint32_t change) {
     for (const call *at = t_call; at != NULL; at = at->outer)
         FAI_ADD_SEQ(&at->listener->waiting, change);

@@ -30,6 +30,7 @@ size_t fai_frame_end_all(fa_allocator *allocator, const struct fa_timeline_point
     const fai_thread *own = fai_thread_find(allocator);
     if (own != NULL && own->hold.is_held)
         return refuse(allocator, FA_DIAG_FA009, FA_ERROR_FRAME_OPEN, own->frame);
+    /* As a lock that is tried: what the last one did comes before, with its release. */
     uint32_t none = 0;
     while (!FAI_CAS_ACQUIRE(&allocator->ending_all, &none, 1))
         if (none != 0)

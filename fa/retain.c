@@ -149,8 +149,9 @@ static fai_retention *obtain(fa_allocator *allocator) {
     }
     /* Owned before it is known: so the child of a fork has it whole, or not at all. */
     fai_owned_add(allocator, &table->owned, &k_kind);
-    while (!FAI_CAS_SEQ(&allocator->retention, &none, table))
-        if (none != NULL) { /* somebody was faster */
+    while (!FAI_CAS_RELEASE(&allocator->retention, &none, table))
+        if (none != NULL) { /* somebody was faster: his is in the list already, and so is seen whole
+                             * by whoever has the list's lock after that */
             fai_owned_remove(allocator, &table->owned);
             pthread_mutex_destroy(&table->lock);
             give_or_keep(allocator, none, &span);

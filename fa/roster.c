@@ -142,6 +142,7 @@ uint64_t fai_roster_open(fai_roster *roster, fai_named *named, const char *name)
     if ((serial & FAI_SERIAL_FREE_BIT) != 0) /* what was made so long ago is made again */
         serial = step + (serial & (step - 1));
     roster->serial = serial;
+    /* Release: visitors, who find it with acquire, find what its owner put there before. */
     FAI_STORE_RELEASE(&named->bump.head.serial, serial);
     return serial;
 }
@@ -154,7 +155,7 @@ uint64_t fai_roster_add(fai_roster *roster, fai_named *named, const char *name) 
 }
 
 bool fai_roster_close(fai_named *named, uint64_t serial) {
-    uint64_t seen = serial;
+    uint64_t seen = serial; /* an update: one of two who close it succeeds */
     while (!FAI_CAS_RELAXED(&named->bump.head.serial, &seen, 0))
         if (seen != serial)
             return false;

@@ -2,6 +2,7 @@
 
 #include "fa/internal/atomic.h"
 #include "fa/internal/check.h"
+#include "fa/internal/seal.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -62,20 +63,15 @@ void fai_spans_close(fai_spans *spans) {
     spans->count = 0;
 }
 
-/* Between enter and leave calls may go to the chain. The order matters: the flight is announced
- * before the seal is read, so that seal, which does it the other way round, sees one of the two. */
+/* Between enter and leave calls may go to the chain. */
 static bool enter(fai_spans *spans) {
-    FAI_ADD_SEQ(&spans->calls_in_flight, 1);
-    if (!FAI_LOAD_SEQ(&spans->sealed))
-        return true;
-    FAI_SUB_SEQ(&spans->calls_in_flight, 1);
-    return false;
+    return fai_seal_enter(&spans->sealed, &spans->calls_in_flight);
 }
 
-static void leave(fai_spans *spans) { FAI_SUB_SEQ(&spans->calls_in_flight, 1); }
+static void leave(fai_spans *spans) { fai_seal_leave(&spans->calls_in_flight); }
 
 void fai_spans_fork_child(fai_spans *spans) {
-    FAI_STORE_SEQ(&spans->calls_in_flight, 0);
+    FAI_STORE_RELAXED(&spans->calls_in_flight, 0); /* nobody else is there to see it */
     size_t held = 0;
     for (int kind = 0; kind < FA_SPAN_KIND_COUNT; kind++)
         held += spans->held_by_kind[kind];
@@ -83,8 +79,8 @@ void fai_spans_fork_child(fai_spans *spans) {
 }
 
 void fai_spans_seal(fai_spans *spans) {
-    FAI_STORE_SEQ(&spans->sealed, true);
-    while (FAI_LOAD_SEQ(&spans->calls_in_flight) != 0)
+    fai_seal_close(&spans->sealed);
+    while (!fai_seal_is_quiet(&spans->calls_in_flight))
         sched_yield();
 }
 

@@ -1,6 +1,23 @@
 /* Every atomic operation of the library but the loads and stores in fast.h, as macros over plain
  * variables: so that the same source can be compiled for a checker of memory orders (fa/weak), or
- * for a build that yields at each of them (below). */
+ * for a build that yields at each of them (below).
+ *
+ * What threads do to each other without a lock stands in headers of its own, each order argued
+ * there, that the checker compiles too: fa/weak/checker.hpp lists them. Everywhere else an
+ * operation is one of these, or has its reason beside it:
+ * - Counts, sums, peaks that others read: relaxed. Each is right by itself; of two that are read
+ *   one after the other the second may be newer. One writer: a store; many: an addition, or
+ *   fai_raise. Sums that a decision hangs on are looked at again under a lock, or in ledger.h.
+ * - Numbers that are to differ (serials, epochs, ids): a relaxed addition; updates of one variable
+ *   have one order.
+ * - Memory that is made once and stays as long as its allocator (tags, tallies, pages of transfers,
+ *   blocks of rosters and of retained objects, parkings): its address is stored with release when
+ *   it is complete, and loaded with acquire by whoever has no lock that orders it. Whoever writes
+ *   has a lock, or is the only one who does.
+ * - Flags that one of many raises, or lowers: a relaxed exchange or compare and swap, for there is
+ *   nothing behind them but that it was this one.
+ * - What is written under a lock, and looked at without only to see whether the lock is worth
+ *   taking: relaxed; it is looked at again under the lock. */
 #ifndef FAI_ATOMIC_H
 #define FAI_ATOMIC_H
 
@@ -116,8 +133,8 @@ FA_EXTERN_C_END
     FAI_AROUND(__atomic_fetch_sub((pointer), (value), __ATOMIC_RELAXED))
 #define FAI_ADD_SEQ(pointer, value)                                                                \
     FAI_AROUND(__atomic_fetch_add((pointer), (value), __ATOMIC_SEQ_CST))
-#define FAI_SUB_SEQ(pointer, value)                                                                \
-    FAI_AROUND(__atomic_fetch_sub((pointer), (value), __ATOMIC_SEQ_CST))
+#define FAI_SUB_RELEASE(pointer, value)                                                            \
+    FAI_AROUND(__atomic_fetch_sub((pointer), (value), __ATOMIC_RELEASE))
 #define FAI_SUB_ACQ_REL(pointer, value)                                                            \
     FAI_AROUND(__atomic_fetch_sub((pointer), (value), __ATOMIC_ACQ_REL))
 #define FAI_EXCHANGE_RELAXED(pointer, value)                                                       \

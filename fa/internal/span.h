@@ -13,7 +13,7 @@ typedef struct fai_spans {
     uint32_t count;
     bool owned; /* opened from a specification: closed with the allocator */
     bool sealed;
-    uint32_t calls_in_flight; /* into the chain; seal waits for 0 */
+    uint32_t calls_in_flight; /* into the chain; with sealed: seal.h */
     size_t bytes_max;         /* 0: none */
     size_t held;
     size_t held_peak;

@@ -100,6 +100,65 @@ template <int kThreads, int kEach> struct Take : rl::test_suite<Take<kThreads, k
     void after() { RL_ASSERT(arena.Taken() == kThreads * kEach); }
 };
 
+// The chunk is there, with room for two of three: one finds it full. One who has found it full
+// takes nothing from it.
+struct TakeLast : rl::test_suite<TakeLast, 3> {
+    static constexpr const char *kName = "blocks are taken from a chunk that is published";
+    static constexpr bool kIsFull = true;
+    Arena arena;
+    rl::atomic<int> full;
+
+    TakeLast() { FAI_STORE_RELAXED(&full, 0); }
+    void thread(unsigned index) {
+        if (index == 0) {
+            FAI_WRITE(arena.chunks[0].bytes, kBlocks * kBlock);
+            FAI_STORE_RELAXED(&arena.chunks[0].taken, kBlock);
+            fai_shared_make_current(&arena.current, &arena.chunks[0]);
+            return;
+        }
+        fai_shared_chunk *at = fai_shared_find(&arena.current);
+        size_t offset;
+        if (at == nullptr)
+            return;
+        if (!fai_shared_chunk_take(at, kBlock, &offset)) {
+            RL_ASSERT(FAI_ADD_RELAXED(&full, 1) == 0);
+            return;
+        }
+        RL_ASSERT(offset == kBlock);
+        FAI_WRITE(arena.block[0][1], FAI_READ(arena.block[0][1]) + 1);
+    }
+    void after() { RL_ASSERT(FAI_READ(arena.block[0][1]) <= 1); }
+};
+
+// Two are inside, or not, while one closes it; whoever comes in later finds it emptied.
+struct Inside : rl::test_suite<Inside, 3> {
+    static constexpr const char *kName = "two come in while one empties it";
+    static constexpr bool kIsFull = true;
+    fai_users users;
+    rl::var<int> content[2];
+
+    Inside() {
+        FAI_STORE_RELAXED(&users, uint64_t{0});
+        for (rl::var<int> &each : content)
+            FAI_WRITE(each, 0);
+    }
+    void thread(unsigned index) {
+        if (index != 0) {
+            if (!fai_users_enter(&users))
+                return;
+            FAI_WRITE(content[index - 1], FAI_READ(content[index - 1]) + 1);
+            fai_users_leave(&users);
+            return;
+        }
+        if (!fai_users_close(&users))
+            return;
+        for (rl::var<int> &each : content)
+            FAI_WRITE(each, FAI_READ(each) + 1);
+        fai_users_open(&users);
+    }
+    void after() { RL_ASSERT(fai_users_close(&users)); }
+};
+
 // The others come in while one empties it, or are refused, or refuse him.
 template <int kThreads> struct Empty : rl::test_suite<Empty<kThreads>, kThreads> {
     static constexpr const char *kName = "emptied while others come in";
@@ -176,7 +235,41 @@ template <int kThreads> struct HandOver : rl::test_suite<HandOver<kThreads>, kTh
     }
 };
 
-TEST(ArenaWeak, HoldsInFull) { weak::HoldsInFull<Take<2, 1>, Empty<2>, Twice, HandOver<2>>(); }
+// Given once; two want it.
+struct Wanted : rl::test_suite<Wanted, 3> {
+    static constexpr const char *kName = "given while two want it";
+    static constexpr bool kIsFull = true;
+    static constexpr uint64_t kFirst = (uint64_t{7} << 32) + 1;
+
+    fai_turn_serial serial;
+    fai_turn_user user;
+    rl::var<int> content;
+    char self[3]; // addresses
+
+    Wanted() {
+        FAI_STORE_RELAXED(&serial, kFirst);
+        FAI_STORE_RELAXED(&user, static_cast<void *>(&self[0]));
+    }
+    void thread(unsigned index) {
+        if (index == 0) {
+            FAI_WRITE(content, 1);
+            fai_turn_give(&serial, &user, kFirst + 1);
+        } else if (fai_turn_take(&serial, &user, kFirst + 1, kFirst + 2, &self[index])) {
+            RL_ASSERT(fai_turn_is_mine(&serial, &user, kFirst + 2, &self[index]));
+            FAI_WRITE(content, FAI_READ(content) + 1);
+        }
+    }
+    void after() {
+        bool was_taken = FAI_LOAD_RELAXED(&serial) == kFirst + 2;
+        RL_ASSERT(FAI_READ(content) == 1 + int(was_taken));
+    }
+};
+
+TEST(ArenaWeak, HoldsInFull) {
+    weak::HoldsInFull<Take<2, 1>, Empty<2>, Twice, HandOver<2>, TakeLast, Inside, Wanted>();
+}
+
+TEST(ArenaWeak, HoldsWithin) { weak::HoldsWithin<3, Take<3, 1>, Empty<3>, HandOver<3>>(); }
 
 TEST(ArenaWeak, HoldsAtRandom) {
     weak::HoldsAtRandom<Take<2, 2>, Take<3, 1>, Take<4, 1>, Empty<3>, Empty<4>, HandOver<3>,

@@ -40,17 +40,48 @@ struct Rounds : rl::test_suite<Rounds<kThreads, kRounds, kTimed>, kThreads> {
     }
 };
 
+// Nobody sleeps: each looks once whether the others are there, or one leaves before they are.
+template <bool kLeaves> struct Look : rl::test_suite<Look<kLeaves>, 3> {
+    static constexpr const char *kName =
+        kLeaves ? "two arrive and look, and one leaves" : "arrive and look";
+    static constexpr bool kIsFull = true;
+
+    weak::Kernel kernel;
+    fai_barrier_word word;
+    rl::var<int> done[3];
+
+    Look() { FAI_STORE_RELAXED(&word, 3 * FAI_BARRIER_ONE_MEMBER); }
+
+    void thread(unsigned index) {
+        FAI_WRITE(done[index], 1);
+        if (kLeaves && index == 0)
+            return fai_barrier_drop(&word, kNever);
+        bool is_last;
+        uint64_t generation = fai_barrier_arrive(&word, &is_last);
+        RL_ASSERT(generation == 0);
+        if (is_last || fai_barrier_is_over(&word, generation))
+            for (rl::var<int> &each : done)
+                RL_ASSERT(FAI_READ(each) == 1);
+    }
+    void after() {
+        uint64_t last = FAI_LOAD_RELAXED(&word);
+        RL_ASSERT(fai_barrier_generation(last) == 1 && fai_barrier_arrived(last) == 0);
+    }
+};
+
 // One leaves, having arrived or not, and the others see what it did.
-template <int kThreads, bool kArrives>
-struct Leave : rl::test_suite<Leave<kThreads, kArrives>, kThreads> {
-    static constexpr const char *kName = kArrives ? "arrives and leaves" : "leaves";
+template <int kThreads, bool kArrives, bool kIsWrong>
+struct LeaveAs : rl::test_suite<LeaveAs<kThreads, kArrives, kIsWrong>, kThreads> {
+    static constexpr const char *kName = kIsWrong   ? "it says wrongly whether it had arrived"
+                                         : kArrives ? "arrives and leaves"
+                                                    : "leaves";
     static constexpr bool kIsFull = kThreads == 2;
 
     weak::Kernel kernel;
     fai_barrier_word word;
     rl::var<int> done[kThreads];
 
-    Leave() { FAI_STORE_RELAXED(&word, kThreads * FAI_BARRIER_ONE_MEMBER); }
+    LeaveAs() { FAI_STORE_RELAXED(&word, kThreads * FAI_BARRIER_ONE_MEMBER); }
 
     void thread(unsigned index) {
         FAI_WRITE(done[index], 1);
@@ -59,6 +90,8 @@ struct Leave : rl::test_suite<Leave<kThreads, kArrives>, kThreads> {
             uint64_t arrived_in = kNever;
             if (kArrives)
                 arrived_in = fai_barrier_arrive(&word, &is_last);
+            if (kIsWrong)
+                arrived_in = kArrives ? kNever : 0;
             return fai_barrier_drop(&word, arrived_in);
         }
         uint64_t generation = fai_barrier_arrive(&word, &is_last);
@@ -73,6 +106,10 @@ struct Leave : rl::test_suite<Leave<kThreads, kArrives>, kThreads> {
         RL_ASSERT(fai_barrier_members(last) == kThreads - 1 && fai_barrier_arrived(last) == 0);
         RL_ASSERT(fai_barrier_generation(last) == 1);
     }
+};
+
+template <int kThreads, bool kArrives> struct Leave : LeaveAs<kThreads, kArrives, false> {
+    using Wrong = LeaveAs<kThreads, kArrives, true>;
 };
 
 // One goes through a generation alone and leaves; another one joins before or after, and sees what
@@ -108,22 +145,32 @@ struct Join : rl::test_suite<Join, 2> {
 };
 
 // Somebody closes the barrier: who waits goes away, asleep or not.
-struct Close : rl::test_suite<Close, 2> {
-    static constexpr const char *kName = "closes";
+template <bool kIsWrong> struct CloseAs : rl::test_suite<CloseAs<kIsWrong>, 2> {
+    static constexpr const char *kName = kIsWrong ? "it wakes nobody" : "closes";
     static constexpr bool kIsFull = true;
 
     weak::Kernel kernel;
     fai_barrier_word word;
 
-    Close() { FAI_STORE_RELAXED(&word, 2 * FAI_BARRIER_ONE_MEMBER); }
+    CloseAs() { FAI_STORE_RELAXED(&word, 2 * FAI_BARRIER_ONE_MEMBER); }
 
     void thread(unsigned index) {
         bool is_last;
+        if (index == 1 && kIsWrong) {
+            uint64_t seen = FAI_LOAD_RELAXED(&word);
+            while (!FAI_CAS_RELAXED(&word, &seen, seen | FAI_BARRIER_CLOSED)) {
+            }
+            return;
+        }
         if (index == 1)
             return fai_barrier_close(&word);
         uint64_t generation = fai_barrier_arrive(&word, &is_last);
         RL_ASSERT(!fai_barrier_sleep(&word, generation, false));
     }
+};
+
+struct Close : CloseAs<false> {
+    using Wrong = CloseAs<true>;
 };
 
 // One comes out of a generation and destroys the barrier, while the other is still on its way: it
@@ -167,7 +214,12 @@ struct Gone : rl::test_suite<Gone, 2> {
 
 TEST(BarrierWeak, HoldsInFull) {
     weak::HoldsInFull<Close, Join, Gone, Rounds<2, 1, false>, Leave<2, false>, Leave<2, true>,
-                      Rounds<2, 1, true>>();
+                      Rounds<2, 1, true>, Look<false>, Look<true>>();
+}
+
+TEST(BarrierWeak, HoldsWithin) {
+    weak::HoldsWithin<3, Rounds<3, 1, false>, Rounds<3, 1, true>, Leave<3, false>,
+                      Leave<3, true>>();
 }
 
 TEST(BarrierWeak, HoldsAtRandom) {

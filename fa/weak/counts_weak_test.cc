@@ -106,6 +106,29 @@ struct Upgrade : rl::test_suite<Upgrade<kOwners, kWeak>, kOwners + kWeak> {
     void after() { object.ExpectGone(); }
 };
 
+// Each of three lets go of what it has: three owners, or one and two weak references.
+template <bool kWeak> struct Three : rl::test_suite<Three<kWeak>, 3> {
+    static constexpr const char *kName =
+        kWeak ? "an owner and two weak references go" : "three owners go";
+    static constexpr bool kIsFull = true;
+    Object object;
+
+    Three() {
+        for (int i = 0; i < 2; i++)
+            if (kWeak)
+                fai_counts_weak_hold(&object.counts, true);
+            else
+                fai_counts_hold(&object.counts);
+    }
+    void thread(unsigned index) {
+        if (kWeak && index != 0)
+            return object.WeakRelease();
+        FAI_WRITE(object.content[index], 1);
+        object.Release();
+    }
+    void after() { object.ExpectGone(); }
+};
+
 // One owner is there all the time. Who finds no other one, and locks, sees what the other did.
 struct Last : rl::test_suite<Last, 2> {
     static constexpr const char *kName = "a lock after a release";
@@ -157,7 +180,13 @@ struct Weak : rl::test_suite<Weak, 3> {
     void after() { object.ExpectGone(); }
 };
 
-TEST(CountsWeak, HoldsInFull) { weak::HoldsInFull<Owners<2>, Upgrade<1, 1>, Last>(); }
+TEST(CountsWeak, HoldsInFull) {
+    weak::HoldsInFull<Owners<2>, Upgrade<1, 1>, Last, Three<false>, Three<true>>();
+}
+
+TEST(CountsWeak, HoldsWithin) {
+    weak::HoldsWithin<3, Owners<3>, Upgrade<2, 1>, Upgrade<1, 2>, Weak>();
+}
 
 TEST(CountsWeak, HoldsAtRandom) {
     weak::HoldsAtRandom<Owners<3>, Upgrade<2, 1>, Upgrade<1, 2>, Upgrade<2, 2>, Weak>(50000);

@@ -43,7 +43,66 @@ struct Calls : rl::test_suite<Calls<kThreads, kTimes>, kThreads> {
     }
 };
 
-TEST(ListenerWeak, HoldsInFull) { weak::HoldsInFull<Calls<2, 1>>(); }
+// It is open, and one closes it while one leaves, and one enters.
+struct Shut : rl::test_suite<Shut, 3> {
+    static constexpr const char *kName = "closed while one leaves, and one enters";
+    static constexpr bool kIsFull = true;
+
+    fai_listener_word word;
+    rl::var<int> config;
+    uint64_t generation;
+    bool is_inside = false;
+
+    Shut() {
+        FAI_STORE_RELAXED(&word, uint64_t{0});
+        FAI_WRITE(config, 1);
+        generation = fai_listener_open(&word);
+        RL_ASSERT(fai_listener_enter(&word));
+    }
+    void thread(unsigned index) {
+        if (index == 0) {
+            RL_ASSERT(fai_listener_close(&word, generation));
+            if (!fai_listener_is_busy(&word, generation))
+                FAI_WRITE(config, 2); // it is somebody else's
+        } else if (index == 1) {
+            RL_ASSERT(FAI_READ(config) == 1);
+            fai_listener_leave(&word);
+        } else if ((is_inside = fai_listener_enter(&word))) {
+            RL_ASSERT(FAI_READ(config) == 1);
+        }
+    }
+    void after() {
+        RL_ASSERT(fai_listener_is_busy(&word, generation) == is_inside);
+        if (is_inside)
+            fai_listener_leave(&word);
+        RL_ASSERT(fai_listener_is_free(&word));
+    }
+};
+
+// One opens it while two would call it.
+struct Open : rl::test_suite<Open, 3> {
+    static constexpr const char *kName = "opened while two call it";
+    static constexpr bool kIsFull = true;
+
+    fai_listener_word word;
+    rl::var<int> config;
+
+    Open() { FAI_STORE_RELAXED(&word, uint64_t{0}); }
+    void thread(unsigned index) {
+        if (index == 0) {
+            FAI_WRITE(config, 1);
+            (void)fai_listener_open(&word);
+        } else if (fai_listener_enter(&word)) {
+            RL_ASSERT(FAI_READ(config) == 1);
+            fai_listener_leave(&word);
+        }
+    }
+    void after() { RL_ASSERT(FAI_LISTENER_CALLS(FAI_LOAD_RELAXED(&word)) == 0); }
+};
+
+TEST(ListenerWeak, HoldsInFull) { weak::HoldsInFull<Calls<2, 1>, Shut, Open>(); }
+
+TEST(ListenerWeak, HoldsWithin) { weak::HoldsWithin<4, Calls<3, 1>>(); }
 
 TEST(ListenerWeak, HoldsAtRandom) { weak::HoldsAtRandom<Calls<3, 3>, Calls<4, 2>>(50000); }
 

@@ -225,6 +225,115 @@ struct Surprise : rl::test_suite<Surprise, 2> {
     }
 };
 
+// The slab is nobody's; one adopts it while two free objects of it, which find an owner or not.
+struct Found : rl::test_suite<Found, 3> {
+    static constexpr const char *kName = "two free into a slab with a new owner";
+    static constexpr bool kIsFull = true;
+    World world;
+
+    Found() { world.Exit(&world.a); }
+    void thread(unsigned index) {
+        if (index != 0)
+            return world.Free(int(index) - 1);
+        World::Make(&world.b);
+        world.Adopt(&world.b);
+    }
+    void after() {
+        world.Process(&world.b);
+        world.ExpectBack(0, 2);
+    }
+};
+
+// The same as short as it can be with three: one frees, and one looks how much waits for the owner
+// that he finds.
+struct Asked : rl::test_suite<Asked, 3> {
+    static constexpr const char *kName = "a free and a look at a new owner";
+    static constexpr bool kIsFull = true;
+    World world;
+
+    Asked() { world.Exit(&world.a); }
+    void thread(unsigned index) {
+        if (index == 0) {
+            World::Make(&world.b);
+            world.Adopt(&world.b);
+        } else if (index == 1) {
+            world.Free(0);
+        } else if (const fai_thread *owner = fai_slab_owner(&world.slab)) {
+            uint64_t waits = fai_deferred_waiting(owner);
+            RL_ASSERT(waits == 0 || waits == fai_amount(1, kBytes));
+        }
+    }
+    void after() {
+        world.Process(&world.b);
+        world.ExpectBack(0, 1);
+    }
+};
+
+// The owner ends while one object comes late, and a third thread adopts the slab if it was left.
+struct Inherit : rl::test_suite<Inherit, 3> {
+    static constexpr const char *kName = "one free, an end and an adoption";
+    static constexpr bool kIsFull = false;
+    World world;
+
+    Inherit() { World::Make(&world.b); }
+    void thread(unsigned index) {
+        if (index == 0)
+            world.Exit(&world.a);
+        else if (index == 1)
+            world.Free(0);
+        else
+            world.Adopt(&world.b);
+    }
+    void after() {
+        world.Process(&world.b);
+        world.ExpectBack(0, 1);
+    }
+};
+
+// The slab goes with the object that comes back last: nobody has it, and three free the last three.
+template <bool kIsWrong> struct LastOf : rl::test_suite<LastOf<kIsWrong>, 3> {
+    static constexpr const char *kName =
+        kIsWrong ? "one puts it down without the lock" : "three free the last three";
+    static constexpr bool kIsFull = true;
+    World world;
+
+    LastOf() { world.Exit(&world.a); }
+    void thread(unsigned index) {
+        weak::Object *object = &world.block[index];
+        if (kIsWrong && index == 0)
+            (void)fai_pool_put_abandoned(&world.allocator, &world.slab, object);
+        else
+            world.Free(int(index));
+    }
+    void after() {
+        world.ExpectBack(0, kObjects);
+        RL_ASSERT(world.IsReleased());
+    }
+};
+struct Last : LastOf<false> {
+    using Wrong = LastOf<true>;
+};
+
+// The same where it has an owner, who takes in the last two as they come.
+struct GiveBack : rl::test_suite<GiveBack, 3> {
+    static constexpr const char *kName = "the owner takes in the last two";
+    static constexpr bool kIsFull = false;
+    World world;
+
+    GiveBack() { world.Put(&world.block[2]); }
+    void thread(unsigned index) {
+        if (index == 2)
+            world.Process(&world.a);
+        else
+            world.Free(int(index));
+    }
+    void after() {
+        world.Process(&world.a);
+        world.ExpectBack(0, kObjects);
+        RL_ASSERT(world.IsReleased());
+    }
+};
+
 // The owner ends, and another thread uses its state; the slab is left, or a third one adopts it.
 // What comes late is passed on.
 template <bool kAdopts> struct Again : rl::test_suite<Again<kAdopts>, kAdopts ? 3 : 2> {
@@ -349,7 +458,12 @@ struct Look : rl::test_suite<Look, 3> {
 
 TEST(OwnerWeak, HoldsInFull) {
     weak::HoldsInFull<LateFree<2, false>, LateFree<2, true>, Surprise, Look, Room, Bounded<1, 1, 1>,
-                      Again<false>>();
+                      Again<false>, Asked, Last>();
+}
+
+TEST(OwnerWeak, HoldsWithin) {
+    weak::HoldsWithin<3, LateFree<3, false>, LateFree<3, true>, Adoption<1>, Found, Inherit,
+                      GiveBack, Again<true>, Bounded<2, 1, 1>>();
 }
 
 TEST(OwnerWeak, HoldsAtRandom) {

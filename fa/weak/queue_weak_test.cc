@@ -140,6 +140,10 @@ TEST(QueueWeak, HoldsInFull) {
                       Free<2, 2, true, true>, Free<2, 2, false, true>>();
 }
 
+TEST(QueueWeak, HoldsWithin) {
+    weak::HoldsWithin<3, Free<3, 2, true>, Free<3, 2, true, true>, Again>();
+}
+
 TEST(QueueWeak, HoldsAtRandom) {
     weak::HoldsAtRandom<Free<3, 2, true>, Free<3, 2, false>, Free<4, 1, true>,
                         Free<3, 2, true, true>, Free<3, 2, false, true>, Again>(100000);

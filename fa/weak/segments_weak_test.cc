@@ -57,6 +57,12 @@ struct Table {
         (void)fai_table_remove(Now(), segment);
         lock.Give();
     }
+    // Wrong: searches that go on behind it end there.
+    void Lose(uintptr_t segment) {
+        for (rl::atomic<uintptr_t> &entry : Now()->entry)
+            if (FAI_LOAD_RELAXED(&entry) == segment)
+                FAI_STORE_RELAXED(&entry, FAI_TABLE_EMPTY);
+    }
     void HandOver(uintptr_t segment) { object.store(segment, rl::mo_release, RL_INFO); }
     uintptr_t Receive() { return object.load(rl::mo_acquire, RL_INFO); }
     bool Knows(uintptr_t segment) {
@@ -68,12 +74,14 @@ struct Table {
 
 // Segments before that of a live block in its row of places are removed, and put again, while its
 // block is freed by another thread; the row goes around the end of the table.
-template <int kThreads> struct ComeAndGo : rl::test_suite<ComeAndGo<kThreads>, kThreads> {
-    static constexpr const char *kName = "looked up while others before it come and go";
+template <int kThreads, bool kIsWrong>
+struct ComeAndGoAs : rl::test_suite<ComeAndGoAs<kThreads, kIsWrong>, kThreads> {
+    static constexpr const char *kName =
+        kIsWrong ? "removed entries end a search" : "looked up while others before it come and go";
     static constexpr bool kIsFull = false;
     Table table;
 
-    ComeAndGo() {
+    ComeAndGoAs() {
         table.Put(table.first[0]);
         table.Put(table.first[1]);
     }
@@ -81,6 +89,8 @@ template <int kThreads> struct ComeAndGo : rl::test_suite<ComeAndGo<kThreads>, k
         if (index == 0) {
             table.Put(table.first[2]); // the third place of the row
             table.HandOver(table.first[2]);
+            if (kIsWrong)
+                return table.Lose(table.first[1]);
             table.Remove(table.first[1]);
             table.Remove(table.first[0]);
             table.Put(table.next);
@@ -90,6 +100,8 @@ template <int kThreads> struct ComeAndGo : rl::test_suite<ComeAndGo<kThreads>, k
         }
     }
     void after() {
+        if (kIsWrong)
+            return;
         RL_ASSERT(table.Knows(table.first[2]) && table.Knows(table.next));
         RL_ASSERT(!table.Knows(table.first[0]) && !table.Knows(table.first[1]));
         table.Remove(table.first[2]);
@@ -99,30 +111,44 @@ template <int kThreads> struct ComeAndGo : rl::test_suite<ComeAndGo<kThreads>, k
     }
 };
 
+template <int kThreads> struct ComeAndGo : ComeAndGoAs<kThreads, false> {
+    using Wrong = ComeAndGoAs<kThreads, true>;
+};
+
 // The same as short as it can be: one goes, and one comes in its place.
-struct Replace : rl::test_suite<Replace, 2> {
-    static constexpr const char *kName = "looked up while the one before it is replaced";
+template <int kThreads, bool kIsWrong>
+struct ReplaceAs : rl::test_suite<ReplaceAs<kThreads, kIsWrong>, kThreads> {
+    static constexpr const char *kName =
+        kIsWrong ? "removed entries end a search" : "looked up while the one before it is replaced";
     static constexpr bool kIsFull = true;
     Table table;
 
-    Replace() {
+    ReplaceAs() {
         table.Put(table.first[0]);
         table.Put(table.first[1]);
     }
     void thread(unsigned index) {
         if (index == 0) {
+            if (kIsWrong)
+                return table.Lose(table.first[0]);
             (void)fai_table_remove(table.Now(), table.first[0]);
             RL_ASSERT(fai_table_put(table.Now(), table.first[2]) == 0);
         } else {
-            RL_ASSERT(fai_table_knows(&table.place, table.first[1]));
-            RL_ASSERT(!fai_table_knows(&table.place, table.around));
+            if (kThreads == 2 || index == 1)
+                RL_ASSERT(fai_table_knows(&table.place, table.first[1]));
+            if (kThreads == 2 || index == 2)
+                RL_ASSERT(!fai_table_knows(&table.place, table.around));
         }
     }
 };
 
+template <int kThreads> struct Replace : ReplaceAs<kThreads, false> {
+    using Wrong = ReplaceAs<kThreads, true>;
+};
+
 // The table grows. A reader whose block is older finds its segment in either, and all that the one
 // has which he looks into.
-struct Grow : rl::test_suite<Grow, 2> {
+template <int kThreads> struct Grow : rl::test_suite<Grow<kThreads>, kThreads> {
     static constexpr const char *kName = "looked up while the table grows";
     static constexpr bool kIsFull = true;
     Table table;
@@ -139,7 +165,10 @@ struct Grow : rl::test_suite<Grow, 2> {
             table.lock.Give();
             table.HandOver(table.first[0]);
         } else {
-            RL_ASSERT(fai_table_knows(&table.place, table.next));
+            if (kThreads == 2 || index == 1)
+                RL_ASSERT(fai_table_knows(&table.place, table.next));
+            if (kThreads == 3 && index == 1)
+                return;
             if (uintptr_t segment = table.Receive())
                 RL_ASSERT(fai_table_knows(&table.place, segment));
         }
@@ -148,22 +177,27 @@ struct Grow : rl::test_suite<Grow, 2> {
 
 // A segment is given back, and where it was there is a heap block, which another thread frees: that
 // must not look there for a slab.
-struct Change : rl::test_suite<Change, 2> {
-    static constexpr const char *kName = "a block where a segment was";
+template <int kThreads, bool kIsWrong>
+struct ChangeAs : rl::test_suite<ChangeAs<kThreads, kIsWrong>, kThreads> {
+    static constexpr const char *kName =
+        kIsWrong ? "the segment is removed when its memory is gone" : "a block where a segment was";
     static constexpr bool kIsFull = true;
     Table table;
     rl::var<bool> is_given;
 
-    Change() {
+    ChangeAs() {
         table.Put(table.first[0]);
         FAI_WRITE(is_given, false);
     }
     void thread(unsigned index) {
         if (index == 0) {
-            table.Remove(table.first[0]);
+            if (!kIsWrong)
+                table.Remove(table.first[0]);
             table.backend.Take();
             FAI_WRITE(is_given, true);
             table.backend.Give();
+            if (kIsWrong)
+                table.Remove(table.first[0]);
         } else {
             table.backend.Take();
             bool is_had = FAI_READ(is_given);
@@ -174,12 +208,20 @@ struct Change : rl::test_suite<Change, 2> {
     }
 };
 
-TEST(SegmentsWeak, HoldsInFull) { weak::HoldsInFull<Change, Grow, Replace>(); }
+template <int kThreads> struct Change : ChangeAs<kThreads, false> {
+    using Wrong = ChangeAs<kThreads, true>;
+};
+
+TEST(SegmentsWeak, HoldsInFull) {
+    weak::HoldsInFull<Change<2>, Grow<2>, Replace<2>, Change<3>, Grow<3>, Replace<3>>();
+}
+
+TEST(SegmentsWeak, HoldsWithin) { weak::HoldsWithin<3, ComeAndGo<2>, ComeAndGo<3>>(); }
 
 TEST(SegmentsWeak, HoldsAtRandom) { weak::HoldsAtRandom<ComeAndGo<2>, ComeAndGo<3>>(100000); }
 
 TEST(SegmentsWeak, EachOrderMatters) {
-    weak::EachOrderMatters<ComeAndGo<2>, Grow, Change, Replace>({}, 5000);
+    weak::EachOrderMatters<ComeAndGo<2>, Grow<2>, Change<2>, Replace<2>>({}, 5000);
 }
 
 } // namespace

@@ -87,7 +87,7 @@ struct Table {
 };
 
 // The object is made, moved, and used by another thread at any of these times.
-struct UseWhileMoved : rl::test_suite<UseWhileMoved, 2> {
+template <int kThreads> struct UseWhileMoved : rl::test_suite<UseWhileMoved<kThreads>, kThreads> {
     static constexpr const char *kName = "use while it is made and moved";
     static constexpr bool kIsFull = true;
     Table table;
@@ -96,13 +96,13 @@ struct UseWhileMoved : rl::test_suite<UseWhileMoved, 2> {
             table.Make(0, kFirst);
             table.Move(0, 1, false);
         } else {
-            table.Use(kFirst, true);
+            table.Use(kFirst, kThreads == 2);
         }
     }
 };
 
 // Its memory is used for something else after it was freed.
-struct UseWhileFreed : rl::test_suite<UseWhileFreed, 2> {
+template <int kThreads> struct UseWhileFreed : rl::test_suite<UseWhileFreed<kThreads>, kThreads> {
     static constexpr const char *kName = "use while it is freed";
     static constexpr bool kIsFull = true;
     Table table;
@@ -112,14 +112,15 @@ struct UseWhileFreed : rl::test_suite<UseWhileFreed, 2> {
             if (table.Free(kFirst, 0))
                 table.Make(1, kSecond);
         } else {
-            table.Use(kFirst, true);
+            table.Use(kFirst, kThreads == 2);
         }
     }
 };
 
 // Asked without a pin, for handles that are known before they are made: each has its own places.
-struct ReadWhileReused : rl::test_suite<ReadWhileReused, 2> {
-    static constexpr const char *kName = "read while the slot changes hands";
+template <bool kIsWrong> struct ReadReused : rl::test_suite<ReadReused<kIsWrong>, 2> {
+    static constexpr const char *kName =
+        kIsWrong ? "a handle of another generation is taken" : "read while the slot changes hands";
     static constexpr bool kIsFull = true;
     Table table;
     void thread(unsigned index) {
@@ -128,16 +129,19 @@ struct ReadWhileReused : rl::test_suite<ReadWhileReused, 2> {
             RL_ASSERT(table.Free(kFirst, 0));
             table.Make(1, kSecond);
         } else {
-            int first = table.Read(kFirst);
+            int first = table.Read(kIsWrong ? kSecond : kFirst);
             RL_ASSERT(first == -1 || first == 0);
             int second = table.Read(kSecond);
             RL_ASSERT(second == -1 || second == 1);
         }
     }
 };
+struct ReadWhileReused : ReadReused<false> {
+    using Wrong = ReadReused<true>;
+};
 
 // Asked without a pin, where nothing is freed: what is in it was there before.
-struct ReadWhileMade : rl::test_suite<ReadWhileMade, 2> {
+template <int kThreads> struct ReadWhileMade : rl::test_suite<ReadWhileMade<kThreads>, kThreads> {
     static constexpr const char *kName = "read while it is made";
     static constexpr bool kIsFull = true;
     Table table;
@@ -151,14 +155,65 @@ struct ReadWhileMade : rl::test_suite<ReadWhileMade, 2> {
     }
 };
 
+// As short as it can be with three: the object is freed, or moved, while one has it pinned, and
+// another one would.
+template <bool kMoves> struct Shared : rl::test_suite<Shared<kMoves>, 3> {
+    static constexpr const char *kName =
+        kMoves ? "two use it while it is moved" : "two use it while it is freed";
+    static constexpr bool kIsFull = true;
+    Table table;
+    void *pinned = nullptr;
+    Shared() {
+        table.Make(0, kFirst);
+        RL_ASSERT(fai_handle_slot_pin(table.slot, kFirst, &pinned) == FAI_HANDLE_DONE);
+    }
+    void thread(unsigned index) {
+        uint64_t state;
+        if (index != 0) {
+            void *address = pinned;
+            if (index == 1 && fai_handle_slot_pin(table.slot, kFirst, &address) != FAI_HANDLE_DONE)
+                return; // without a second try, after the lock was free
+            RL_ASSERT(FAI_READ(*static_cast<rl::var<int> *>(address)) == int(kFirst));
+            RL_ASSERT(fai_handle_slot_unpin(table.slot, kFirst) == FAI_HANDLE_DONE);
+        } else if (!kMoves) {
+            if (fai_handle_slot_kill(table.slot, kFirst, &state) == FAI_HANDLE_DONE)
+                FAI_WRITE(table.place[0].value, -1);
+        } else if (fai_handle_slot_move_begin(table.slot, &state)) {
+            FAI_WRITE(table.place[1].value, FAI_READ(table.place[0].value));
+            fai_handle_slot_move_end(table.slot, &table.place[1], state, false);
+            FAI_WRITE(table.place[0].value, -1);
+        }
+    }
+};
+
+// Resolved by two, each by another handle of the slot.
+struct ReadByTwo : rl::test_suite<ReadByTwo, 3> {
+    static constexpr const char *kName = "two read while the slot changes hands";
+    static constexpr bool kIsFull = true;
+    Table table;
+    ReadByTwo() { table.Make(0, kFirst); }
+    void thread(unsigned index) {
+        if (index == 0) {
+            RL_ASSERT(table.Free(kFirst, 0));
+            table.Make(1, kSecond);
+            return;
+        }
+        int at = table.Read(index == 1 ? kFirst : kSecond);
+        RL_ASSERT(at == -1 || at == int(index) - 1);
+        if (at == 1)
+            RL_ASSERT(FAI_READ(table.place[1].value) == int(kSecond));
+    }
+};
+
 // The move is told: the callback writes the object, pinned, while another thread frees it. Whose
 // the memory is after that is settled once.
-struct Told : rl::test_suite<Told, 2> {
-    static constexpr const char *kName = "a move that is told";
+template <bool kIsWrong> struct ToldAs : rl::test_suite<ToldAs<kIsWrong>, 2> {
+    static constexpr const char *kName =
+        kIsWrong ? "it is settled without the lock" : "a move that is told";
     static constexpr bool kIsFull = true;
     Table table;
     rl::var<int> ended; // who gave the memory back
-    Told() {
+    ToldAs() {
         table.Make(0, kFirst);
         FAI_WRITE(ended, 0);
     }
@@ -167,12 +222,14 @@ struct Told : rl::test_suite<Told, 2> {
             if (!table.Move(0, 1, true))
                 return;
             table.Use(kFirst, true);
-            table.lock.Take();
+            if (!kIsWrong)
+                table.lock.Take();
             if (!fai_handle_slot_settle(table.slot)) {
                 FAI_WRITE(table.place[1].value, -1);
                 FAI_WRITE(ended, FAI_READ(ended) + 1);
             }
-            table.lock.Give();
+            if (!kIsWrong)
+                table.lock.Give();
         } else {
             uint64_t state = 0;
             table.lock.Take();
@@ -190,6 +247,10 @@ struct Told : rl::test_suite<Told, 2> {
                   fai_handle_generation(state) == 0);
         RL_ASSERT(FAI_READ(ended) == (fai_handle_generation(state) == 0));
     }
+};
+
+struct Told : ToldAs<false> {
+    using Wrong = ToldAs<true>;
 };
 
 // All at once.
@@ -217,14 +278,17 @@ struct Everything : rl::test_suite<Everything, 4> {
 };
 
 TEST(SlotWeak, HoldsInFull) {
-    weak::HoldsInFull<UseWhileMoved, UseWhileFreed, ReadWhileMade, ReadWhileReused, Told>();
+    weak::HoldsInFull<UseWhileMoved<2>, UseWhileFreed<2>, ReadWhileMade<2>, ReadWhileReused, Told,
+                      ReadWhileMade<3>, ReadByTwo, Shared<false>, Shared<true>>();
 }
+
+TEST(SlotWeak, HoldsWithin) { weak::HoldsWithin<3, UseWhileMoved<3>, UseWhileFreed<3>>(); }
 
 TEST(SlotWeak, HoldsAtRandom) { weak::HoldsAtRandom<Everything>(50000); }
 
 TEST(SlotWeak, EachOrderMatters) {
-    weak::EachOrderMatters<UseWhileMoved, UseWhileFreed, ReadWhileMade, ReadWhileReused, Told,
-                           Everything>({}, 5000);
+    weak::EachOrderMatters<UseWhileMoved<2>, UseWhileFreed<2>, ReadWhileMade<2>, ReadWhileReused,
+                           Told, Everything>({}, 5000);
 }
 
 } // namespace

@@ -139,7 +139,48 @@ template <int kReaders> struct Gate : rl::test_suite<Gate<kReaders>, kReaders + 
     void after() { RL_ASSERT(fai_timeline_is_empty(&gate)); }
 };
 
-TEST(TimelineWeak, HoldsInFull) { weak::HoldsInFull<Reuse<1>, Two, References<2>, Gate<1>>(); }
+// One leaves, one comes in or is refused, while one closes it and looks once whether they are out.
+struct Shut : rl::test_suite<Shut, 3> {
+    static constexpr const char *kName = "a gate that is closed while one leaves, and one enters";
+    static constexpr bool kIsFull = true;
+
+    fai_timeline_word gate;
+    rl::var<int> elsewhere, end_seen;
+    bool is_inside = false;
+
+    Shut() {
+        FAI_STORE_RELAXED(&gate, 0);
+        FAI_WRITE(elsewhere, 1);
+        FAI_WRITE(end_seen, 0);
+        RL_ASSERT(fai_timeline_enter(&gate));
+    }
+    void thread(unsigned index) {
+        if (index == 0) {
+            FAI_WRITE(end_seen, 1);
+            fai_timeline_close(&gate);
+            if (fai_timeline_is_empty(&gate))
+                FAI_WRITE(elsewhere, 2);
+        } else if (index == 1) {
+            RL_ASSERT(FAI_READ(elsewhere) == 1);
+            fai_timeline_leave(&gate);
+        } else {
+            is_inside = fai_timeline_enter(&gate);
+            RL_ASSERT(is_inside ? FAI_READ(elsewhere) == 1 : FAI_READ(end_seen) == 1);
+        }
+    }
+    void after() {
+        RL_ASSERT(fai_timeline_is_empty(&gate) == !is_inside);
+        if (is_inside)
+            fai_timeline_leave(&gate);
+        RL_ASSERT(fai_timeline_is_empty(&gate));
+    }
+};
+
+TEST(TimelineWeak, HoldsInFull) {
+    weak::HoldsInFull<Reuse<1>, Two, References<2>, Gate<1>, Reuse<2>, References<3>, Shut>();
+}
+
+TEST(TimelineWeak, HoldsWithin) { weak::HoldsWithin<3, Gate<2>, Reuse<3>>(); }
 
 TEST(TimelineWeak, HoldsAtRandom) {
     weak::HoldsAtRandom<Reuse<2>, Reuse<3>, References<3>, References<4>, Gate<2>, Gate<3>>(50000);

@@ -64,8 +64,10 @@ struct Race : rl::test_suite<Race<kThreads, kCount, kDeparts>, kThreads> {
 };
 
 TEST(TransferWeak, HoldsInFull) {
-    weak::HoldsInFull<Race<2, 1, true>, Race<2, 2, false>, Race<3, 1, false>>();
+    weak::HoldsInFull<Race<2, 1, true>, Race<2, 2, false>, Race<3, 1, false>, Race<3, 1, true>>();
 }
+
+TEST(TransferWeak, HoldsWithin) { weak::HoldsWithin<4, Race<3, 2, false>>(); }
 
 TEST(TransferWeak, HoldsAtRandom) {
     weak::HoldsAtRandom<Race<3, 3, true>, Race<4, 2, true>, Race<3, 2, false>>(50000);
