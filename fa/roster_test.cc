@@ -89,7 +89,7 @@ TEST_F(Roster, RecordsComeInBlocksThatGrow) {
         }
     }
     EXPECT_EQ(Walk(), taken);
-    EXPECT_EQ(roster.count, 0u) << "none has a serial";
+    EXPECT_EQ(fai_roster_count(&roster), 0u) << "none has a serial";
     ExpectValid(allocator);
 }
 
@@ -115,11 +115,11 @@ TEST_F(Roster, AnOldSerialIsFoundOut) {
     EXPECT_FALSE(fai_named_is_open(head, 0));
     EXPECT_FALSE(fai_named_is_open(nullptr, first));
     EXPECT_FALSE(fai_roster_remove(&roster, &record->named, first + 1));
-    EXPECT_EQ(roster.count, 1u);
+    EXPECT_EQ(fai_roster_count(&roster), 1u);
     ASSERT_TRUE(Close(record));
     EXPECT_FALSE(fai_named_is_open(head, first));
     EXPECT_FALSE(fai_roster_remove(&roster, &record->named, first)) << "once only";
-    EXPECT_EQ(roster.count, 0u);
+    EXPECT_EQ(fai_roster_count(&roster), 0u);
     ASSERT_EQ(Open("a", &second), record);
     EXPECT_EQ(second, 2u);
     EXPECT_FALSE(fai_named_is_open(head, first));
@@ -167,7 +167,7 @@ TEST_F(Roster, WithoutMemoryNothingChanges) {
             blocks.push_back(block);
     EXPECT_EQ(Open("more"), nullptr);
     EXPECT_EQ(fa_last_error().status, FA_ERROR_NO_MEMORY);
-    EXPECT_EQ(roster.count, 8u);
+    EXPECT_EQ(fai_roster_count(&roster), 8u);
     EXPECT_EQ(Walk().size(), 8u);
     EXPECT_EQ(Find("more"), nullptr);
     ExpectValid(allocator);
@@ -175,7 +175,7 @@ TEST_F(Roster, WithoutMemoryNothingChanges) {
     for (void *block : blocks)
         fa_heap_free(allocator, block);
     EXPECT_NE(Open("more"), nullptr);
-    EXPECT_EQ(roster.count, 9u);
+    EXPECT_EQ(fai_roster_count(&roster), 9u);
 }
 
 TEST_F(Roster, WhatIsLeftGoesWithTheAllocator) {
@@ -227,7 +227,7 @@ TEST_F(Roster, ManyThreadsShareIt) {
     for (std::thread &thread : threads)
         thread.join();
     EXPECT_EQ(wrong.load(), 0);
-    EXPECT_EQ(roster.count, 0u);
+    EXPECT_EQ(fai_roster_count(&roster), 0u);
     ExpectValid(allocator);
 }
 
