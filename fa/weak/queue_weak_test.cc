@@ -92,6 +92,7 @@ struct Free : rl::test_suite<Free<kThreads, kEach, kCloses, kChains>, kThreads> 
 // another thread's look at the list and its swap.
 struct Again : rl::test_suite<Again, 3> {
     static constexpr const char *kName = "the same address again";
+    static constexpr bool kIsFull = false;
 
     fai_queue queue;
     Block block[2];
