@@ -106,7 +106,7 @@ TEST_F(Roster, ARecordThatIsUsedAgainIsCleanButForWhatStays) {
 }
 
 TEST_F(Roster, AnOldSerialIsFoundOut) {
-    uint64_t first, second;
+    uint64_t first = 0, second = 0;
     Record *record = Open("a", &first);
     EXPECT_EQ(first, 1u);
     fai_bump_head *head = &record->named.bump.head;
@@ -130,7 +130,7 @@ TEST_F(Roster, AnOldSerialIsFoundOut) {
 TEST_F(Roster, SerialsGoUpByTheirStepAndBeginAgain) {
     roster.serial_step = 1 << 8;
     roster.serial = 5; // what is below the step stays
-    uint64_t serial;
+    uint64_t serial = 0;
     ASSERT_NE(Open("", &serial), nullptr);
     EXPECT_EQ(serial, (1u << 8) + 5u);
     ASSERT_NE(Open("", &serial), nullptr);
