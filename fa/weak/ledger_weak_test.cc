@@ -20,9 +20,9 @@ struct Ledger {
     fai_ledger ledger;
     fai_rule rule;
 
-    // limit: of a rule that is in force already; 0: there is none.
-    explicit Ledger(size_t limit) {
-        FAI_STORE_RELAXED(&any, limit != 0);
+    // limit: of a rule that is in force already; 0: there is none, but of others perhaps.
+    Ledger(size_t limit, bool has_others) {
+        FAI_STORE_RELAXED(&any, limit != 0 || has_others);
         FAI_STORE_RELAXED(&ledger.used, size_t{0});
         FAI_STORE_RELAXED(&ledger.rule, limit != 0 ? &rule : static_cast<fai_rule *>(nullptr));
         FAI_STORE_RELAXED(&rule.limit, limit);
@@ -56,14 +56,19 @@ struct Ledger {
     }
 };
 
-// One sets a limit, the first one or a lower one, and looks; one byte is charged before, and the
-// others charge one each. What is used past the limit was there when he looked: no more comes.
-template <int kThreads, bool kIsFirst>
-struct Set : rl::test_suite<Set<kThreads, kIsFirst>, kThreads> {
-    static constexpr const char *kName = kIsFirst ? "the first limit is set" : "a limit is lowered";
+enum Before { kNone, kOthers, kHigher };
+
+// One sets a limit, the first one of all or of this ledger, or a lower one, and looks; one byte is
+// charged before, and the others charge one each. What is used past the limit was there when he
+// looked: no more comes.
+template <int kThreads, Before kBefore>
+struct Set : rl::test_suite<Set<kThreads, kBefore>, kThreads> {
+    static constexpr const char *kName = kBefore == kNone     ? "the first limit is set"
+                                         : kBefore == kOthers ? "the first limit of a ledger is set"
+                                                              : "a limit is lowered";
     static constexpr bool kIsFull = kThreads == 2;
     static constexpr size_t kLimit = 1;
-    Ledger ledger{kIsFirst ? 0 : kThreads};
+    Ledger ledger{kBefore == kHigher ? kThreads : 0, kBefore == kOthers};
     size_t seen = 0, charged = 1;
 
     Set() { RL_ASSERT(ledger.Charge(1)); }
@@ -86,7 +91,7 @@ struct StaysAs : rl::test_suite<StaysAs<kThreads, kIsWrong>, kThreads> {
     static constexpr const char *kName =
         kIsWrong ? "a charge is no update" : "charges below a limit that stays";
     static constexpr bool kIsFull = kThreads == 2;
-    Ledger ledger{kThreads - 1};
+    Ledger ledger{kThreads - 1, false};
     int charged = 0;
 
     bool Charge() {
@@ -108,14 +113,21 @@ template <int kThreads> struct Stays : StaysAs<kThreads, false> {
     using Wrong = StaysAs<kThreads, true>;
 };
 
-TEST(LedgerWeak, HoldsInFull) { weak::HoldsInFull<Set<2, true>, Set<2, false>, Stays<2>>(); }
-
-TEST(LedgerWeak, HoldsWithin) { weak::HoldsWithin<3, Set<3, true>, Set<3, false>, Stays<3>>(); }
-
-TEST(LedgerWeak, HoldsAtRandom) {
-    weak::HoldsAtRandom<Set<3, true>, Set<3, false>, Set<4, true>, Set<4, false>, Stays<4>>(50000);
+TEST(LedgerWeak, HoldsInFull) {
+    weak::HoldsInFull<Set<2, kNone>, Set<2, kOthers>, Set<2, kHigher>, Stays<2>>();
 }
 
-TEST(LedgerWeak, EachOrderMatters) { weak::EachOrderMatters<Set<2, true>, Set<2, false>>({}, 0); }
+TEST(LedgerWeak, HoldsWithin) {
+    weak::HoldsWithin<3, Set<3, kNone>, Set<3, kOthers>, Set<3, kHigher>, Stays<3>>();
+}
+
+TEST(LedgerWeak, HoldsAtRandom) {
+    weak::HoldsAtRandom<Set<3, kNone>, Set<3, kOthers>, Set<3, kHigher>, Set<4, kNone>,
+                        Set<4, kOthers>, Set<4, kHigher>, Stays<4>>(50000);
+}
+
+TEST(LedgerWeak, EachOrderMatters) {
+    weak::EachOrderMatters<Set<2, kNone>, Set<2, kOthers>, Set<2, kHigher>>({}, 0);
+}
 
 } // namespace
