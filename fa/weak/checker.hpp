@@ -24,7 +24,8 @@
 //                   used again; a queue with an end                       within 3
 //   segments.h      memory given back, and another block in its place     in full; rows within 3
 //   transfer.h      made, sent, claimed once                              in full; again within 4
-//   barrier.h       arrive, look, leave                                   in full; sleep within 3
+//   barrier.h       arrive, look, leave                                   in full; sleep within 3,
+//                                                                         time-outs within 1
 //   timeline.h      counter, references, the end of the gate              in full; waiting within 3
 //   shared_chunk.h, users.h, turn.h  blocks, emptying, handing over       in full; all within 3
 //   slot.h          resolve and pin against free and move                 in full; all within 3
