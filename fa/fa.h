@@ -43,7 +43,10 @@
  *   reserve    what is tried before memory is refused
  *   stream     large blocks under a budget, loaded and evicted
  *   stats      numbers
- *   events     what it does, told as it happens */
+ *   events     what it does, told as it happens
+ *
+ * Functions of the program that the library calls (hooks, listeners, destructors, reclaimers and so
+ * on) return: they neither throw nor longjmp out of it. */
 #ifndef FA_FA_H
 #define FA_FA_H
 
