@@ -40,7 +40,8 @@ typedef enum fa_deferred_full {
     FA_DEFERRED_FULL_PROCESS, /* the freeing thread puts the object back into its slab itself. For
                                  this slabs are not their owner's alone: to move objects between
                                  them and what it keeps ready, a thread of such an allocator takes
-                                 the allocator's lock, about once for 32 objects */
+                                 the allocator's lock, once for up to half of what it keeps ready
+                                 of a size and tag (pool_magazine_bytes; 8 to 64 in a tag) */
     FA_DEFERRED_FULL_DROP /* the object is lost until the allocator is destroyed: nobody gets its
                              memory again, it counts as alive and in dropped_count, FA307. For
                              threads that must neither wait nor keep it */

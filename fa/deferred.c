@@ -177,6 +177,14 @@ static outcome push_bounded(fai_thread *owner, fai_slab *slab, void *object) {
     return fai_deferred_push_reserved(owner, object, object, amount) ? QUEUED : NO_OWNER;
 }
 
+/* Whether only so many objects may wait for a thread: not for one that did not survive a fork, for
+ * it takes none in any more. */
+static bool may_be_full(const fai_thread *owner) {
+    const fa_deferred_config *config = &owner->allocator->config.deferred;
+    return config->count_max != 0 &&
+           (FAI_LOAD_RELAXED(&owner->slot) != NULL || config->full == FA_DEFERRED_FULL_PROCESS);
+}
+
 fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,
                             void *object) {
     fai_thread *owner = fai_slab_owner(slab);
@@ -187,7 +195,7 @@ fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_sla
     if (thread != NULL)
         fai_deferred_flush(thread);
     uint32_t class_bytes = slab->class_bytes, tag = slab->tag;
-    bool bounded = owner != NULL && allocator->config.deferred.count_max != 0;
+    bool bounded = owner != NULL && may_be_full(owner);
     outcome what = bounded ? push_bounded(owner, slab, object) : NO_OWNER;
     if (what == NO_OWNER)
         what = !fai_deferred_free_one(allocator, slab, object) ? TWICE
@@ -521,6 +529,8 @@ fa_status fa_deferred_stats_get(fa_allocator *allocator, fa_deferred_stats *stat
     for (const fai_thread *thread = allocator->frozen; thread; thread = thread->next)
         fai_deferred_add(thread, stats);
     for (const fai_thread *thread = allocator->idle; thread; thread = thread->next)
+        add_full(thread, stats);
+    for (const fai_thread *thread = allocator->trimmed; thread; thread = thread->next)
         add_full(thread, stats);
     fai_unlock(allocator);
     return FA_OK;

@@ -1,23 +1,15 @@
 // Frees across threads where memory runs out, and around a fork.
 #include "fa/fa.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <vector>
 
-#include "fa/testing_threads.hpp"
+#include "fa/testing_deferred.hpp"
+#include "fa/testing_forks.hpp"
 
 namespace {
 
 using namespace fa_testing;
-
-fa_deferred_stats Deferred(fa_allocator *allocator) {
-    fa_deferred_stats stats;
-    EXPECT_EQ(fa_deferred_stats_get(allocator, &stats), FA_OK);
-    return stats;
-}
 
 // A thread that can't be attached hands each object over at once, and says nothing.
 TEST(DeferredFault, AStrangerThatCantBeAttached) {
@@ -105,23 +97,18 @@ TEST(DeferredFault, Fork) {
     await(3);
     auto live = [&] { return Stats(allocator).pool_live_count; };
     EXPECT_EQ(live(), kCounted ? 20u : 0u);
-    pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        alarm(60);
-        bool right = live() == (kCounted ? 20u : 0u);
+    InChild([&] {
+        CHILD_EXPECT(live() == (kCounted ? 20u : 0u));
         fa_deferred_process(allocator, SIZE_MAX);
-        right = right && live() == (kCounted ? 20u : 0u);
+        CHILD_EXPECT(live() == (kCounted ? 20u : 0u));
         for (size_t i = 10; i < 20; i++) {
             fa_pool_free(allocator, theirs[i]);
             fa_pool_free(allocator, mine[i]);
         }
-        right = right && live() == 0 && fa_allocator_destroy(allocator) == 0;
-        _exit(right ? 0 : 1);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        CHILD_EXPECT(live() == 0);
+        CHILD_EXPECT(fa_allocator_destroy(allocator) == 0);
+        return 0;
+    });
     step = 4;
     other.join();
     for (size_t i = 10; i < 20; i++) {
@@ -129,6 +116,43 @@ TEST(DeferredFault, Fork) {
         fa_pool_free(allocator, mine[i]);
     }
     EXPECT_EQ(allocator.Live(), 0u);
+}
+
+// What the child frees of threads that did not survive is refused, waited for or dropped by nobody.
+TEST(DeferredFault, ForkWithFullQueues) {
+    if (kTsan)
+        GTEST_SKIP() << "threads after a fork";
+    for (fa_deferred_full full :
+         {FA_DEFERRED_FULL_GROW, FA_DEFERRED_FULL_WAIT, FA_DEFERRED_FULL_FAIL,
+          FA_DEFERRED_FULL_PROCESS, FA_DEFERRED_FULL_DROP}) {
+        SCOPED_TRACE(full);
+        fa_alloc_config config = Config();
+        config.deferred.count_max = 4;
+        config.deferred.full = full;
+        config.deferred.wait_nanoseconds = 10000000000u;
+        Tracked allocator(config);
+        std::vector<void *> theirs(200);
+        std::atomic<int> step{0};
+        std::thread other([&] {
+            ASSERT_EQ(fa_pool_alloc_batch(allocator, 64, theirs.size(), theirs.data()), FA_OK);
+            for (step = 1; step != 2;)
+                std::this_thread::yield();
+            fa_pool_free_batch(allocator, theirs.data(), theirs.size());
+        });
+        while (step != 1)
+            std::this_thread::yield();
+        InChild([&] {
+            for (void *block : theirs)
+                CHILD_EXPECT(fa_deferred_free(allocator, block) == FA_OK);
+            CHILD_EXPECT(Stats(allocator).pool_live_count == 0);
+            CHILD_EXPECT(fa_validate(allocator, nullptr) == FA_OK);
+            CHILD_EXPECT(fa_allocator_destroy(allocator) == 0);
+            return 0;
+        });
+        step = 2;
+        other.join();
+        EXPECT_EQ(allocator.Live(), 0u);
+    }
 }
 
 } // namespace

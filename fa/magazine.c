@@ -343,11 +343,14 @@ bool fai_pool_has_partial(const fai_pool *pool, uint32_t class_index) {
     return has;
 }
 
-/* Fills a magazine with up to count objects. Returns how many. */
-static size_t load(fai_pool *pool, fai_magazine *magazine, size_t count) {
+/* Fills a magazine with up to count objects of the pool's slabs. added: one more of these, or NULL.
+ * Returns how many. */
+static size_t load(fai_pool *pool, fai_magazine *magazine, fai_slab *added, size_t count) {
     fai_pool_class *lists = &pool->classes[magazine->class_index];
     size_t loaded = 0;
     fai_bits_lock(pool->thread->allocator);
+    if (added != NULL)
+        fai_slab_push(&lists->partial, added);
     while (loaded < count && lists->partial != NULL) {
         uint32_t taken = take_from(pool, lists, FAI_MAGAZINE_SLOTS(magazine) + fai_ready(magazine),
                                    (uint32_t)(count - loaded));
@@ -366,22 +369,18 @@ fai_charge fai_pool_refill(fai_pool *pool, fai_magazine *magazine) {
     if (fai_ready(magazine) != 0)
         return FAI_CHARGE_OK;
     fai_charge answer;
-    size_t count = charge(pool, bytes, lists->refill_count, &answer);
-    if (count != 0 && fai_ready(magazine) == 0 &&
-        !fai_pool_has_partial(pool, magazine->class_index)) {
+    size_t loaded = 0, count = charge(pool, bytes, lists->refill_count, &answer);
+    /* Wherever a hook may be called, it may allocate, and so fill the magazine meanwhile. */
+    if (fai_ready(magazine) == 0)
+        loaded = load(pool, magazine, NULL, count);
+    if (fai_ready(magazine) == 0 && count != 0) {
         fai_pending pending;
         fai_pending_begin(&pending, payer_of(pool), FA_INTENT_POOL, count * bytes);
         fai_slab *slab = fai_slab_acquire(pool, magazine->class_index);
         fai_pending_end(&pending);
-        fai_bits_lock(pool->thread->allocator);
-        if (slab != NULL)
-            fai_slab_push(&lists->partial, slab);
-        else if (lists->partial == NULL)
-            answer = FAI_CHARGE_REFUSED;
-        fai_bits_unlock(pool->thread->allocator);
+        loaded = load(pool, magazine, slab, fai_ready(magazine) == 0 ? count : 0);
+        answer = FAI_CHARGE_REFUSED;
     }
-    /* Else an event hook allocated, and so filled it, meanwhile. */
-    size_t loaded = fai_ready(magazine) == 0 ? load(pool, magazine, count) : 0;
     if (loaded < count)
         take_back(pool, (count - loaded) * bytes);
     lists->refill_count *= 2;
