@@ -74,6 +74,11 @@ static void resolve(fa_allocator *allocator, const fa_alloc_config *config) {
 
 /* What create opened, in reverse. */
 static void close_parts(fa_allocator *allocator) {
+    fai_roster *const rosters[] = {&allocator->scratch_pools, &allocator->groups,
+                                   &allocator->own_arenas, &allocator->shared_arenas,
+                                   &allocator->tasks};
+    for (size_t i = 0; i < sizeof rosters / sizeof rosters[0]; i++)
+        pthread_mutex_destroy(&rosters[i]->lock);
     fai_heap_destroy(allocator);
     fai_store_destroy(allocator);
     fai_reserve_destroy(allocator);

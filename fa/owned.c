@@ -114,8 +114,13 @@ void fai_owned_fork_child(fai_owned_list *list) {
             owned->kind->fork_child(owned);
 }
 
+/* The last one locked first: whose lock keeps what another one locks as it is, keeps it until that
+ * one has unlocked all of it. */
 void fai_owned_unlock_all(fai_owned_list *list) {
-    for (fai_owned *owned = list->newest; owned; owned = owned->next)
+    fai_owned *oldest = list->newest;
+    while (oldest != NULL && oldest->next != NULL)
+        oldest = oldest->next;
+    for (fai_owned *owned = oldest; owned; owned = owned->prev)
         if (owned->kind->unlock != NULL)
             owned->kind->unlock(owned);
     pthread_mutex_unlock(&list->lock);

@@ -21,6 +21,7 @@ struct Thing {
 };
 
 int g_lock_count;
+std::vector<int> g_order; // numbers of what was locked and unlocked
 extern const fai_owned_kind kThings;
 
 void Destroy(fa_allocator *allocator, fai_owned *owned) {
@@ -41,8 +42,12 @@ const fai_owned_kind kThings = {Destroy,
                                 [](fai_owned *owned) {
                                     reinterpret_cast<Thing *>(owned)->locks++;
                                     g_lock_count++;
+                                    g_order.push_back(reinterpret_cast<Thing *>(owned)->number);
                                 },
-                                [](fai_owned *owned) { reinterpret_cast<Thing *>(owned)->locks--; },
+                                [](fai_owned *owned) {
+                                    reinterpret_cast<Thing *>(owned)->locks--;
+                                    g_order.push_back(reinterpret_cast<Thing *>(owned)->number);
+                                },
                                 nullptr,
                                 [](fai_owned *owned) { // the lock is held
                                     reinterpret_cast<Thing *>(owned)->forks +=
@@ -119,6 +124,18 @@ TEST_F(Owned, EachIsLockedAroundAFork) {
     EXPECT_EQ(g_lock_count, 2); // each once, in the parent
     EXPECT_EQ(things[0].locks, 0);
     EXPECT_EQ(things[0].forks, 0);
+    fa_allocator_destroy(allocator_);
+}
+
+// What one locks may depend on the lock of a newer one.
+TEST_F(Owned, UnlockedAfterAForkInReverse) {
+    Thing things[3] = {Make(0), Make(1), Make(2)};
+    for (Thing &thing : things)
+        Add(thing);
+    g_order.clear();
+    const std::vector<int> expected = {2, 1, 0, 0, 1, 2};
+    InChild([&] { return g_order == expected ? 0 : __LINE__; });
+    EXPECT_EQ(g_order, expected);
     fa_allocator_destroy(allocator_);
 }
 

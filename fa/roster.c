@@ -22,7 +22,8 @@ static fai_named *record_of(const fai_roster *roster, const fai_roster_block *bl
     return (fai_named *)(void *)(first + index * roster->record_bytes);
 }
 
-/* What is left goes with the allocator; the records' memory went before. */
+/* What is left goes with the allocator; the records' memory went before. The lock stays: hooks may
+ * still begin something, where leaks are named. */
 static void destroy(fa_allocator *allocator, fai_owned *owned) {
     fai_roster *roster = (fai_roster *)owned;
     fai_roster_walk walk = {NULL, 0};
@@ -35,7 +36,6 @@ static void destroy(fa_allocator *allocator, fai_owned *owned) {
     }
     roster->blocks = NULL;
     roster->free = NULL;
-    pthread_mutex_destroy(&roster->lock);
 }
 
 static const void *validate(fa_allocator *allocator, fai_owned *owned) {

@@ -91,7 +91,8 @@ static void give_record(fa_allocator *allocator, fai_task_record *record) {
     }
     record->spare_count = (uint16_t)(below != NULL ? below->spare_count + 1 : 1);
     record->named.next = (fai_named *)(void *)below;
-    thread->tasks = record;
+    /* Release: the child of a fork, which finds the record here, finds what is below it. */
+    FAI_STORE_RELEASE(&thread->tasks, record);
 }
 
 /* ---- beginning and ending ---- */
@@ -272,7 +273,8 @@ static fa_allocator *allocator_of_latches(fai_owned *owned) {
     return (fa_allocator *)(void *)((char *)owned - offsetof(fa_allocator, task_latches));
 }
 
-/* Around a fork. The roster's lock is held: no records come. */
+/* Around a fork. The roster's lock is held, before the first and until after the last: no records
+ * come, which would be unlocked without having been locked. */
 static void lock_all(fai_owned *owned) {
     fai_roster_walk walk = {NULL, 0};
     for (fai_task_record *at; (at = next(allocator_of_latches(owned), &walk)) != NULL;)
@@ -285,9 +287,23 @@ static void unlock_all(fai_owned *owned) {
         fai_task_unlock(at);
 }
 
+/* What threads keep that did not survive a fork, whose lock of the roster is held. They take a
+ * record off before it is opened, and put it back once it is closed: all of these are free. What a
+ * thread was about to attach with stays lost, as all of its state. */
+static void give_spares(fa_allocator *allocator) {
+    for (fai_thread *thread = allocator->threads; thread != NULL; thread = thread->next)
+        while (thread->slot != &fai_slot && thread->tasks != NULL) {
+            fai_named *named = &thread->tasks->named;
+            thread->tasks = (fai_task_record *)(void *)named->next;
+            named->next = allocator->tasks.free;
+            allocator->tasks.free = named;
+        }
+}
+
 /* In the child of a fork nobody is about to join any more: each has, or has not. */
-static void nobody_joins(fai_owned *owned) {
+static void fork_child(fai_owned *owned) {
     fa_allocator *allocator = allocator_of_latches(owned);
+    give_spares(allocator);
     fai_roster_walk walk = {NULL, 0};
     for (fai_task_record *at; (at = next(allocator, &walk)) != NULL;)
         if (at->joined == FAI_TASK_JOINING)
@@ -297,17 +313,25 @@ static void nobody_joins(fai_owned *owned) {
             FAI_STORE_RELAXED(&record_owned(at)->joined, FAI_TASK_JOINED);
 }
 
-static void destroy_nothing(fa_allocator *allocator, fai_owned *owned) {
-    (void)allocator;
+/* Right after the roster, whose records they are: hooks that begin tasks from now on, where leaks
+ * are named, get new ones. */
+static void forget_spares(fa_allocator *allocator, fai_owned *owned) {
     (void)owned;
+    fai_lock(allocator);
+    fai_thread *const lists[] = {allocator->threads, allocator->idle, allocator->trimmed,
+                                 allocator->frozen};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (fai_thread *thread = lists[i]; thread != NULL; thread = thread->next)
+            thread->tasks = NULL;
+    fai_unlock(allocator);
 }
 
-/* Tasks that never joined. */
+/* Tasks that never joined; those that hooks begin meanwhile, and that join, the list destroys. */
 static void destroy_left(fa_allocator *allocator, fai_owned *owned) {
     (void)owned;
     fai_roster_walk walk = {NULL, 0};
     for (fai_task_record *at; (at = next(allocator, &walk)) != NULL;)
-        if (at->named.bump.head.serial != 0)
+        if (at->named.bump.head.serial != 0 && at->joined == FAI_TASK_APART)
             destroy(allocator, &at->owned);
 }
 
@@ -321,11 +345,11 @@ static const void *validate_all(fa_allocator *allocator, fai_owned *owned) {
 }
 
 static const fai_owned_kind k_latches = {
-    .destroy = destroy_nothing, .lock = lock_all, .unlock = unlock_all, .fork_child = nobody_joins};
+    .destroy = forget_spares, .lock = lock_all, .unlock = unlock_all, .fork_child = fork_child};
 static const fai_owned_kind k_left = {.destroy = destroy_left, .validate = validate_all};
 
 /* What is owned is locked from the newest on, and destroyed in that order: the latches come after
- * the roster's lock, what is left goes before the roster. */
+ * the roster's lock, what is left goes before the roster, what threads keep of it after it. */
 bool fai_tasks_create(fa_allocator *allocator) {
     fai_owned_add(allocator, &allocator->task_latches, &k_latches);
     if (!fai_roster_create(allocator, &allocator->tasks, sizeof(fai_task_record),
