@@ -21,6 +21,7 @@ void fai_callback_waits(uint32_t change) {
     fai_events_waits(change);
     fai_reserve_waits(change);
     fai_budget_waits(change);
+    fai_timelines_wait(change);
 }
 
 bool fai_callback_is_amid(const fa_allocator *allocator) {

@@ -109,4 +109,104 @@ TEST(CallbackThreads, OfOtherKindsDoNotWaitForEachOther) {
     }
 }
 
+// A timeline whose function ends something, once.
+struct Line {
+    Ends *ends;
+    fa_timeline *own, *other; // other: to destroy; NULL: the listener is what goes
+    std::atomic<bool> has_acted;
+
+    static uint64_t Read(void *user) {
+        auto *line = static_cast<Line *>(user);
+        if (line->has_acted.exchange(true))
+            return 1;
+        if (line->other == nullptr) {
+            EndListener(line->ends);
+            return 1;
+        }
+        line->ends->Meet();
+        EXPECT_EQ(fa_timeline_destroy(line->other), FA_OK);
+        return 1;
+    }
+    void Open() {
+        fa_timeline_config config = {};
+        config.read = Read;
+        config.user = this;
+        ASSERT_EQ(fa_timeline_create(ends->allocator, &config, &own), FA_OK);
+    }
+    // Keeps a frame, and asks whether it is due.
+    void Ask() const {
+        EXPECT_NE(fa_frame_begin(ends->allocator), nullptr);
+        EXPECT_NE(fa_frame_alloc(ends->allocator, 100), nullptr);
+        EXPECT_EQ(fa_frame_end_on(ends->allocator, own, 1), FA_OK);
+        EXPECT_NE(fa_frame_begin(ends->allocator), nullptr);
+        EXPECT_EQ(fa_frame_end(ends->allocator), FA_OK);
+    }
+};
+
+TEST(CallbackThreads, TimelinesThatDestroyEachOtherDoNotWait) {
+    for (int i = 0; i < 20; i++) {
+        Allocator allocator(Plain());
+        Ends ends = {allocator, {}, {0}};
+        Line lines[2] = {{&ends, nullptr, nullptr, {false}}, {&ends, nullptr, nullptr, {false}}};
+        for (Line &line : lines)
+            line.Open();
+        lines[0].other = lines[1].own;
+        lines[1].other = lines[0].own;
+        std::thread other([&] { lines[0].Ask(); });
+        lines[1].Ask();
+        other.join();
+        EXPECT_EQ(ends.inside, 2);
+        (void)fa_allocator_trim(allocator); // frames that were due hold the rest of them
+        EXPECT_EQ(Stats(allocator).heap_live_count, 0u);
+        EXPECT_EQ(Stats(allocator).pool_live_count, 0u);
+        ExpectValid(allocator);
+    }
+}
+
+TEST(CallbackThreads, ATimelineAndAListenerThatEndEachOtherDoNotWait) {
+    for (int i = 0; i < 20; i++) {
+        Allocator allocator(Plain());
+        Ends ends = {allocator, {}, {0}};
+        Line line = {&ends, nullptr, nullptr, {false}};
+        line.Open();
+        ASSERT_EQ(fa_thread_attach(allocator), FA_OK) << "this is not what is told";
+        fa_events_config listen = {};
+        listen.kinds = FA_EVENTS_BIT(FA_EVENTS_THREAD_ATTACHED);
+        listen.user = &line;
+        listen.function = [](void *user, const fa_events_item *) {
+            auto *at = static_cast<Line *>(user);
+            at->ends->Meet();
+            EXPECT_EQ(fa_timeline_destroy(at->own), FA_OK);
+        };
+        ASSERT_EQ(fa_events_subscribe(allocator, &listen, &ends.listener), FA_OK);
+        std::thread other([&] { EXPECT_EQ(fa_thread_attach(allocator), FA_OK); });
+        line.Ask();
+        other.join();
+        EXPECT_EQ(ends.inside, 2);
+        (void)fa_allocator_trim(allocator);
+        EXPECT_EQ(Stats(allocator).heap_live_count, 0u);
+        EXPECT_EQ(Stats(allocator).pool_live_count, 0u);
+        ExpectValid(allocator);
+    }
+}
+
+// Nothing is left behind that is touched when they come out, where no frame holds the timelines.
+TEST(CallbackThreads, AThreadThatAsksWhileItsTimelineGoesComesOutOfIt) {
+    for (int i = 0; i < 20; i++) {
+        Allocator allocator(Plain());
+        Ends ends = {allocator, {}, {0}};
+        Line lines[2] = {{&ends, nullptr, nullptr, {false}}, {&ends, nullptr, nullptr, {false}}};
+        for (Line &line : lines)
+            line.Open();
+        lines[0].other = lines[1].own;
+        lines[1].other = lines[0].own;
+        std::thread other([&] { EXPECT_EQ(fa_timeline_value(lines[0].own), 1u); });
+        EXPECT_EQ(fa_timeline_value(lines[1].own), 1u);
+        other.join();
+        EXPECT_EQ(Stats(allocator).heap_live_count, 0u);
+        EXPECT_EQ(Stats(allocator).pool_live_count, 0u);
+        ExpectValid(allocator);
+    }
+}
+
 } // namespace

@@ -144,7 +144,8 @@ FA_API fa_status fa_events_subscribe(fa_allocator *allocator, const fa_events_co
 /* Ends a subscription. When it returns its callback runs on no thread any more, and never will: so
  * user may go. It does not wait where that would be for ever: called from inside of that very
  * callback, which then may still be running on other threads too, and while a thread inside of it
- * itself waits, here, in fa_reclaimer_remove or for a budget, as when two end each other.
+ * itself waits, here, in fa_reclaimer_remove, in fa_timeline_destroy or for a budget, as when two
+ * end each other.
  * Returns FA_OK, FA_ERROR_INVALID (NULL), or FA_ERROR_FOREIGN: there is no such subscription (any
  * more). Any thread, as fa_events_subscribe; waits for callbacks. The destruction of the allocator
  * ends what is left before it does anything else: none of that is told. */

@@ -38,8 +38,8 @@ FA_API fa_status fa_reclaimer_add(fa_allocator *allocator, int order, fa_reclaim
 
 /* Removes a reclaimer. When it returns no thread is inside of it any more, so that user may go. It
  * does not wait where that would be for ever: called from inside of that very reclaimer, and while
- * a thread inside of it itself waits, here, in fa_events_unsubscribe or for a budget, as when two
- * remove each other.
+ * a thread inside of it itself waits, here, in fa_events_unsubscribe, in fa_timeline_destroy or for
+ * a budget, as when two remove each other.
  * Returns FA_ERROR_INVALID: NULL, or it is not there. Any thread, locks. */
 FA_API fa_status fa_reclaimer_remove(fa_allocator *allocator, fa_reclaimer_fn *function,
                                      void *user);

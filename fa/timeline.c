@@ -41,7 +41,7 @@ FA_COLD static fa_status report(fa_timeline *timeline, fa_diag diag, fa_status s
 /* A function that this thread is inside of; lies on its stack. */
 typedef struct reading {
     struct reading *outer;
-    const fa_timeline *timeline;
+    fa_timeline *timeline; /* stays until it goes out of the gate */
 } reading;
 
 static __thread reading *t_reading;
@@ -54,10 +54,32 @@ static uint64_t reads_here(const fa_timeline *timeline) {
     return count;
 }
 
+void fai_timelines_wait(uint32_t change) {
+    for (const reading *at = t_reading; at != NULL; at = at->outer)
+        fai_timeline_wait(&at->timeline->gate, change == 1);
+}
+
+static void free_timeline(fa_timeline *timeline) {
+    fai_pool_free_by(timeline->allocator, NULL, timeline); /* also under locks */
+}
+
+static void drop_reference(fa_timeline *timeline) {
+    if (fai_timeline_drop(&timeline->references))
+        free_timeline(timeline);
+}
+
+/* Out of the gate. False when the timeline is destroyed, and may be gone. */
+static bool leave(fa_timeline *timeline) {
+    uint64_t gate = fai_timeline_leave(&timeline->gate);
+    if (fai_timeline_is_last(gate))
+        drop_reference(timeline);
+    return (gate & FAI_TIMELINE_CLOSED) == 0;
+}
+
 /* ---- the counter ---- */
 
-/* Goes out of the gate, too. */
-static uint64_t call_read(fa_timeline *timeline) {
+/* Goes out of the gate, too; *stays as leave says. */
+static uint64_t call_read(fa_timeline *timeline, bool *stays) {
     /* What it does itself must not change what the call answers, nor the place that it blames. */
     fa_error error = fa_last_error();
     const fa_site *site = fai_slot.site;
@@ -67,7 +89,7 @@ static uint64_t call_read(fa_timeline *timeline) {
     t_reading = &here;
     uint64_t value = timeline->config.read(timeline->config.user);
     t_reading = here.outer;
-    fai_timeline_leave(&timeline->gate);
+    *stays = leave(timeline);
     fai_callback_end(outer); /* it may call a hook, which may destroy the timeline */
     fai_quiet(quiet);
     fai_slot.site = site;
@@ -81,12 +103,15 @@ static bool read_elsewhere(fa_timeline *timeline, uint64_t *value) {
         return false;
     /* Whoever read this value did so before: so what is read now can't be a lower one. */
     uint64_t before = fai_timeline_read(&timeline->counter);
+    bool stays;
     if (timeline->config.read != NULL) {
-        *value = call_read(timeline);
+        *value = call_read(timeline, &stays);
     } else {
         *value = FAI_LOAD_ACQUIRE(timeline->config.word);
-        fai_timeline_leave(&timeline->gate);
+        stays = leave(timeline);
     }
+    if (!stays)
+        return true;
     bool fell = FAI_LOAD_RELAXED(&timeline->fell);
     if (*value >= before) {
         (void)fai_timeline_raise(&timeline->counter, *value);
@@ -129,10 +154,6 @@ fa_status fa_timeline_advance(fa_timeline *timeline, uint64_t value) {
 
 /* ---- frames ---- */
 
-static void free_timeline(fa_timeline *timeline) {
-    fai_pool_free_by(timeline->allocator, NULL, timeline); /* also under locks */
-}
-
 void fai_timeline_name_value(const fa_timeline_point *point, bool is_kept) {
     fa_timeline *timeline = point->timeline;
     (void)fai_timeline_raise(is_kept ? &timeline->awaited : &timeline->named, point->value);
@@ -143,10 +164,7 @@ void fai_timeline_await(const fa_timeline_point *point, bool is_kept) {
     fai_timeline_name_value(point, is_kept);
 }
 
-void fai_timeline_forget(const fa_timeline_point *point) {
-    if (fai_timeline_drop(&point->timeline->references))
-        free_timeline(point->timeline);
-}
+void fai_timeline_forget(const fa_timeline_point *point) { drop_reference(point->timeline); }
 
 uint64_t fai_timeline_patience(const fa_timeline *timeline) {
     uint32_t frames = timeline->config.late_after;
@@ -208,10 +226,15 @@ static bool is_through(fa_timeline *timeline) {
 /* Reads that are under way are let go on; then the reference of whoever made it goes. */
 static void dispose(fa_timeline *timeline) {
     fai_timeline_close(&timeline->gate);
-    while (!fai_timeline_is_empty(&timeline->gate))
+    /* Two functions that destroy each other's timeline would wait for ever. */
+    fai_callback_waits(1);
+    bool is_empty;
+    while (!(is_empty = fai_timeline_is_empty(&timeline->gate)) &&
+           !fai_timeline_leave_to_others(&timeline->gate))
         sched_yield();
-    if (fai_timeline_drop(&timeline->references))
-        free_timeline(timeline);
+    fai_callback_waits((uint32_t)-1);
+    if (is_empty)
+        drop_reference(timeline);
 }
 
 static void destroy_owned(fa_allocator *allocator, fai_owned *owned) {

@@ -77,11 +77,14 @@ FA_API fa_status fa_timeline_create(fa_allocator *allocator, const fa_timeline_c
                                     fa_timeline **timeline);
 
 /* Destroys a timeline; no other call may use it any more. Frames that are due and were not taken
- * again yet stay so. A counter elsewhere is not read after the return.
+ * again yet stay so. A counter elsewhere is not read after the return, and its function runs on no
+ * thread any more: it waits for that, but not where that would be for ever: while a thread inside
+ * of the function itself waits, here, in fa_events_unsubscribe, in fa_reclaimer_remove or for a
+ * budget, as when two destroy each other's timeline.
  * Returns FA_OK, FA_ERROR_INVALID for NULL, or FA_ERROR_STATE: while a frame is kept that is not
  * due (FA015), and inside of its own function; then nothing changes. When the allocator is
  * destroyed with such frames, FA015 is reported and their memory goes with the rest. Any thread;
- * locks. */
+ * locks, waits for functions. */
 FA_API fa_status fa_timeline_destroy(fa_timeline *timeline);
 
 /* Says that value was reached. What the caller did before, reading frames included, comes before

@@ -14,8 +14,8 @@
  * Each capture knows the level that it was begun on, and counts on that level alone. Where none is
  * open there is nothing to hide: the callback stays on its caller's level.
  *
- * What ends a callback for good (unsubscribe, remove, another budget) waits for calls of it that
- * are under way on other threads. See fai_callback_waits. */
+ * What ends a callback for good (unsubscribe, remove, another budget, destroy) waits for calls of
+ * it that are under way on other threads. See fai_callback_waits. */
 #ifndef FAI_CALLBACK_H
 #define FAI_CALLBACK_H
 
@@ -49,10 +49,11 @@ static inline void fai_callback_end(fai_callback outer) {
  * threads that end each other's would wait for ever. */
 void fai_callback_waits(uint32_t change);
 
-/* The parts of that: events.c, reserve.c, account.c. */
+/* The parts of that: events.c, reserve.c, account.c, timeline.c. */
 void fai_events_waits(uint32_t change);
 void fai_reserve_waits(uint32_t change);
 void fai_budget_waits(uint32_t change);
+void fai_timelines_wait(uint32_t change);
 
 /* Whether the calling thread is inside of a function that was called in the middle of a call on the
  * allocator, which goes on with the thread's state when it returns: a hook, a reclaimer, the

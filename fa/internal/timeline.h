@@ -8,7 +8,9 @@
  * to go frees it, so that frames that are due need not be looked at before it is destroyed.
  *
  * The gate: a counter elsewhere may go when the timeline was destroyed, so reads of it are counted.
- * After the gate was closed nobody comes in, and who closes it waits until all are out.
+ * After the gate was closed nobody comes in, and who closes it waits until all are out, but for
+ * those who wait for something themselves meanwhile: what they wait for may be the one who closes
+ * it. Then it is left to them, and the last to go drops the reference instead.
  *
  * Compiled for the checker of memory orders too (fa/weak/timeline_weak_test.cc). */
 #ifndef FAI_TIMELINE_H
@@ -52,6 +54,11 @@ static inline bool fai_timeline_drop(fai_timeline_word *references) {
 
 /* ---- the gate ---- */
 
+/* One word, so that nobody is missed while he begins to wait or goes on: how many are inside, how
+ * many of them... */
+#define FAI_TIMELINE_INSIDE ((uint64_t)1)
+#define FAI_TIMELINE_WAITING ((uint64_t)1 << 31) /* ...wait, and are not counted above */
+#define FAI_TIMELINE_LEFT ((uint64_t)1 << 62)    /* the last to go drops the reference */
 #define FAI_TIMELINE_CLOSED ((uint64_t)1 << 63)
 
 /* False once it is closed: then what came before that is seen. */
@@ -60,14 +67,31 @@ static inline bool fai_timeline_enter(fai_timeline_word *gate) {
         uint64_t seen = FAI_LOAD_ACQUIRE(gate);
         if ((seen & FAI_TIMELINE_CLOSED) != 0)
             return false;
-        if (FAI_CAS_RELAXED(gate, &seen, seen + 1))
+        if (FAI_CAS_RELAXED(gate, &seen, seen + FAI_TIMELINE_INSIDE))
             return true;
     }
 }
 
-static inline void fai_timeline_leave(fai_timeline_word *gate) {
+/* Returns the gate as it is then. From there on it may be gone, but when nobody is left inside of
+ * one that was left to them: then all that they did is seen. */
+static inline uint64_t fai_timeline_leave(fai_timeline_word *gate) {
     uint64_t seen = FAI_LOAD_RELAXED(gate);
-    while (!FAI_CAS_RELEASE(gate, &seen, seen - 1)) {
+    while (!FAI_CAS_ACQ_REL(gate, &seen, seen - FAI_TIMELINE_INSIDE)) {
+    }
+    return seen - FAI_TIMELINE_INSIDE;
+}
+
+/* Whether what leave has returned says that the reference is the caller's to drop. */
+static inline bool fai_timeline_is_last(uint64_t gate) {
+    return gate == (FAI_TIMELINE_CLOSED | FAI_TIMELINE_LEFT);
+}
+
+/* One who is inside begins to wait, or goes on. What he did is handed on when he leaves: here only
+ * numbers move, and an update keeps what others have released. */
+static inline void fai_timeline_wait(fai_timeline_word *gate, bool begins) {
+    uint64_t change = FAI_TIMELINE_WAITING - FAI_TIMELINE_INSIDE;
+    uint64_t seen = FAI_LOAD_RELAXED(gate);
+    while (!FAI_CAS_RELAXED(gate, &seen, begins ? seen + change : seen - change)) {
     }
 }
 
@@ -80,6 +104,14 @@ static inline void fai_timeline_close(fai_timeline_word *gate) {
 /* Whether all that came in before it was closed are out. */
 static inline bool fai_timeline_is_empty(const fai_timeline_word *gate) {
     return FAI_LOAD_ACQUIRE(gate) == FAI_TIMELINE_CLOSED;
+}
+
+/* By who has closed it, which has released all that he did: leaves it to those inside, if all of
+ * them wait. */
+static inline bool fai_timeline_leave_to_others(fai_timeline_word *gate) {
+    uint64_t seen = FAI_LOAD_RELAXED(gate);
+    return seen != FAI_TIMELINE_CLOSED && seen % FAI_TIMELINE_WAITING == 0 &&
+           FAI_CAS_RELAXED(gate, &seen, seen | FAI_TIMELINE_LEFT);
 }
 
 #endif

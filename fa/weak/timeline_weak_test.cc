@@ -176,18 +176,62 @@ struct Shut : rl::test_suite<Shut, 3> {
     }
 };
 
+// Those inside begin to wait and go on, while one closes the gate, who leaves it to them when all
+// wait: one of them all takes it away, and has seen what the others did.
+template <int kReaders> struct Left : rl::test_suite<Left<kReaders>, kReaders + 1> {
+    static constexpr const char *kName = "a gate that is left to those who wait inside";
+    static constexpr bool kIsFull = kReaders == 1;
+
+    fai_timeline_word gate;
+    rl::var<int> done[kReaders + 1], gone;
+
+    Left() {
+        FAI_STORE_RELAXED(&gate, 0);
+        for (auto &each : done)
+            FAI_WRITE(each, 0);
+        FAI_WRITE(gone, 0);
+        for (int i = 0; i < kReaders; i++)
+            RL_ASSERT(fai_timeline_enter(&gate));
+    }
+    void TakeAway() {
+        for (auto &each : done)
+            RL_ASSERT(FAI_READ(each) == 1);
+        FAI_WRITE(gone, FAI_READ(gone) + 1);
+    }
+    void thread(unsigned index) {
+        if (index < kReaders) {
+            fai_timeline_wait(&gate, true);
+            fai_timeline_wait(&gate, false);
+            FAI_WRITE(done[index], 1);
+            if (fai_timeline_is_last(fai_timeline_leave(&gate)))
+                TakeAway();
+            return;
+        }
+        FAI_WRITE(done[index], 1);
+        fai_timeline_close(&gate);
+        bool is_empty;
+        while (!(is_empty = fai_timeline_is_empty(&gate)) && !fai_timeline_leave_to_others(&gate))
+            rl::yield(1, RL_INFO);
+        if (is_empty)
+            TakeAway();
+    }
+    void after() { RL_ASSERT(FAI_READ(gone) == 1); }
+};
+
 TEST(TimelineWeak, HoldsInFull) {
-    weak::HoldsInFull<Reuse<1>, Two, References<2>, Gate<1>, Reuse<2>, References<3>, Shut>();
+    weak::HoldsInFull<Reuse<1>, Two, References<2>, Gate<1>, Reuse<2>, References<3>, Shut,
+                      Left<1>>();
 }
 
-TEST(TimelineWeak, HoldsWithin) { weak::HoldsWithin<3, Gate<2>, Reuse<3>>(); }
+TEST(TimelineWeak, HoldsWithin) { weak::HoldsWithin<3, Gate<2>, Reuse<3>, Left<2>>(); }
 
 TEST(TimelineWeak, HoldsAtRandom) {
-    weak::HoldsAtRandom<Reuse<2>, Reuse<3>, References<3>, References<4>, Gate<2>, Gate<3>>(50000);
+    weak::HoldsAtRandom<Reuse<2>, Reuse<3>, References<3>, References<4>, Gate<2>, Gate<3>,
+                        Left<2>>(50000);
 }
 
 TEST(TimelineWeak, EachOrderMatters) {
-    weak::EachOrderMatters<Reuse<1>, Two, References<2>, Gate<1>>({}, 0);
+    weak::EachOrderMatters<Reuse<1>, Two, References<2>, Gate<1>, Left<1>>({}, 0);
 }
 
 } // namespace
