@@ -61,7 +61,9 @@ FA_API fa_status fa_barrier_expect(fa_barrier *barrier, size_t seat_count);
  * generation on, and sees what was done in those before. Returns FA_OK, FA_ERROR_INVALID for NULL,
  * FA_ERROR_EXISTS (it is one already), FA_ERROR_FULL, FA_ERROR_UNSUPPORTED (the thread is in the
  * last round of its destructors, where nobody would take it away any more), or why there is no
- * memory, as fa_heap_alloc. Locks. */
+ * memory, as fa_heap_alloc. A thread that has not used the library before a later round than
+ * the first, and joins in the last one, is not found out (thread.h): the others wait for it for
+ * ever, unless it leaves in the same destructor. Locks. */
 FA_API fa_status fa_barrier_join(fa_barrier *barrier);
 
 /* Takes the calling thread and its seat away, whether it has signalled or not: what it did before

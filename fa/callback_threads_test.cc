@@ -209,4 +209,83 @@ TEST(CallbackThreads, AThreadThatAsksWhileItsTimelineGoesComesOutOfIt) {
     }
 }
 
+// ---- the end of threads ----
+
+// What a thread that detaches frees of its own waits for nobody, and is neither lost nor refused.
+TEST(CallbackThreads, PromotedBlocksGoWithTheirThreadHoweverManyMayWait) {
+    for (fa_deferred_full full :
+         {FA_DEFERRED_FULL_GROW, FA_DEFERRED_FULL_WAIT, FA_DEFERRED_FULL_FAIL,
+          FA_DEFERRED_FULL_DROP, FA_DEFERRED_FULL_PROCESS})
+        for (const bool exits : {false, true}) {
+            SCOPED_TRACE(testing::Message() << full << ' ' << exits);
+            Events events;
+            fa_alloc_config config = Plain();
+            events.Watch(&config);
+            config.deferred.count_max = 1;
+            config.deferred.full = full;
+            config.deferred.wait_nanoseconds = uint64_t{10} * 1000 * 1000 * 1000; // each
+            Allocator allocator(config);
+            fa_budget budget = {};
+            budget.hard_bytes = 64;
+            budget.policy = FA_BUDGET_PROMOTE;
+            ASSERT_EQ(fa_budget_set(allocator, FA_INTENT_FRAME, &budget), FA_OK);
+            std::thread([&] {
+                EXPECT_NE(fa_frame_begin(allocator), nullptr);
+                for (int i = 0; i < 100; i++)
+                    EXPECT_NE(fa_frame_alloc(allocator, 100), nullptr);
+                if (!exits) {
+                    EXPECT_EQ(fa_thread_detach(allocator), FA_OK);
+                }
+            }).join();
+            for (fa_diag diag : {FA_DIAG_FA305, FA_DIAG_FA307})
+                EXPECT_EQ(events.Count(diag), 0u);
+            EXPECT_EQ(Stats(allocator).pool_live_count, 0u);
+            fa_deferred_stats stats;
+            EXPECT_EQ(fa_deferred_stats_get(allocator, &stats), FA_OK);
+            EXPECT_EQ(stats.dropped_count, 0u);
+            EXPECT_EQ(stats.waiting_count, 0u);
+            ExpectValid(allocator);
+        }
+}
+
+// A hook that is called while the thread's last frame is taken apart begins none: what it would put
+// off would never be done.
+TEST(CallbackThreads, AHookBeginsNoFrameOfAThreadThatDetaches) {
+    struct Hook {
+        fa_allocator *allocator = nullptr;
+        int told = 0, put_off = 0, done = 0;
+        static void Call(void *user, const fa_event *event) {
+            auto *self = static_cast<Hook *>(user);
+            if (event->diag != FA_DIAG_FA602 && event->diag != FA_DIAG_FA601)
+                return;
+            self->told++;
+            if (fa_frame_begin(self->allocator) == nullptr)
+                return;
+            const auto clean = [](void *argument) { static_cast<Hook *>(argument)->done++; };
+            self->put_off += fa_frame_defer(self->allocator, clean, self) == FA_OK;
+        }
+    } hook;
+    fa_alloc_config config = Plain();
+    config.checks = FA_CHECK_FREE;
+    config.frames_in_flight = 2; // the last one is still there when it detaches
+    config.on_event = Hook::Call;
+    config.on_event_user = &hook;
+    Allocator allocator(config);
+    hook.allocator = allocator;
+    fa_budget budget = {};
+    budget.hard_bytes = 64;
+    budget.policy = FA_BUDGET_PROMOTE;
+    ASSERT_EQ(fa_budget_set(allocator, FA_INTENT_FRAME, &budget), FA_OK);
+    ASSERT_NE(fa_frame_begin(allocator), nullptr);
+    void *promoted = fa_frame_alloc(allocator, 100);
+    ASSERT_EQ(fa_intent_of(allocator, promoted), FA_INTENT_POOL);
+    fa_pool_free(allocator, promoted);
+    EXPECT_EQ(fa_thread_detach(allocator), FA_OK);
+    EXPECT_GE(hook.told, 1);
+    EXPECT_EQ(hook.done, hook.put_off);
+    EXPECT_EQ(hook.put_off, 0);
+    ASSERT_NE(fa_frame_begin(allocator), nullptr) << "attached anew";
+    EXPECT_EQ(fa_frame_end(allocator), FA_OK);
+}
+
 } // namespace

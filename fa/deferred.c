@@ -178,11 +178,12 @@ static outcome push_bounded(fai_thread *owner, fai_slab *slab, void *object) {
 }
 
 /* Whether only so many objects may wait for a thread: not for one that did not survive a fork, for
- * it takes none in any more. */
+ * it takes none in any more; nor for the calling one, which detaches then; nor under a lock. */
 static bool may_be_full(const fai_thread *owner) {
     const fa_deferred_config *config = &owner->allocator->config.deferred;
-    return config->count_max != 0 &&
-           (FAI_LOAD_RELAXED(&owner->slot) != NULL || config->full == FA_DEFERRED_FULL_PROCESS);
+    const fai_thread_slot *slot = FAI_LOAD_RELAXED(&owner->slot);
+    return config->count_max != 0 && (config->full == FA_DEFERRED_FULL_PROCESS ||
+                                      (slot != NULL && slot != &fai_slot && !fai_is_hushed()));
 }
 
 fa_status fai_deferred_free(fa_allocator *allocator, fai_thread *thread, fai_slab *slab,

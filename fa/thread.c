@@ -8,6 +8,7 @@
 #include "fa/thread.h"
 
 #include "fa/frame.h"
+#include "fa/internal/frame.h"
 #include "fa/internal/park.h"
 #include "fa/internal/thread.h"
 
@@ -476,7 +477,10 @@ fa_status fa_thread_detach(fa_allocator *allocator) {
     if (fai_frame_is_open(thread))
         (void)(fa_frame_end_in)(thread->frame);
     fai_events_thread(thread, FA_EVENTS_THREAD_DETACHED);
+    /* A frame that a hook began there would end without its clean-ups. */
+    fai_hold hold = fai_frame_hold(thread);
     fai_meter_bury_all(thread);
+    fai_frame_unhold(thread, hold);
     pthread_mutex_lock(&k_lock);
     detach_locked(thread);
     pthread_mutex_unlock(&k_lock);

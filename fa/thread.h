@@ -1,5 +1,16 @@
 /* Threads: each one that uses an allocator owns a state in it, made on first use and given up at
- * thread exit. These calls are for threads that must not wait later, and for numbers of each. */
+ * thread exit. These calls are for threads that must not wait later, and for numbers of each.
+ *
+ * The exit is seen by a destructor of a key of the library's own. Destructors of the program may
+ * use allocators: those of thread-local objects, and of keys in each of their rounds
+ * (PTHREAD_DESTRUCTOR_ITERATIONS, 4). Past the library's last round a thread gets no state any more
+ * (FA202, FA_ERROR_UNSUPPORTED). That holds for threads that have used the library before they
+ * exit, or in the first round. Of one whose very first use comes later nobody can tell which round
+ * it is in: when it uses an allocator in the fourth, in a destructor of a key that was made after
+ * the first allocator was, it is attached and never detached. Its frame does not end, and
+ * fa_allocator_destroy, fa_frame_end_all and the child of a fork would read and write what was
+ * that thread's own memory, which may be gone. Such a destructor calls fa_thread_detach after its
+ * last use. */
 #ifndef FA_THREAD_H
 #define FA_THREAD_H
 
