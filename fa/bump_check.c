@@ -28,8 +28,9 @@ static size_t size_of(const fai_bump_chunk *chunk) {
 bool fai_bump_enter(fai_bump *bump, bool *entered) {
     const void *seen = NULL;
     *entered = false;
-    /* Orders nothing: who uses it in turns sees to that. It is there to find out who does not. */
-    while (!FAI_CAS_RELAXED(&bump->user, &seen, (const void *)&fai_slot)) {
+    /* Who uses it in turns sees to their order. It is there to find out who does not. Acquire: from
+     * fai_roster_give. */
+    while (!FAI_CAS_ACQUIRE(&bump->user, &seen, (const void *)&fai_slot)) {
         if (seen == &fai_slot)
             return true;
         if (seen == NULL)

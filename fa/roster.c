@@ -123,7 +123,8 @@ fai_named *fai_roster_take(fa_allocator *allocator, fai_roster *roster) {
 }
 
 void fai_roster_give(fai_roster *roster, fai_named *named) {
-    FAI_STORE_RELAXED(&named->bump.user, NULL);
+    /* Release: who comes in by an old handle finds that its serial is gone. */
+    FAI_STORE_RELEASE(&named->bump.user, NULL);
     pthread_mutex_lock(&roster->lock);
     push(roster, named);
     pthread_mutex_unlock(&roster->lock);
@@ -268,7 +269,14 @@ fai_bump *fai_named_check(fai_bump_head *head, uint64_t serial, size_t size) {
 
 fai_bump *fai_named_enter(fai_bump_head *head, uint64_t serial, size_t size, bool *entered) {
     fai_bump *bump = fai_named_check(head, serial, size);
-    return bump != NULL && fai_bump_enter(bump, entered) ? bump : NULL;
+    if (bump == NULL || !fai_bump_enter(bump, entered))
+        return NULL;
+    if (FA_LIKELY(!*entered || fai_named_is_open(head, serial)))
+        return bump;
+    /* Another thread freed it between the two looks, and has left it. */
+    FAI_STORE_RELAXED(&bump->user, NULL);
+    fai_report(bump->allocator, FA_DIAG_FA610, FA_ERROR_FOREIGN, size, 0, bump);
+    return NULL;
 }
 
 void *fai_named_take(fai_bump_head *head, uint64_t serial, size_t size, size_t align) {
