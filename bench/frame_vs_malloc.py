@@ -179,13 +179,20 @@ def caveats(document, options):
     return lines
 
 
+def without_folder(word):
+    """A word of the command as a report shows it: where somebody keeps his files is his own."""
+    option, equals, value = word.rpartition("=")
+    return option + equals + (os.path.basename(value) if os.path.isabs(value) else value)
+
+
 def assemble(runs, rounds, rows, points, skipped, infos, options, settings):
     """Everything that a report needs, as it is written to JSON."""
     context = runs[0]["context"] if runs else {}
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY", os.getcwd())
     document = {
         "schema": SCHEMA, "settings": settings, "runs": runs, "rounds": rounds,
-        "command": "bazel run //bench:frame_vs_malloc -- " + shlex.join(sys.argv[1:]),
+        "command": "bazel run //bench:frame_vs_malloc -- " + shlex.join(
+            without_folder(word) for word in sys.argv[1:]),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": machine.commit(workspace),
         "machine": machine.describe(context.get("compiler", "unknown")),

@@ -273,6 +273,11 @@ class Rounds(unittest.TestCase):
 
 
 class Reports(unittest.TestCase):
+    def test_command_names_no_folder(self):
+        for word, shown in (("/a/b.json", "b.json"), ("--json=/a/b.json", "--json=b.json"),
+                            ("streaming/1600", "streaming/1600"), ("--full", "--full")):
+            self.assertEqual(frame_vs_malloc.without_folder(word), shown)
+
     def test_terminal_tables_are_aligned(self):
         table = tables.Table("title", ["", "a", "b"])
         table.add(["row", "1.00", "22.0"], ours=True)
